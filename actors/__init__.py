@@ -1,0 +1,1 @@
+"""The components of the control plane, each a Pykka actor. Imports only `callboard.models`."""

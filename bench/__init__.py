@@ -1,0 +1,1 @@
+"""The benchmark runner, its scenarios and reports. Uses only the public face."""

@@ -1,0 +1,1 @@
+"""Immutable API objects, messages, and the pure functions on them. Imports nothing else of Callboard."""
