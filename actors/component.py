@@ -87,9 +87,9 @@ class Component(pykka.Actor):
         super().__init_subclass__(**kwargs)
         table: dict[type[Message], Handler] = {}
         for base in reversed(cls.__mro__):
-            for attribute in vars(base).values():
+            for name, attribute in vars(base).items():
                 for handled in getattr(attribute, "handled_types", ()):
-                    table[handled] = attribute
+                    table[handled] = getattr(cls, name)  # by name, so that an override without the mark still counts
         cls._handlers = table
 
     def __init__(self, port: Port) -> None:
