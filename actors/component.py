@@ -47,8 +47,12 @@ class Port(Protocol):
         """Send; never blocks, never raises for an absent receiver (a network tells nobody). To `self.port.me`: handled after all that
         is in the mailbox now."""
 
-    def after(self, delay_s: float, message: Message) -> Timer:
-        """Deliver `message` to this incarnation after `delay_s` seconds of this machine's clock."""
+    def after(self, delay_s: float, message: Message, *, periodic: bool = False) -> Timer:
+        """Deliver `message` to this incarnation after `delay_s` seconds of this machine's clock.
+
+        `periodic=True` says that the timer comes again and again without meaning that anything is going on, so that a simulation
+        may call itself settled while it is pending.
+        """
 
     def now(self) -> float:
         """Seconds since the epoch on this machine's clock."""

@@ -1,0 +1,184 @@
+"""The base of every component that talks to an apiserver: requests with time-outs, and informers.
+
+Used by the scheduler, the controllers, kubelets and service proxies. A request is sent with `call(..., context, ...)`; whatever must go
+on when its answer arrives is plain data, the context, kept here under the request's id. There is no blocking and no future.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard.actors.component import Component, Port, Timer, handles
+from callboard.actors.informer import ChangeHandler, ClientSettings, GapExpired, Informer, RetryInformer
+from callboard.models.messages.api import Got, Listed, RecordEvent, Refused, WatchBatch, WatchClosed, Written
+from callboard.models.messages.base import Address, Message, Request
+
+TIMEOUT_CODE = 504
+
+
+class SweepRequests(Message, frozen=True, gc=False):
+    """Timer: give up the requests whose time is over."""
+
+
+class CheckStreams(Message, frozen=True, gc=False):
+    """Timer: reopen the watch streams that have been silent for too long."""
+
+
+class ApiComponent(Component):
+    """A component with a client of the API. Subclasses implement `answered`."""
+
+    def __init__(self, port: Port, settings: ClientSettings) -> None:
+        super().__init__(port)
+        self.settings = settings
+        self.server: Address = settings.apiservers[0]
+        self.newest_revision = 0
+        """The newest revision that any answer or batch has shown to this process."""
+        self.informers: list[Informer] = []
+        self._streams: dict[int, Informer] = {}
+        self._pending: dict[int, tuple[float, Any]] = {}
+        self._last_id = 0
+        self._sweep: Timer | None = None
+        self._timeouts_in_a_row = 0
+
+    # -- requests ---------------------------------------------------------------------------------------------------------------
+
+    def call(self, request: type[Request], context: Any, /, **fields: Any) -> int:
+        """Send a request to the apiserver; its answer arrives in `answered(context, answer)`. Returns the request's id."""
+        self._last_id += 1
+        number = self._last_id
+        self._pending[number] = (self.port.now() + self.settings.request_timeout_s, context)
+        if self._sweep is None:
+            self._sweep = self.port.after(self.settings.request_timeout_s, SweepRequests())
+        self.port.send(self.server, request(number, self.port.me, **fields))
+        return number
+
+    def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None:
+        """Record an Event about `obj`. Nothing waits for it: an Event may be lost, an object may not."""
+        meta = obj.metadata
+        self.call(
+            RecordEvent,
+            None,
+            involved_resource=resource,
+            involved_kind=obj.KIND if hasattr(obj, "KIND") else obj.kind,
+            involved_api_version=obj.API_VERSION if hasattr(obj, "API_VERSION") else obj.api_version,
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            type=type_,
+            reason=reason,
+            message=message,
+            component=self.port.name,
+        )
+
+    def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
+        """The answer to a request; a time-out arrives as `Refused` with code 504: the outcome is unknown."""
+        raise NotImplementedError
+
+    def caught_up(self, informer: Informer) -> None:
+        """An informer has handled a batch or a list; its `revision` may have moved."""
+
+    def next_id(self) -> int:
+        """A fresh number for a subscription, from the same series as the requests'."""
+        self._last_id += 1
+        return self._last_id
+
+    @handles(Got, Listed, Written, Refused)
+    def _answer(self, answer: Got | Listed | Written | Refused) -> None:
+        entry = self._pending.pop(answer.id, None)
+        if entry is None:
+            return  # given up earlier; whoever waited has been told
+        self._timeouts_in_a_row = 0
+        if not self._pending and self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        self._deliver(entry[1], answer)
+
+    def _deliver(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
+        if not isinstance(answer, Refused) and answer.revision > self.newest_revision:
+            self.newest_revision = answer.revision
+        if context.__class__ is Informer:
+            context.listed(answer)
+        elif context is not None:
+            self.answered(context, answer)
+
+    @handles(SweepRequests)
+    def _sweep_requests(self, _timer: SweepRequests) -> None:
+        now = self.port.now()
+        self._sweep = None
+        expired = [number for number, (deadline, _) in self._pending.items() if deadline <= now]
+        for number in expired:
+            _, context = self._pending.pop(number)
+            message = f"{self.port.name} had no answer from {self.server} within {self.settings.request_timeout_s:g} s"
+            self._deliver(context, Refused(number, TIMEOUT_CODE, "Timeout", message))
+        if expired:
+            self._change_server()
+        if self._pending and self._sweep is None:
+            next_deadline = next(iter(self._pending.values()))[0]  # all wait equally long, so the oldest is due first
+            self._sweep = self.port.after(max(next_deadline - now, 0.001), SweepRequests())
+
+    def _change_server(self) -> None:
+        servers = self.settings.apiservers
+        self.server = servers[(servers.index(self.server) + 1) % len(servers)]
+
+    # -- informers --------------------------------------------------------------------------------------------------------------
+
+    def inform(self, resource: str, on_change: ChangeHandler, *, namespace: str = "", labels: str = "", fields: str = "") -> Informer:
+        """Make an informer; it is started by `start_informers`, usually from `on_start`."""
+        informer = Informer(
+            self, self.settings, len(self.informers), resource, on_change, namespace=namespace, labels=labels, fields=fields
+        )
+        self.informers.append(informer)
+        return informer
+
+    def start_informers(self) -> None:
+        """List and watch with every informer, and begin to check their streams."""
+        for informer in self.informers:
+            informer.start()
+        if self.informers:
+            self.port.after(self.settings.watch_silence_s / 3, CheckStreams(), periodic=True)
+
+    @property
+    def synced(self) -> bool:
+        """Whether every informer has its first complete list."""
+        return all(informer.synced for informer in self.informers)
+
+    def bind_stream(self, subscription: int, informer: Informer) -> None:
+        """Route the batches of a subscription to an informer."""
+        self._streams[subscription] = informer
+
+    def drop_stream(self, subscription: int) -> None:
+        """Ignore what still arrives of a subscription."""
+        self._streams.pop(subscription, None)
+
+    @handles(WatchBatch)
+    def _watch_batch(self, batch: WatchBatch) -> None:
+        informer = self._streams.get(batch.id)
+        if informer is None:
+            return
+        informer.heard(batch)
+        if informer.revision > self.newest_revision:
+            self.newest_revision = informer.revision
+
+    @handles(WatchClosed)
+    def _watch_closed(self, closed: WatchClosed) -> None:
+        informer = self._streams.get(closed.id)
+        if informer is not None:
+            informer.heard(closed)
+
+    @handles(CheckStreams)
+    def _check_streams(self, _timer: CheckStreams) -> None:
+        self.port.after(self.settings.watch_silence_s / 3, CheckStreams(), periodic=True)
+        oldest = self.port.now() - self.settings.watch_silence_s
+        silent = [informer for informer in self.informers if informer.silent_since(oldest)]
+        if silent:
+            self._change_server()
+        for informer in silent:
+            informer.resume()
+
+    @handles(GapExpired)
+    def _gap_expired(self, timer: GapExpired) -> None:
+        self.informers[timer.informer].gap_expired(timer.subscription, timer.seq)
+
+    @handles(RetryInformer)
+    def _retry_informer(self, timer: RetryInformer) -> None:
+        self.informers[timer.informer].retry()

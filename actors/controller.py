@@ -1,0 +1,313 @@
+"""The base of every controller: keys in, one pure decision per key, actions out.
+
+Watch events only say "look at this key". A key is decided from the whole state of the caches, and only when those caches have come
+as far as this controller's own acknowledged writes for that key (`OwnWrites`), so no decision is taken from a picture that misses what
+the controller itself has done. A write whose answer was lost is resolved by reading: the primary object is read anew from the store,
+and the key waits until the caches have reached that revision. Errors of one key are caught here: they delay that key, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from callboard.actors import actions as act
+from callboard.actors.client import TIMEOUT_CODE, ApiComponent
+from callboard.actors.component import Port, Timer, handles
+from callboard.actors.informer import ClientSettings, Informer
+from callboard.actors.ownwrites import OwnWrites
+from callboard.models.errors import ApiError
+from callboard.models.messages.api import (
+    BindPod,
+    CreateObject,
+    DeleteObject,
+    GetObject,
+    Got,
+    Listed,
+    PatchObject,
+    Refused,
+    UpdateObject,
+    WriteStatus,
+    Written,
+)
+from callboard.models.messages.base import Message, Request
+
+KEYS_PER_TURN = 64
+"""Keys decided before other messages get their turn."""
+WRITES_IN_FLIGHT_LIMIT = 512
+"""Unanswered writes of one controller; further ones wait in its outbox."""
+BACK_OFF_FIRST_S = 0.01
+BACK_OFF_LIMIT_S = 60.0
+
+
+class Reconcile(Message, frozen=True, gc=False):
+    """A controller to itself: decide the keys that are due."""
+
+
+class LookAt(Message, frozen=True, gc=False):
+    """Timer: look at this key again."""
+
+    key: str
+
+
+class _Write(msgspec.Struct, frozen=True, gc=False):
+    """Context of a write: for which key of ours, and which action."""
+
+    key: str
+    action: act.Action
+
+
+class _Check(msgspec.Struct, frozen=True, gc=False):
+    """Context of the read that finds out what already exists under the name of a `Create`."""
+
+    key: str
+    action: act.Create
+
+
+class _Resolve(msgspec.Struct, frozen=True, gc=False):
+    """Context of the read that resolves a write of unknown outcome."""
+
+    key: str
+
+
+def owner_and_hash(obj: Any) -> tuple[str, str]:
+    """UID of the controlling owner and the pod-template-hash label of an object, "" where there is none."""
+    owner = next((ref.uid for ref in obj.metadata.owner_references if ref.controller), "")
+    return owner, obj.metadata.labels.get("pod-template-hash", "")
+
+
+class Controller(ApiComponent):
+    """Subclasses make informers in `__init__`, call `mark(key)` from their change handlers and implement `decide(key)`.
+
+    `primary_resource` names the resource whose store keys are this controller's keys.
+    """
+
+    primary_resource: str = ""
+
+    def __init__(self, port: Port, settings: ClientSettings) -> None:
+        super().__init__(port, settings)
+        self.own_writes = OwnWrites()
+        self._dirty: dict[str, None] = {}
+        self._scheduled = False
+        self._failures: dict[str, int] = {}
+        self._timers: dict[str, tuple[float, Timer]] = {}
+        self._outbox: deque[_Write] = deque()
+        self._writes_in_flight = 0
+
+    def on_start(self) -> None:
+        """Begin to list and watch."""
+        self.start_informers()
+
+    # -- to be implemented --------------------------------------------------------------------------------------------------------
+
+    def decide(self, key: str) -> tuple[act.Action, ...]:
+        """What to do about this key, from the caches as they are. Must not change anything."""
+        raise NotImplementedError
+
+    def wrote(self, key: str, action: act.Action, answer: Written) -> None:
+        """A write for this key was acknowledged."""
+
+    def refused(self, key: str, action: act.Action, answer: Refused) -> None:
+        """A write for this key was refused; the key is tried again after a back-off in any case."""
+
+    # -- keys -------------------------------------------------------------------------------------------------------------------
+
+    def mark(self, key: str) -> None:
+        """Look at this key soon."""
+        self._dirty[key] = None
+        if not self._scheduled:
+            self._scheduled = True
+            self.port.send(self.port.me, Reconcile())
+
+    def mark_after(self, key: str, delay_s: float) -> None:
+        """Look at this key after `delay_s`; an earlier appointment stays, a later one is moved forward."""
+        due_s = self.port.now() + delay_s
+        pending = self._timers.get(key)
+        if pending is not None:
+            if pending[0] <= due_s:
+                return
+            pending[1].cancel()
+        self._timers[key] = (due_s, self.port.after(delay_s, LookAt(key)))
+
+    @handles(LookAt)
+    def _look_at(self, timer: LookAt) -> None:
+        self._timers.pop(timer.key, None)
+        self.mark(timer.key)
+
+    def caught_up(self, informer: Informer) -> None:
+        for key in self.own_writes.reached(informer.resource, informer.revision):
+            self.mark(key)
+        if self._dirty and not self._scheduled and self.synced:
+            self._scheduled = True
+            self.port.send(self.port.me, Reconcile())
+
+    @handles(Reconcile)
+    def _reconcile(self, _: Reconcile) -> None:
+        self._scheduled = False
+        if not self.synced:
+            return  # the last informer to be synced calls again
+        for key in list(islice(self._dirty, KEYS_PER_TURN)):
+            del self._dirty[key]
+            if self.own_writes.may_decide(key):
+                self._decide(key)
+        if self._dirty and not self._scheduled:
+            self._scheduled = True
+            self.port.send(self.port.me, Reconcile())
+
+    def _decide(self, key: str) -> None:
+        try:
+            wanted = self.decide(key)
+        except (ApiError, ValueError) as problem:  # this object's fault, not ours: it must not stop the others
+            self.port.log.error("decision failed", key=key, problem=repr(problem))
+            self._back_off(key)
+            return
+        writes = 0
+        for action in wanted:
+            if isinstance(action, act.LookAgain):
+                self.mark_after(key, action.after_s)
+            elif isinstance(action, act.TellUser):
+                self.tell_user(action.obj, action.resource, action.type, action.reason, action.message)
+            else:
+                writes += 1
+                self.own_writes.started(key)
+                self._outbox.append(_Write(key, action))
+        if writes:
+            self._send_writes()
+        else:
+            self._failures.pop(key, None)
+
+    def _back_off(self, key: str) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self.mark_after(key, min(BACK_OFF_FIRST_S * 2 ** min(failures, 20), BACK_OFF_LIMIT_S) * (0.75 + self.port.random() / 2))
+
+    # -- writes -----------------------------------------------------------------------------------------------------------------
+
+    def _send_writes(self) -> None:
+        while self._outbox and self._writes_in_flight < WRITES_IN_FLIGHT_LIMIT:
+            write = self._outbox.popleft()
+            self._writes_in_flight += 1
+            request, fields = request_of(write.action)
+            self.call(request, write, **fields)
+
+    def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
+        if isinstance(context, _Write):
+            self._writes_in_flight -= 1
+            self._write_answered(context, answer)
+            if self._outbox:
+                self._send_writes()
+        elif isinstance(context, _Check):
+            self._existing_read(context, answer)
+        elif isinstance(context, _Resolve):
+            self._resolved(context, answer)
+
+    def _write_answered(self, write: _Write, answer: Got | Listed | Written | Refused) -> None:
+        key, action = write.key, write.action
+        if isinstance(answer, Written):
+            self._acknowledged(key, action, answer)
+            return
+        assert isinstance(answer, Refused)
+        if isinstance(action, act.Create) and answer.reason == "AlreadyExists":
+            meta = action.obj.metadata
+            self.call(GetObject, _Check(key, action), resource=action.resource, namespace=meta.namespace, name=meta.name)
+            return
+        if isinstance(action, act.Delete) and answer.reason == "NotFound":
+            self._finished(key)  # what was to be deleted is gone
+            return
+        if answer.code == TIMEOUT_CODE:
+            self._read_primary(key)
+            return
+        self._failed(key, action, answer)
+
+    def _acknowledged(self, key: str, action: act.Action, answer: Written) -> None:
+        self._failures.pop(key, None)
+        resource = "pods" if isinstance(action, act.Bind) else getattr(action, "resource", "")
+        if any(informer.resource == resource for informer in self.informers):
+            self.own_writes.acknowledged(key, resource, answer.revision)
+        self.wrote(key, action, answer)
+        self._finished(key)
+
+    def _failed(self, key: str, action: act.Action, answer: Refused) -> None:
+        self.port.log.info("write refused", key=key, action=type(action).__name__, code=answer.code, problem=answer.message)
+        self.refused(key, action, answer)
+        self.own_writes.finished(key)
+        self._back_off(key)
+
+    def _finished(self, key: str) -> None:
+        self.own_writes.finished(key)
+        if self.own_writes.may_decide(key):
+            self.mark(key)
+
+    def _existing_read(self, check: _Check, answer: Got | Listed | Written | Refused) -> None:
+        if isinstance(answer, Got) and owner_and_hash(answer.obj) == owner_and_hash(check.action.obj):
+            self._acknowledged(check.key, check.action, Written(answer.id, answer.obj, answer.obj.metadata.resource_version))
+        elif isinstance(answer, Refused) and answer.code == TIMEOUT_CODE:
+            self._read_primary(check.key)
+        elif isinstance(answer, Refused):
+            self._failed(check.key, check.action, answer)
+        else:
+            name = check.action.obj.metadata.name
+            self._failed(check.key, check.action, Refused(answer.id, 409, "AlreadyExists", f'"{name}" exists and is not ours'))
+
+    def _read_primary(self, key: str) -> None:
+        _, namespace, name = key.split("/", 2)
+        self.call(GetObject, _Resolve(key), resource=self.primary_resource, namespace=namespace, name=name)
+
+    def _resolved(self, context: _Resolve, answer: Got | Listed | Written | Refused) -> None:
+        if isinstance(answer, Refused) and answer.reason != "NotFound":
+            self._read_primary(context.key)  # no answer yet; a request's own time-out spaces the tries
+            return
+        if isinstance(answer, Got):
+            for informer in self.informers:
+                self.own_writes.acknowledged(context.key, informer.resource, answer.revision)
+        self._finished(context.key)
+
+
+def request_of(action: act.Action) -> tuple[type[Request], dict[str, Any]]:
+    """The request that carries out an action, without id and sender."""
+    match action:
+        case act.Create(resource=resource, obj=obj):
+            return CreateObject, {"resource": resource, "obj": obj}
+        case act.Update(resource=resource, obj=obj, subresource=subresource):
+            return UpdateObject, {"resource": resource, "obj": obj, "subresource": subresource}
+        case act.SetStatus():
+            return WriteStatus, {
+                "resource": action.resource,
+                "namespace": action.namespace,
+                "name": action.name,
+                "uid": action.uid,
+                "status": action.status,
+                "resource_version": action.resource_version,
+            }
+        case act.Delete():
+            return DeleteObject, {
+                "resource": action.resource,
+                "namespace": action.namespace,
+                "name": action.name,
+                "uid": action.uid,
+                "resource_version": action.resource_version,
+                "grace_period_s": action.grace_period_s,
+                "propagation": action.propagation,
+            }
+        case act.Patch():
+            return PatchObject, {
+                "resource": action.resource,
+                "namespace": action.namespace,
+                "name": action.name,
+                "uid": action.uid,
+                "type": action.type,
+                "patch": action.patch,
+                "subresource": action.subresource,
+            }
+        case act.Bind():
+            return BindPod, {
+                "resource": "pods",
+                "namespace": action.namespace,
+                "name": action.name,
+                "uid": action.uid,
+                "node_name": action.node_name,
+            }
+    raise TypeError(f"{type(action).__name__} is not a write")

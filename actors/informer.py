@@ -1,0 +1,274 @@
+"""A component's own view of one resource, kept equal to the store's by listing once and watching from there.
+
+Owned by an `ApiComponent`, which hands it the messages of its stream. The rules (design: every stream may stall, break or be repeated):
+a batch out of its turn waits a moment for the missing one, then the informer lists again; a repeat is dropped; a list turns what has
+vanished into deletions; 410 Gone is a normal way to a new list; a list is never older than what this process has seen, since it asks
+for one as new as the store; a stream that fell silent is resumed from the last revision, perhaps at another apiserver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from callboard.actors.component import Port
+from callboard.models.messages.api import (
+    AckWatch,
+    Got,
+    Listed,
+    ListObjects,
+    Refused,
+    StopWatch,
+    WatchBatch,
+    WatchClosed,
+    WatchObjects,
+    Written,
+)
+from callboard.models.messages.api import object_key
+from callboard.models.messages.base import Address, Message, Request
+
+ChangeHandler = Callable[[str, Any, Any], None]
+"""Called with the key, the old object (None: new) and the new object (None: gone)."""
+IndexFunction = Callable[[Any], tuple[str, ...]]
+
+ACK_EVERY_BATCHES = 256
+EARLY_BATCHES_LIMIT = 1024
+"""Batches kept while a gap waits for its missing piece; beyond, the informer lists at once."""
+_NOTHING: Mapping[str, Any] = {}
+
+
+class ClientSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """How a component uses the API. `watch_silence_s` is a multiple of the apiserver's heartbeat interval."""
+
+    apiservers: tuple[Address, ...] = ("apiserver-0",)
+    request_timeout_s: float = 10.0
+    watch_silence_s: float = 30.0
+    gap_wait_s: float = 0.5
+    retry_s: float = 0.2
+    retry_limit_s: float = 5.0
+
+
+class RetryInformer(Message, frozen=True, gc=False):
+    """Timer: an informer's list or watch was refused; try again."""
+
+    informer: int
+
+
+class GapExpired(Message, frozen=True, gc=False):
+    """Timer: the missing piece of a watch stream did not arrive."""
+
+    informer: int
+    subscription: int
+    seq: int
+
+
+class InformerOwner(Protocol):
+    """What an informer needs of the component that it belongs to; `ApiComponent` has it."""
+
+    port: Port
+    server: Address
+
+    def call(self, request: type[Request], context: Any, /, **fields: Any) -> int: ...
+
+    def next_id(self) -> int: ...
+
+    def bind_stream(self, subscription: int, informer: Informer) -> None: ...
+
+    def drop_stream(self, subscription: int) -> None: ...
+
+    def caught_up(self, informer: Informer) -> None: ...
+
+
+class Informer:
+    """Objects of one resource by store key, with indexes.
+
+    `revision` is how far this view has come; `synced` tells that the first list has been taken in.
+    """
+
+    def __init__(
+        self,
+        owner: InformerOwner,
+        settings: ClientSettings,
+        number: int,
+        resource: str,
+        on_change: ChangeHandler,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+    ) -> None:
+        self.owner = owner
+        self.settings = settings
+        self.number = number
+        self.resource = resource
+        self.on_change = on_change
+        self.selection: dict[str, Any] = {"namespace": namespace, "labels": labels, "fields": fields}
+        self.objects: dict[str, Any] = {}
+        self.revision = 0
+        self.synced = False
+        self.relists = 0
+        self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Any]]]] = {}
+        self._subscription = 0
+        self._expected_seq = 1
+        self._early: dict[int, WatchBatch | WatchClosed] = {}
+        self._last_heard_s = 0.0
+        self._listing = False
+        self._attempt = 0
+
+    # -- reading ----------------------------------------------------------------------------------------------------------------
+
+    def get(self, namespace: str, name: str) -> Any | None:
+        """The object, or None."""
+        return self.objects.get(object_key(self.resource, namespace, name))
+
+    def add_index(self, name: str, function: IndexFunction) -> None:
+        """Keep an index; to be called before the informer is started."""
+        self._indexes[name] = (function, {})
+
+    def by(self, index: str, value: str) -> Mapping[str, Any]:
+        """Key to object, of all objects that the index lists under `value`, oldest entry first."""
+        return self._indexes[index][1].get(value, _NOTHING)
+
+    # -- the life of the stream ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin with a list that is as new as the store."""
+        self._listing = True
+        self._leave_stream()
+        self.owner.call(ListObjects, self, resource=self.resource, min_revision=-1, **self.selection)
+
+    def resume(self) -> None:
+        """Open a new stream from where this view stands."""
+        self._leave_stream()
+        self._subscription = self.owner.next_id()
+        self._expected_seq = 1
+        self._last_heard_s = self.owner.port.now()
+        self.owner.bind_stream(self._subscription, self)
+        owner = self.owner
+        request = WatchObjects(self._subscription, owner.port.me, self.resource, self.revision, **self.selection)
+        owner.port.send(owner.server, request)
+
+    def silent_since(self, moment_s: float) -> bool:
+        """Whether there is a stream that has not been heard of since `moment_s`."""
+        return self._subscription != 0 and not self._listing and self._last_heard_s < moment_s
+
+    def _leave_stream(self) -> None:
+        if self._subscription:
+            self.owner.port.send(self.owner.server, StopWatch(self._subscription, self.owner.port.me))
+            self.owner.drop_stream(self._subscription)
+            self._subscription = 0
+        self._early.clear()
+
+    def relist(self) -> None:
+        """Throw the stream away and list again."""
+        self.relists += 1
+        self.start()
+
+    def listed(self, answer: Got | Listed | Written | Refused) -> None:
+        """The list has arrived, or was refused."""
+        if not isinstance(answer, Listed):
+            self._retry_later()
+            return
+        self._listing = False
+        self._attempt = 0
+        fresh = {object_key(self.resource, obj.metadata.namespace, obj.metadata.name): obj for obj in answer.objects}
+        for key in [key for key in self.objects if key not in fresh]:
+            self._change(key, None)
+        for key, obj in fresh.items():
+            self._change(key, obj)
+        self.revision = max(self.revision, answer.revision)
+        self.synced = True
+        self.resume()
+        self.owner.caught_up(self)
+
+    def _retry_later(self) -> None:
+        self._attempt += 1
+        port = self.owner.port
+        delay_s = min(self.settings.retry_s * 2 ** min(self._attempt - 1, 16), self.settings.retry_limit_s) * (0.5 + port.random())
+        port.after(delay_s, RetryInformer(self.number))
+
+    def retry(self) -> None:
+        """The pause after a refusal is over."""
+        if self._listing:
+            self.start()
+        elif self._subscription == 0:
+            self.resume()
+
+    # -- pieces of the stream -----------------------------------------------------------------------------------------------------
+
+    def heard(self, piece: WatchBatch | WatchClosed) -> None:
+        """Take in the next piece, and what waited for it."""
+        if piece.id != self._subscription:
+            return
+        self._last_heard_s = self.owner.port.now()
+        if piece.seq < self._expected_seq:
+            return  # a repeat
+        if piece.seq > self._expected_seq:
+            self._wait_for_missing(piece)
+            return
+        self._take(piece)
+        while self._early and (waiting := self._early.pop(self._expected_seq, None)) is not None:
+            self._take(waiting)
+        self.owner.caught_up(self)
+
+    def _wait_for_missing(self, piece: WatchBatch | WatchClosed) -> None:
+        if not self._early:
+            self.owner.port.after(self.settings.gap_wait_s, GapExpired(self.number, self._subscription, self._expected_seq))
+        self._early[piece.seq] = piece
+        if len(self._early) > EARLY_BATCHES_LIMIT:
+            self.relist()
+
+    def gap_expired(self, subscription: int, seq: int) -> None:
+        """The moment for the missing piece is over."""
+        if subscription == self._subscription and seq == self._expected_seq and self._early:
+            self.relist()
+
+    def _take(self, piece: WatchBatch | WatchClosed) -> None:
+        self._expected_seq = piece.seq + 1
+        if isinstance(piece, WatchClosed):
+            self._closed(piece)
+            return
+        for event in piece.events:
+            self._change(event.key, None if event.type == "DELETED" else event.obj)
+        if piece.revision > self.revision:
+            self.revision = piece.revision
+        if piece.seq % ACK_EVERY_BATCHES == 0:
+            self.owner.port.send(self.owner.server, AckWatch(piece.id, self.owner.port.me, piece.seq))
+
+    def _closed(self, closed: WatchClosed) -> None:
+        self.owner.drop_stream(self._subscription)
+        self._subscription = 0
+        self._early.clear()
+        if closed.code in (410, 429):
+            self.relist()
+        else:
+            self._retry_later()
+
+    def _change(self, key: str, new: Any) -> None:
+        old = self.objects.get(key)
+        if new is None:
+            if old is None:
+                return
+            del self.objects[key]
+        else:
+            if old is not None and new.metadata.resource_version <= old.metadata.resource_version:
+                return
+            self.objects[key] = new
+        for function, table in self._indexes.values():
+            self._reindex(function, table, key, old, new)
+        self.on_change(key, old, new)
+
+    @staticmethod
+    def _reindex(function: IndexFunction, table: dict[str, dict[str, Any]], key: str, old: Any, new: Any) -> None:
+        before = function(old) if old is not None else ()
+        after = function(new) if new is not None else ()
+        for value in before:
+            if value not in after:
+                entries = table[value]
+                del entries[key]
+                if not entries:
+                    del table[value]
+        for value in after:
+            table.setdefault(value, {})[key] = new

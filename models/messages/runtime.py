@@ -1,0 +1,222 @@
+"""What a kubelet and its node's container runtime say to each other, in the terms of Kubernetes' CRI; and probes of containers.
+
+A runtime is a process of its own on the node: it outlives its kubelet, which finds its containers again with `ListSandboxes`.
+Requests are answered once; `ContainerExited` and `ContainerReadiness` are pushed to the kubelet (`kubelet/<node>`) unasked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from callboard.models.messages.base import Answer, Message, Request
+
+
+class RunSandbox(Request, frozen=True, gc=False):
+    """Make a pod's sandbox: its address and its volumes. `pod` is the API object; `configs` holds the ConfigMaps and Secrets that its
+    volumes and env need, by store key (None: absent, allowed only where optional)."""
+
+    pod: Any
+    configs: tuple[tuple[str, Any], ...] = ()
+
+    def subject(self) -> str:
+        return f"pods/{self.pod.metadata.namespace}/{self.pod.metadata.name}"
+
+
+class SandboxRunning(Answer, frozen=True, gc=False):
+    """The sandbox exists. `ip` is the pod's address; `host_ip` the node's."""
+
+    pod_uid: str
+    ip: str
+    host_ip: str
+
+
+class RuntimeRefused(Answer, frozen=True, gc=False):
+    """The runtime could not do it; `reason` is one of Kubernetes' words (`CreateContainerError`, `ErrImagePull`,
+    `CreateContainerConfigError`, `RunContainerError`, `NotFound`)."""
+
+    pod_uid: str
+    reason: str
+    message: str
+
+
+class StartContainer(Request, frozen=True, gc=False):
+    """Start container `name` of a pod for the `attempt`-th time (0 first), with its environment already resolved by the kubelet."""
+
+    pod_uid: str
+    name: str
+    attempt: int
+    container: Any
+    env: tuple[tuple[str, str], ...]
+
+    def subject(self) -> str:
+        return f"{self.pod_uid}/{self.name}"
+
+
+class ContainerStarted(Answer, frozen=True, gc=False):
+    """The container runs. `started_at_s` is in seconds since the epoch. `ready` is what the runtime knows about readiness of its own
+    accord (a simulated container may say no until later), used for containers without a readiness probe."""
+
+    pod_uid: str
+    name: str
+    container_id: str
+    started_at_s: float
+    ready: bool = True
+
+
+class StopContainer(Request, frozen=True, gc=False):
+    """Ask a container to end (SIGTERM), and end it (SIGKILL) after `grace_s`. Answered by `ContainerStopping`; then `ContainerExited`."""
+
+    pod_uid: str
+    container_id: str
+    grace_s: float
+
+    def subject(self) -> str:
+        return self.container_id
+
+
+class ContainerStopping(Answer, frozen=True, gc=False):
+    """The signal is sent, or the container had ended already (then `ContainerExited` was or is pushed all the same)."""
+
+    container_id: str
+
+
+class ContainerExited(Message, frozen=True, gc=False):
+    """A container has ended. `reason` is Kubernetes' (`Completed`, `Error`, `OOMKilled`)."""
+
+    pod_uid: str
+    name: str
+    container_id: str
+    exit_code: int
+    signal: int
+    started_at_s: float
+    finished_at_s: float
+    reason: str
+    message: str = ""
+
+    def subject(self) -> str:
+        return f"{self.pod_uid}/{self.name}"
+
+
+class ContainerReadiness(Message, frozen=True, gc=False):
+    """A simulated container's own readiness has changed."""
+
+    pod_uid: str
+    name: str
+    container_id: str
+    ready: bool
+
+    def subject(self) -> str:
+        return f"{self.pod_uid}/{self.name}"
+
+
+class RemoveSandbox(Request, frozen=True, gc=False):
+    """Remove a pod's sandbox, its volumes and whatever of it still runs (killed at once)."""
+
+    pod_uid: str
+
+    def subject(self) -> str:
+        return self.pod_uid
+
+
+class SandboxRemoved(Answer, frozen=True, gc=False):
+    """Nothing of the pod is left on this node."""
+
+    pod_uid: str
+
+
+class UpdateVolumes(Request, frozen=True, gc=False):
+    """ConfigMaps or Secrets of a running pod have changed: swap the new content in. Answered by `VolumesUpdated`."""
+
+    pod_uid: str
+    configs: tuple[tuple[str, Any], ...]
+
+    def subject(self) -> str:
+        return self.pod_uid
+
+
+class VolumesUpdated(Answer, frozen=True, gc=False):
+    """The pod's volumes show the new content."""
+
+    pod_uid: str
+
+
+class ContainerState(msgspec.Struct, frozen=True, gc=False):
+    """One container as a runtime knows it. `exited` is None while it runs."""
+
+    name: str
+    attempt: int
+    container_id: str
+    started_at_s: float
+    ready: bool
+    exited: ContainerExited | None = None
+
+
+class SandboxState(msgspec.Struct, frozen=True, gc=False):
+    """One sandbox as a runtime knows it."""
+
+    pod_uid: str
+    namespace: str
+    pod_name: str
+    ip: str
+    host_ip: str
+    containers: tuple[ContainerState, ...]
+
+
+class ListSandboxes(Request, frozen=True, gc=False):
+    """What runs here? Asked by a kubelet that has just started."""
+
+
+class SandboxesListed(Answer, frozen=True, gc=False):
+    """Answer to `ListSandboxes`."""
+
+    sandboxes: tuple[SandboxState, ...]
+
+
+class ServeRequest(Request, frozen=True, gc=False):
+    """One HTTP-like request to a pod, on the simulated data path: what `Cluster.request` sends through a service proxy."""
+
+    ip: str
+    port: int
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def subject(self) -> str:
+        return f"{self.ip}:{self.port}"
+
+
+class Served(Answer, frozen=True, gc=False):
+    """What the container answered. `connected=False`: nobody listens there (a refused connection)."""
+
+    connected: bool
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class RouteRequest(Request, frozen=True, gc=False):
+    """Client to a service proxy on the simulated data path: carry this request to an endpoint of the Service's port."""
+
+    namespace: str
+    service: str
+    port: str
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def subject(self) -> str:
+        return f"services/{self.namespace}/{self.service}"
+
+
+class Routed(Answer, frozen=True, gc=False):
+    """The answer of an endpoint, or why there is none (`status` 0 and `problem` set)."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    endpoint: str = ""
+    problem: str = ""

@@ -1,0 +1,102 @@
+"""Every period of the system in one place, in seconds, with three named profiles.
+
+`KUBERNETES` has Kubernetes' own defaults; `FAST` finds a lost node in seconds, for tests and demonstrations on real time; `CHAOS` is for
+simulations (lease 1 s, grace 4 s, eviction 5 s). Users may give any `Timing(...)` of their own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Timing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """All periods, in seconds. Sources: kubelet and kube-controller-manager flags of Kubernetes 1.36."""
+
+    lease_renew_s: float = 10.0
+    """A kubelet renews its Lease this often (nodeLeaseDurationSeconds 40 x 0.25)."""
+    node_status_s: float = 300.0
+    """A kubelet writes an unchanged node status this often (nodeStatusReportFrequency)."""
+    node_monitor_s: float = 5.0
+    """The node lifecycle controller looks at all nodes this often (--node-monitor-period)."""
+    node_grace_s: float = 50.0
+    """A node silent for longer becomes Unknown (--node-monitor-grace-period)."""
+    toleration_s: int = 300
+    """Pods tolerate not-ready and unreachable nodes this long (--default-not-ready-toleration-seconds)."""
+    watch_heartbeat_s: float = 10.0
+    """An apiserver tells every watcher its progress this often."""
+    watch_silence_s: float = 30.0
+    """A watcher that heard nothing for so long opens a new stream."""
+    request_timeout_s: float = 10.0
+    """A component gives up a request after this time, and reads before it acts again."""
+    gap_wait_s: float = 0.5
+    """A watcher waits this long for a missing piece of its stream before it lists again."""
+    retry_s: float = 0.2
+    """First pause before a refused list or watch is tried again; doubles up to `retry_limit_s`."""
+    retry_limit_s: float = 5.0
+    crash_back_off_s: float = 10.0
+    """First pause before a container that crashed is started again; doubles (kubelet: 10 s up to 300 s)."""
+    crash_back_off_limit_s: float = 300.0
+    crash_back_off_reset_s: float = 600.0
+    """A container that ran this long starts again without a pause."""
+    scheduler_retry_s: float = 1.0
+    """First pause before an unschedulable pod is tried again (podInitialBackoffSeconds); doubles up to `scheduler_retry_limit_s`."""
+    scheduler_retry_limit_s: float = 10.0
+    supervisor_restart_s: float = 1.0
+    """First pause before a process that failed is started again; doubles up to `supervisor_restart_limit_s`."""
+    supervisor_restart_limit_s: float = 30.0
+    event_ttl_s: float = 3600.0
+    """API Events are kept this long (--event-ttl)."""
+    volume_sync_s: float = 60.0
+    """ConfigMap and Secret volumes follow their objects within this time (syncFrequency)."""
+
+
+KUBERNETES = Timing()
+
+FAST = Timing(
+    lease_renew_s=0.5,
+    node_status_s=10.0,
+    node_monitor_s=0.25,
+    node_grace_s=2.0,
+    toleration_s=1,
+    watch_heartbeat_s=0.5,
+    watch_silence_s=2.0,
+    request_timeout_s=2.0,
+    gap_wait_s=0.1,
+    retry_s=0.05,
+    retry_limit_s=1.0,
+    crash_back_off_s=0.5,
+    crash_back_off_limit_s=10.0,
+    crash_back_off_reset_s=30.0,
+    scheduler_retry_s=0.1,
+    scheduler_retry_limit_s=1.0,
+    supervisor_restart_s=0.1,
+    supervisor_restart_limit_s=5.0,
+    volume_sync_s=1.0,
+)
+
+CHAOS = msgspec.structs.replace(
+    FAST,
+    lease_renew_s=1.0,
+    node_monitor_s=1.0,
+    node_grace_s=4.0,
+    toleration_s=5,
+    watch_heartbeat_s=1.0,
+    watch_silence_s=3.0,
+    supervisor_restart_s=1.0,
+)
+
+PROFILES = {"kubernetes": KUBERNETES, "fast": FAST, "chaos": CHAOS}
+
+
+def timing_named(profile: str | Timing) -> Timing:
+    """The profile of this name, or the given `Timing` itself.
+
+    Raises:
+        ValueError: there is no profile of this name.
+    """
+    if isinstance(profile, Timing):
+        return profile
+    try:
+        return PROFILES[profile]
+    except KeyError:
+        raise ValueError(f"no timing profile {profile!r}; there are {', '.join(sorted(PROFILES))}, or give a Timing(...)") from None
