@@ -1,0 +1,1 @@
+"""What users hold: `Cluster` and `Simulation`, and the verbs that both share."""
