@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from callboard.runtime.storage import journal as real_engine
 from callboard.runtime.storage.errors import JournalDamaged, JournalPoisoned, StorageError
 from callboard.runtime.storage.frames import Group, Record, StoredValue
@@ -206,20 +207,34 @@ def copy_without(monkeypatch: pytest.MonkeyPatch, module: str, before: str, afte
     return copies["journal"]
 
 
+CLOSE_AND_RAISE = """    except BaseException:
+        file.close()
+        raise
+    progress"""
+STOP_AT_FLAW = """        if isinstance(frame, Flaw):
+            return offset, frame
+"""
+SKIP_FLAW = """        if isinstance(frame, Flaw):
+            found = frames.find_frame(data, offset + 1, seed)
+            if found is None:
+                return offset, frame
+            frame = found
+            progress.sequence, progress.checksum = frame.sequence - 1, frame.previous
+"""
 MUTANTS = {
     "no sync after a write": ("journal", "            self._file.sync()\n", ""),
     "no sync of a snapshot before its name": ("snapshot", "            file.sync()\n", ""),
     "no sync of the folder after a snapshot": ("snapshot", "        self.disk.sync_folder()\n", ""),
     "no sync of a new segment": ("recovery", "        file.sync()\n        disk.rename(", "        disk.rename("),
-    "no sync of the folder after a new segment": ("recovery", '+ TEMPORARY, name)\n        disk.sync_folder()\n', "+ TEMPORARY, name)\n"),
+    "no sync of the folder after a new segment": ("recovery", "+ TEMPORARY, name)\n        disk.sync_folder()\n", "+ TEMPORARY, name)\n"),
     "no sync of the folder at opening": ("recovery", "    disk.sync_folder()\n    names =", "    names ="),
-    "no sync of what recovery found": ("recovery", "        file.sync()\n    except BaseException:\n        file.close()\n        raise\n    progress", "    except BaseException:\n        file.close()\n        raise\n    progress"),
+    "no sync of what recovery found": ("recovery", "        file.sync()\n" + CLOSE_AND_RAISE, CLOSE_AND_RAISE),
     "no second write of what may not have been written": ("recovery", "if progress.unproven_offset < end:", "if False:"),
     "an unfinished tail stays": ("recovery", "            file.truncate(end)\n", "            pass\n"),
     "a write with holes is damage": ("recovery", "later.sequence > expected <= later.synced_sequence", "later.sequence > expected"),
-    "a group behind a hole counts": ("recovery", "        if isinstance(frame, Flaw):\n            return offset, frame\n", "        if isinstance(frame, Flaw):\n            found = frames.find_frame(data, offset + 1, seed)\n            if found is None:\n                return offset, frame\n            frame = found\n            progress.sequence, progress.checksum = frame.sequence - 1, frame.previous\n"),
+    "a group behind a hole counts": ("recovery", STOP_AT_FLAW, SKIP_FLAW),
     "writing goes on after a failed sync": ("journal", "        if self._poison is not None:\n", "        if False:\n"),
-}  # fmt: skip
+}
 
 
 def find_a_loss(engine: Any, histories: int, *, refusals: bool = True) -> Lost | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from callboard.runtime.storage.disk import RealDisk
 from callboard.runtime.storage.frames import StoredValue
 from callboard.runtime.storage.journal import Journal
