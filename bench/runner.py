@@ -1,0 +1,48 @@
+"""Which scenarios a run consists of, with their aims; returns figures for the report. Called by `callboard bench run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from callboard.bench.measure import Figure, repeat
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much to measure. `quick` is for a check that everything runs; its figures are not for quoting."""
+
+    repeats: int = 5
+    pods: int = 5_000
+    memory_pods: tuple[int, int] = (10_000, 40_000)
+    messages: int = 300_000
+    threaded_messages: int = 30_000
+
+
+QUICK = Plan(repeats=1, pods=500, memory_pods=(1_000, 1_000), messages=20_000, threaded_messages=5_000)
+
+
+def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
+    """Measure everything of a plan, one figure at a time; `say` hears what is being measured."""
+    say("import")
+    yield _figure("import callboard", "ms", repeat("imports", {}, plan.repeats), "import_ms", 300.0, more=False)
+    say("start-up of three nodes")
+    yield _figure("3 nodes Ready and first apply", "ms", repeat("startup", {"nodes": 3}, plan.repeats), "ready_ms", 50.0, more=False)
+    for nodes in (100, 1_000):
+        say(f"{plan.pods} pods on {nodes} nodes")
+        results = repeat("rollout", {"nodes": nodes, "pods": plan.pods}, plan.repeats)
+        yield _figure(f"Deployment to Ready endpoint, {nodes} nodes", "pods/s", results, "pods_per_s", 2_000.0)
+    first, more = plan.memory_pods
+    say(f"memory from {first} to {first + more} pods")
+    memory = repeat("rollout", {"nodes": 1_000, "pods": first, "more_pods": more}, max(1, plan.repeats // 3))
+    yield _figure(f"resident memory, {first} to {first + more} pods", "KiB/pod", memory, "kib_per_pod", 12.0, more=False)
+    for system in ("realtime", "simulated", "threaded"):
+        say(f"messages on the {system} system")
+        count = plan.threaded_messages if system == "threaded" else plan.messages
+        results = repeat("messages", {"system": system, "messages": count}, plan.repeats)
+        yield _figure(f"{system}: to and fro between two actors", "messages/s", results, "ping_pong_per_s", None)
+        yield _figure(f"{system}: from one actor to a hundred", "messages/s", results, "fan_out_per_s", None)
+
+
+def _figure(name: str, unit: str, results: list[dict[str, float]], key: str, aim: float | None, *, more: bool = True) -> Figure:
+    return Figure(name, unit, tuple(result[key] for result in results), aim, more)

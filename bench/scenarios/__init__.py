@@ -1,0 +1,1 @@
+"""One module per scenario; each has `measure(**arguments)` that returns figures by name and runs once in a process of its own."""
