@@ -1,0 +1,290 @@
+"""The driver of the process daemon: methods that never block, answers and facts as messages from a reader thread.
+
+Held by `Cluster(containers="process")` and by the command line. All methods may be called from any thread. Each request's answer goes to
+its `callback`, or to `emit` if it has none; both run on the reader thread and must be quick (post to an inlet, set a future).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from callboard.runtime.process import folders, launch
+from callboard.runtime.process.procfs import kill_cluster_leftovers
+from callboard.runtime.process.protocol import (
+    DaemonLost,
+    FromDaemon,
+    Listed,
+    ProcessAnswer,
+    ProcessDaemonError,
+    ProcessMessage,
+    RequestFailed,
+    ShutDown,
+)
+from callboard.runtime.process.wire import LOG_NAME, BrokenFrame, pack
+
+Emit = Callable[[ProcessMessage], None]
+Callback = Callable[[ProcessAnswer], None]
+AnswerT = TypeVar("AnswerT", bound=ProcessAnswer)
+
+READ_BYTES = 256 * 1024
+GONE_LIMIT_S = 15.0
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromDaemon)
+_log = structlog.get_logger("callboard.process")
+
+
+class ProcessDaemon:
+    """A connected process daemon.
+
+    `hello` tells its process id, state folder, cluster id and `block`: the addresses 127.<block>.0.0/16 are this cluster's.
+    """
+
+    def __init__(self, connected: launch.Connected, emit: Emit) -> None:
+        self.hello = connected.hello
+        self._sock = connected.sock
+        self._process: subprocess.Popen[bytes] | None = connected.process
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._outgoing: deque[bytes] = deque()
+        self._waiting: dict[int, Callback | None] = {}
+        self._last_id = 0
+        self._ended = ""  # why no request can be sent any more
+        self._asked_to_end = False
+        self._frames = connected.frames
+        self._bodies = connected.bodies
+        self._sock.setblocking(False)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="callboard-process-daemon", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def start(cls, state_dir: str | Path | None, emit: Emit, timeout_s: float = 10.0) -> ProcessDaemon:
+        """Start a daemon: with a private temporary folder and the life of this program (None), or durable in `state_dir`.
+
+        Raises `ProcessDaemonError` if it cannot start, also if one uses that folder already.
+        """
+        return cls(launch.start(state_dir, timeout_s), emit)
+
+    @classmethod
+    def connect(cls, state_dir: str | Path, emit: Emit, timeout_s: float = 10.0) -> ProcessDaemon:
+        """Connect to the durable daemon of `state_dir`; one is started if none runs. Raises `ProcessDaemonError`."""
+        return cls(launch.connect(state_dir, timeout_s) or launch.start(state_dir, timeout_s), emit)
+
+    @property
+    def block(self) -> int:
+        """Second byte of this cluster's addresses."""
+        return self.hello.block
+
+    @property
+    def state_dir(self) -> Path:
+        """The daemon's state folder, where the folders of pods belong too."""
+        return Path(self.hello.state_dir)
+
+    def start_container(
+        self,
+        container_id: str,
+        node: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        log_path: str | Path,
+        callback: Callback | None = None,
+    ) -> int:
+        """Answered by `Started` or `StartFailed`. `env` is the whole environment (give it a PATH); output is appended to `log_path`."""
+        fields = {"argv": list(argv), "env": dict(env), "cwd": cwd, "log_path": str(log_path)}
+        return self._request("start", callback, container_id=container_id, node=node, **fields)
+
+    def signal(self, container_id: str, signum: int, callback: Callback | None = None) -> int:
+        """Send a signal to the container's process group. Answered by `Signalled`."""
+        return self._request("signal", callback, container_id=container_id, signum=int(signum))
+
+    def kill_node(self, node: str, callback: Callback | None = None) -> int:
+        """SIGKILL all containers of a node at once. Answered by `NodeKilled`, followed by their `Exited`."""
+        return self._request("kill_node", callback, node=node)
+
+    def list(self, node: str = "", callback: Callback | None = None) -> int:
+        """What runs, and what has ended and isn't forgotten, on a node ("": on all). Answered by `Listed`."""
+        return self._request("list", callback, node=node)
+
+    def forget(self, container_id: str, callback: Callback | None = None) -> int:
+        """Drop the record of an ended container. Answered by `Forgotten`."""
+        return self._request("forget", callback, container_id=container_id)
+
+    def shutdown(self, grace_s: float = 0.0, callback: Callback | None = None) -> int:
+        """End everything: SIGTERM and after `grace_s` SIGKILL, or SIGKILL at once. Answered by `ShutDown`."""
+        self._asked_to_end = True
+        return self._request("shutdown", callback, grace_s=grace_s)
+
+    def ask(self, answer_type: type[AnswerT], method: Callable[..., int], *args: Any, timeout_s: float = 10.0) -> AnswerT:
+        """Call one of the methods above and wait for its answer; for the command line and tests, never on an actor's thread.
+
+        Raises `ProcessDaemonError` if the answer is of another type or doesn't come in time.
+        """
+        future: Future[ProcessAnswer] = Future()
+        method(*args, callback=future.set_result)
+        try:
+            answer = future.result(timeout_s)
+        except FutureTimeoutError as error:
+            raise ProcessDaemonError(f"the process daemon (pid {self.hello.pid}) did not answer within {timeout_s} s") from error
+        if isinstance(answer, answer_type):
+            return answer
+        raise ProcessDaemonError(getattr(answer, "message", f"unexpected answer {answer}"))
+
+    def list_now(self, node: str = "", timeout_s: float = 10.0) -> Listed:
+        """`list`, waiting for the answer."""
+        return self.ask(Listed, self.list, node, timeout_s=timeout_s)
+
+    def stop(self, grace_s: float = 0.0, timeout_s: float = GONE_LIMIT_S) -> tuple[str, ...]:
+        """`shutdown`, and wait until the daemon's process is gone. Returns the ids of the containers that ran.
+
+        Raises `ProcessDaemonError` if it isn't gone in time. Calling it twice is allowed.
+        """
+        with self._lock:
+            if self._ended:
+                return ()
+        pidfd = launch.open_process(self.hello.pid)
+        try:
+            answer = self.ask(ShutDown, lambda callback: self.shutdown(grace_s, callback), timeout_s=grace_s + timeout_s)
+            self._thread.join(timeout_s)
+            launch.wait_gone(pidfd, self.hello.pid, self._process, timeout_s)
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
+        return answer.stopped
+
+    def disconnect(self) -> None:
+        """Close the connection; a durable daemon goes on, an ephemeral one ends with its containers (this waits for it)."""
+        self._asked_to_end = True
+        with self._lock:
+            self._ended = self._ended or "the connection to the process daemon is closed"
+        self._wake()
+        self._thread.join()
+        if not self.hello.durable:
+            launch.wait_gone(None, self.hello.pid, self._process, GONE_LIMIT_S)
+
+    # The reader thread, and what callers share with it
+
+    def _request(self, op: str, callback: Callback | None, **fields: Any) -> int:
+        with self._lock:
+            self._last_id += 1
+            number = self._last_id
+            frame = pack({"id": number, "op": op, **fields})
+            refused = self._ended
+            if not refused:
+                self._waiting[number] = callback
+                self._outgoing.append(frame)
+        if refused:
+            self._hand_over(callback, RequestFailed(number, refused))
+        else:
+            self._wake()
+        return number
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):  # full: it will wake anyway; closed: the thread has ended
+            self._wake_writer.send(b"w")
+
+    def _run(self) -> None:
+        why = "the connection to the process daemon is closed"
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._sock, selectors.EVENT_READ)
+                selector.register(self._wake_reader, selectors.EVENT_READ)
+                self._take(self._bodies)
+                unsent = b""
+                while not self._ended:
+                    unsent = self._write(unsent)
+                    selector.modify(self._sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if unsent else 0))
+                    for key, events in selector.select():
+                        if key.fileobj is self._wake_reader:
+                            self._wake_reader.recv(4096)
+                        elif events & selectors.EVENT_READ and not self._read():
+                            raise ConnectionResetError("it closed the connection")
+        except (OSError, BrokenFrame, msgspec.MsgspecError) as error:
+            why = f"the process daemon (pid {self.hello.pid}) is gone: {error}"
+        self._end(why)
+
+    def _write(self, unsent: bytes) -> bytes:
+        while True:
+            if not unsent:
+                with self._lock:
+                    if not self._outgoing:
+                        return b""
+                    unsent = b"".join(self._outgoing)
+                    self._outgoing.clear()
+            try:
+                unsent = unsent[self._sock.send(unsent) :]
+            except BlockingIOError:
+                return unsent
+
+    def _read(self) -> bool:
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return True
+        self._take(self._frames.feed(data))
+        return bool(data)
+
+    def _take(self, bodies: Sequence[bytes]) -> None:
+        for body in bodies:
+            message = _decoder.decode(body)
+            callback = None
+            if isinstance(message, ProcessAnswer):
+                with self._lock:
+                    callback = self._waiting.pop(message.id, None)
+            if isinstance(message, ShutDown):
+                self._asked_to_end = True
+            self._hand_over(callback, message)
+
+    def _hand_over(self, callback: Callback | None, message: Any) -> None:
+        try:
+            (callback or self._emit)(message)
+        except Exception:  # the receiver's fault must not end the thread that every other receiver lives on
+            _log.exception("a receiver of process messages failed", message=type(message).__name__)
+
+    def _end(self, why: str) -> None:
+        with self._lock:
+            self._ended = self._ended or why
+            waiting, self._waiting = self._waiting, {}
+        self._sock.close()
+        self._wake_reader.close()
+        self._wake_writer.close()
+        lost = not self._asked_to_end
+        if lost:
+            why = self._clear_up_after_loss(why)
+        for number, callback in waiting.items():
+            self._hand_over(callback, RequestFailed(number, why))
+        if lost:
+            self._hand_over(None, DaemonLost(why))
+
+    def _clear_up_after_loss(self, why: str) -> str:
+        """The kernel has killed the containers' main processes; kill what these had started, and remove a temporary folder."""
+        if self._process is not None:
+            self._process.wait()
+        killed = kill_cluster_leftovers(self.hello.cluster_id)
+        tail = _tail(self.state_dir / LOG_NAME)
+        _log.error("process daemon lost", pid=self.hello.pid, leftovers_killed=len(killed), log_tail=tail)
+        if not self.hello.durable:
+            folders.remove_tree(self.hello.state_dir)
+        return f"{why}; its containers have been killed" + (f"; last words in its log: {tail}" if tail else "")
+
+
+def _tail(path: Path, limit_bytes: int = 2000) -> str:
+    try:
+        return path.read_bytes()[-limit_bytes:].decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,255 @@
+"""The containers of a cluster as the process daemon knows them: starting, signalling, reaping, and clearing up what they leave behind.
+
+Only used inside the daemon, which has a single thread. The daemon is a subreaper: whatever a container's processes leave behind becomes
+the daemon's own child, so "a direct child that is no container's main process and whose container has ended" is exactly what must die.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import time
+
+from callboard.runtime.process import procfs
+from callboard.runtime.process.wire import ENV_CLUSTER, ENV_CONTAINER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+LEFTOVERS_LIMIT_S = 2.0
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class StartFailure(Exception):
+    """A container could not be started. `reason` is one of Kubernetes' words, the text says what to do."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Container:
+    """One container: a main process, its session, and after its end how it ended."""
+
+    __slots__ = (
+        "exit_code",
+        "finished_at_s",
+        "give_up_at_s",
+        "id",
+        "log_path",
+        "node",
+        "pid",
+        "process",
+        "signal",
+        "started_at_s",
+        "state",
+    )
+
+    def __init__(self, container_id: str, node: str, process: subprocess.Popen[bytes], log_path: str) -> None:
+        self.id = container_id
+        self.node = node
+        self.process = process
+        self.pid = process.pid
+        self.log_path = log_path
+        self.started_at_s = time.time()
+        self.state = "running"  # then "ending": its main process has ended, what it left is being killed; then "exited"
+        self.exit_code = 0
+        self.signal = 0
+        self.finished_at_s = 0.0
+        self.give_up_at_s = 0.0
+
+    def record(self) -> dict[str, Any]:
+        """What the driver may know: the fields of `protocol.ContainerRecord`."""
+        return {
+            "container_id": self.id,
+            "node": self.node,
+            "pid": self.pid,
+            "log_path": self.log_path,
+            "started_at_s": self.started_at_s,
+            "running": self.state != "exited",
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "finished_at_s": self.finished_at_s,
+        }
+
+
+def become_subreaper() -> None:
+    """Make orphans below this process its own children. Raises OSError where the kernel refuses (older than Linux 3.4)."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the kernel refused PR_SET_CHILD_SUBREAPER")
+
+
+class Containers:
+    """All containers, running and ended, until they're forgotten."""
+
+    def __init__(self, cluster_id: str) -> None:
+        self._cluster_id = cluster_id
+        self._by_id: dict[str, Container] = {}
+        self._by_pid: dict[int, Container] = {}  # running ones, by their main process
+
+    def start(self, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str) -> Container:
+        """Start a program as the leader of a session of its own. Raises `StartFailure`."""
+        if container_id in self._by_id:
+            raise StartFailure(
+                "CreateContainerError", f"there is a container {container_id!r} already; every attempt needs an id of its own"
+            )
+        if not argv or not argv[0]:
+            raise StartFailure("CreateContainerError", "the container has no command; give it spec.containers[].command")
+        marked = {**env, ENV_CONTAINER: container_id, ENV_CLUSTER: self._cluster_id}
+        try:
+            os.makedirs(os.path.dirname(log_path), mode=0o755, exist_ok=True)
+            log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StartFailure("CreateContainerError", f"cannot open the log file {log_path!r}: {error.strerror}") from error
+        try:
+            process = subprocess.Popen(
+                argv, env=marked, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),  # safe: this process has one thread
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            raise StartFailure("CreateContainerError", _why_not_started(error, argv[0], cwd, env)) from error
+        finally:
+            os.close(log)
+        container = Container(container_id, node, process, log_path)
+        self._by_id[container_id] = container
+        self._by_pid[container.pid] = container
+        return container
+
+    def get(self, container_id: str) -> Container | None:
+        """A container by its id, running or ended."""
+        return self._by_id.get(container_id)
+
+    def of_node(self, node: str) -> list[Container]:
+        """The containers of a node, in order of their start; those of all nodes if `node` is ""."""
+        return [container for container in self._by_id.values() if node in ("", container.node)]
+
+    def forget(self, container: Container) -> None:
+        """Drop a container that has ended."""
+        del self._by_id[container.id]
+
+    def send_signal(self, container: Container, signum: int) -> bool:
+        """Send a signal to a container's process group. False if its main process has ended."""
+        if container.state != "running":
+            return False
+        # The main process is reaped by this thread only, so its number cannot have been given to another process.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(container.pid, signum)
+        return True
+
+    def collect(self) -> list[Container]:
+        """Reap what has ended, kill what ended containers left behind; returns the containers of which nothing is left now."""
+        self._reap()
+        with_leftovers = self._kill_leftovers()
+        finished = []
+        now_s = time.monotonic()
+        for container in list(self._by_id.values()):
+            if container.state == "ending" and (container.id not in with_leftovers or now_s >= container.give_up_at_s):
+                container.state = "exited"
+                finished.append(container)
+        return finished
+
+    def next_deadline_s(self) -> float | None:
+        """When, on the monotonic clock, `collect` must run even without a signal; None if not at all."""
+        return min((c.give_up_at_s for c in self._by_id.values() if c.state == "ending"), default=None)
+
+    def running(self) -> list[Container]:
+        """Containers whose main process runs."""
+        return list(self._by_pid.values())
+
+    def kill_everything(self) -> bool:
+        """SIGKILL every process below this one. Returns whether any is left to be reaped."""
+        for container in self.running():
+            self.send_signal(container, signal.SIGKILL)
+        children = procfs.children_of_self()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(children)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            container = self._by_pid.pop(ended.si_pid, None)
+            if container is not None:
+                # Before it's reaped: until then nobody else can get its number as process group.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(container.pid, signal.SIGKILL)
+            _, status = os.waitpid(ended.si_pid, 0)
+            if container is not None:
+                self._note_end(container, os.waitstatus_to_exitcode(status))
+
+    @staticmethod
+    def _note_end(container: Container, code: int) -> None:
+        container.process.returncode = code  # or Popen would wait for that process id again
+        container.state = "ending"
+        container.signal = max(-code, 0)
+        container.exit_code = 128 - code if code < 0 else code  # as a shell and Kubernetes report a signal
+        container.finished_at_s = time.time()
+        container.give_up_at_s = time.monotonic() + LEFTOVERS_LIMIT_S
+
+    def _kill_leftovers(self) -> set[str]:
+        """SIGKILL orphans of containers that have ended; returns the ids of those containers."""
+        owners = set()
+        for pid in procfs.children_of_self():
+            if pid in self._by_pid:
+                continue
+            owner_id = self._owner_of(pid)
+            owner = self._by_id.get(owner_id)
+            if owner_id and (owner is None or owner.state != "running"):
+                owners.add(owner_id)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        return owners
+
+    def _owner_of(self, pid: int) -> str:
+        """Id of the container an orphan belongs to; "" if it has ended, or left both its session and its environment behind."""
+        session = procfs.session_of(pid)
+        if session == 0:
+            return ""
+        marked = procfs.container_mark(pid)
+        if marked:
+            return marked
+        return next((c.id for c in self._by_id.values() if c.pid == session and c.state != "exited"), "")
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    def ask_kernel() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the kernel was asked
+            os._exit(127)
+
+    return ask_kernel
+
+
+def _why_not_started(error: Exception, program: str, cwd: str, env: dict[str, str]) -> str:
+    """The operating system's reason in plain words."""
+    if not isinstance(error, OSError):
+        return f"cannot start {program!r}: {error}"
+    if error.filename == cwd and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+        return f"cannot start {program!r}: its working directory {cwd!r} cannot be entered: {error.strerror}"
+    path = os.path.join(cwd, program)
+    if error.errno == errno.ENOENT and "/" not in program:
+        searched = env.get("PATH") or os.defpath
+        return f"no program {program!r} was found in PATH ({searched}); install it or give the command as a full path"
+    if error.errno == errno.ENOENT and os.path.exists(path):
+        return f"cannot start {program!r}: the file exists, but the interpreter that its first line names does not"
+    if error.errno == errno.ENOENT:
+        return f"cannot start {program!r}: there is no such file"
+    if error.errno == errno.EACCES:
+        return f"cannot start {program!r}: permission denied; it must be an executable file (chmod +x)"
+    if error.errno == errno.ENOEXEC:
+        return f"cannot start {program!r}: it is neither a program for this machine nor a script that begins with #!"
+    return f"cannot start {program!r}: {error.strerror}"

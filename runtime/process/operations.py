@@ -1,0 +1,101 @@
+"""What the process daemon can be asked for: each request a map, each answer maps for the connection that asked.
+
+Used by `daemon.py` only. A request that makes no sense is answered, never a reason for the daemon to fail.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from callboard.runtime.process.containers import Container, Containers, StartFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Operations:
+    """Carries out requests on the containers; `closing` once the daemon is to end."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+        self.closing = False
+        self.kill_at_s: float | None = None
+        self._farewell_id = 0
+        self._stopped: list[str] = []
+
+    def answer(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Do what is asked. Returns the answers that can be given now."""
+        operation = getattr(self, f"_do_{request.get('op')}", None)
+        number = request.get("id", 0)
+        if operation is None:
+            return [_failed(number, f"the process daemon knows no operation {request.get('op')!r}")]
+        if self.closing and request["op"] in ("start", "shutdown"):
+            return [_failed(number, "the process daemon is shutting down")]
+        fields = {key: value for key, value in request.items() if key not in ("id", "op")}
+        try:
+            answer: dict[str, Any] | None = operation(number, **fields)
+        except (TypeError, ValueError, OSError) as error:
+            return [_failed(number, f"{request['op']}: {error}")]
+        return [] if answer is None else [answer]
+
+    def close(self, grace_s: float) -> None:
+        """Begin to end: SIGTERM to every container now and SIGKILL after `grace_s`, or SIGKILL at once if that is 0."""
+        deadline_s = time.monotonic() + grace_s
+        self.kill_at_s = deadline_s if self.kill_at_s is None else min(self.kill_at_s, deadline_s)
+        if not self.closing:
+            self.closing = True
+            self._stopped = [container.id for container in self._containers.running()]
+        if grace_s > 0:
+            for container in self._containers.running():
+                self._containers.send_signal(container, signal.SIGTERM)
+
+    def farewell(self) -> dict[str, Any]:
+        """The answer to `shutdown`: what was stopped."""
+        return {"type": "ShutDown", "id": self._farewell_id, "stopped": self._stopped}
+
+    def _do_start(
+        self, number: int, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str
+    ) -> dict[str, Any]:
+        try:
+            container = self._containers.start(container_id, node, argv, env, cwd, log_path)
+        except StartFailure as failure:
+            about = {"container_id": container_id, "node": node, "reason": failure.reason, "message": str(failure)}
+            return {"type": "StartFailed", "id": number, **about}
+        return _about("Started", number, container, pid=container.pid, started_at_s=container.started_at_s)
+
+    def _do_signal(self, number: int, container_id: str, signum: int) -> dict[str, Any]:
+        container = self._containers.get(container_id)
+        if container is None:
+            return _failed(number, f"there is no container {container_id!r}")
+        return _about("Signalled", number, container, signum=signum, delivered=self._containers.send_signal(container, signum))
+
+    def _do_kill_node(self, number: int, node: str) -> dict[str, Any]:
+        killed = [c.id for c in self._containers.of_node(node) if node and self._containers.send_signal(c, signal.SIGKILL)]
+        return {"type": "NodeKilled", "id": number, "node": node, "container_ids": killed}
+
+    def _do_list(self, number: int, node: str) -> dict[str, Any]:
+        records = [container.record() for container in self._containers.of_node(node)]
+        return {"type": "Listed", "id": number, "node": node, "containers": records}
+
+    def _do_forget(self, number: int, container_id: str) -> dict[str, Any]:
+        container = self._containers.get(container_id)
+        if container is None:
+            return {"type": "Forgotten", "id": number, "container_id": container_id, "node": ""}
+        if container.state != "exited":
+            return _failed(number, f"container {container_id!r} still runs; end it before it is forgotten")
+        self._containers.forget(container)
+        return _about("Forgotten", number, container)
+
+    def _do_shutdown(self, number: int, grace_s: float) -> None:
+        self._farewell_id = number
+        self.close(grace_s)
+
+
+def _about(kind: str, number: int, container: Container, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "id": number, "container_id": container.id, "node": container.node, **fields}
+
+
+def _failed(number: int, message: str) -> dict[str, Any]:
+    return {"type": "RequestFailed", "id": number, "message": message}

@@ -1,0 +1,76 @@
+"""What /proc tells about processes: whose children they are, which container they belong to.
+
+Used by the process daemon to find what a container has left behind, and by the driver to clear up after a daemon that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+from callboard.runtime.process.wire import ENV_CLUSTER, ENV_CONTAINER
+
+_CONTAINER_MARK = ENV_CONTAINER.encode() + b"="
+_CLUSTER_MARK = ENV_CLUSTER.encode() + b"="
+
+
+def children_of_self() -> list[int]:
+    """Process ids of this process' direct children, zombies included. Only true of a process with a single thread."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as listing:
+            return [int(child) for child in listing.read().split()]
+    except FileNotFoundError:  # a kernel built without that file
+        return [child for child in all_pids() if _stat(child)[1] == pid]
+
+
+def all_pids() -> list[int]:
+    """Every process id there is now."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def session_of(pid: int) -> int:
+    """Session id of a process; 0 if it has ended, also as a zombie."""
+    state, _, session = _stat(pid)
+    return 0 if state in ("", "Z", "X") else session
+
+
+def container_mark(pid: int) -> str:
+    """Container id in the environment that a process was started with; "" if none or not readable."""
+    return _mark(pid, _CONTAINER_MARK)
+
+
+def kill_cluster_leftovers(cluster_id: str) -> list[int]:
+    """SIGKILL every process whose environment names this cluster; for use when its daemon is gone. Returns the process ids."""
+    killed: list[int] = []
+    while True:  # until a whole pass finds nothing new: what is being killed may still have been forking
+        found = [pid for pid in all_pids() if pid not in killed and _mark(pid, _CLUSTER_MARK) == cluster_id]
+        if not found:
+            return killed
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed += found
+
+
+def _stat(pid: int) -> tuple[str, int, int]:
+    """(state letter, parent, session) of a process; ("", 0, 0) if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "", 0, 0
+    return fields[0].decode(), int(fields[1]), int(fields[3])
+
+
+def _mark(pid: int, mark: bytes) -> str:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""
+    for entry in environment.split(b"\0"):
+        if entry.startswith(mark):
+            return entry[len(mark) :].decode(errors="replace")
+    return ""
