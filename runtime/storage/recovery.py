@@ -247,8 +247,8 @@ def _finish_newest(disk: Disk, name: str, progress: _Progress, warnings: list[st
         )
     file = disk.reopen(name)
     try:
-        if flaw is not None:
-            file.truncate(end)
+        # Cut even when nothing seems to follow: an opening that failed half-way may have cut it without making that durable.
+        file.truncate(end)
         if progress.unproven_offset < end:
             file.overwrite(progress.unproven_offset, data[progress.unproven_offset : end])
         file.sync()

@@ -230,7 +230,7 @@ MUTANTS = {
     "no sync of the folder at opening": ("recovery", "    disk.sync_folder()\n    names =", "    names ="),
     "no sync of what recovery found": ("recovery", "        file.sync()\n" + CLOSE_AND_RAISE, CLOSE_AND_RAISE),
     "no second write of what may not have been written": ("recovery", "if progress.unproven_offset < end:", "if False:"),
-    "an unfinished tail stays": ("recovery", "            file.truncate(end)\n", "            pass\n"),
+    "an unfinished tail stays": ("recovery", "        file.truncate(end)\n", ""),
     "a write with holes is damage": ("recovery", "later.sequence > expected <= later.synced_sequence", "later.sequence > expected"),
     "a group behind a hole counts": ("recovery", STOP_AT_FLAW, SKIP_FLAW),
     "writing goes on after a failed sync": ("journal", "        if self._poison is not None:\n", "        if False:\n"),
