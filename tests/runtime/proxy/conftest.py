@@ -75,7 +75,7 @@ class Server:
             sock.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def address() -> Iterator[Callable[[], str]]:
     """A function that gives addresses inside a block reserved for this test."""
     block, lock = reserve(None)
@@ -84,14 +84,14 @@ def address() -> Iterator[Callable[[], str]]:
         yield lambda: f"127.{block}.7.{next(numbers)}"
 
 
-@pytest.fixture()
+@pytest.fixture
 def proxy() -> Iterator[Proxy]:
     running = Proxy()
     yield running
     running.driver.stop()
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(address: Callable[[], str]) -> Iterator[Callable[[Callable[[socket.socket], None]], Server]]:
     servers: list[Server] = []
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from callboard.runtime.proxy.protocol import Listening, ListenFailed, ListenStopped, ServicePort
+from callboard.runtime.proxy.protocol import ListenFailed, Listening, ListenStopped, ServicePort
 
 from .conftest import WAIT_S, Proxy, Server
 
