@@ -94,6 +94,7 @@ class Containers:
         self._cluster_id = cluster_id
         self._by_id: dict[str, Container] = {}
         self._by_pid: dict[int, Container] = {}  # running ones, by their main process
+        self._dying: dict[int, str] = {}  # orphans that were killed and are not reaped yet, with the container they belong to
 
     def start(self, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str) -> Container:
         """Start a program as the leader of a session of its own. Raises `StartFailure`."""
@@ -188,6 +189,7 @@ class Containers:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(container.pid, signal.SIGKILL)
             _, status = os.waitpid(ended.si_pid, 0)
+            self._dying.pop(ended.si_pid, None)
             if container is not None:
                 self._note_end(container, os.waitstatus_to_exitcode(status))
 
@@ -202,26 +204,23 @@ class Containers:
 
     def _kill_leftovers(self) -> set[str]:
         """SIGKILL orphans of containers that have ended; returns the ids of those containers."""
-        owners = set()
         for pid in procfs.children_of_self():
-            if pid in self._by_pid:
+            if pid in self._by_pid or pid in self._dying:
                 continue
             owner_id = self._owner_of(pid)
             owner = self._by_id.get(owner_id)
             if owner_id and (owner is None or owner.state != "running"):
-                owners.add(owner_id)
+                self._dying[pid] = owner_id  # a dying process no longer tells whose it is
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        return owners
+        return set(self._dying.values())
 
     def _owner_of(self, pid: int) -> str:
-        """Id of the container an orphan belongs to; "" if it has ended, or left both its session and its environment behind."""
-        session = procfs.session_of(pid)
-        if session == 0:
-            return ""
+        """Id of the container an orphan belongs to; "" if it left both its session and its environment behind."""
         marked = procfs.container_mark(pid)
         if marked:
             return marked
+        session = procfs.session_of(pid)
         return next((c.id for c in self._by_id.values() if c.pid == session and c.state != "exited"), "")
 
 

@@ -22,7 +22,7 @@ def children_of_self() -> list[int]:
         with open(f"/proc/{pid}/task/{pid}/children", "rb") as listing:
             return [int(child) for child in listing.read().split()]
     except FileNotFoundError:  # a kernel built without that file
-        return [child for child in all_pids() if _stat(child)[1] == pid]
+        return [child for child in all_pids() if _stat(child)[0] == pid]
 
 
 def all_pids() -> list[int]:
@@ -31,9 +31,8 @@ def all_pids() -> list[int]:
 
 
 def session_of(pid: int) -> int:
-    """Session id of a process; 0 if it has ended, also as a zombie."""
-    state, _, session = _stat(pid)
-    return 0 if state in ("", "Z", "X") else session
+    """Session id of a process, zombies included; 0 if there is none."""
+    return _stat(pid)[1]
 
 
 def container_mark(pid: int) -> str:
@@ -54,14 +53,14 @@ def kill_cluster_leftovers(cluster_id: str) -> list[int]:
         killed += found
 
 
-def _stat(pid: int) -> tuple[str, int, int]:
-    """(state letter, parent, session) of a process; ("", 0, 0) if there is none."""
+def _stat(pid: int) -> tuple[int, int]:
+    """(parent, session) of a process; (0, 0) if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return "", 0, 0
-    return fields[0].decode(), int(fields[1]), int(fields[3])
+        return 0, 0
+    return int(fields[1]), int(fields[3])
 
 
 def _mark(pid: int, mark: bytes) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import queue
 import select
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 import pytest
 
 from callboard.runtime.process.client import ProcessDaemon
@@ -46,11 +44,6 @@ class Driver:
         return self.run(container_id, "/bin/sh", "-c", script, node=node)
 
 
-def python(code: str) -> tuple[str, str, str]:
-    """A command that runs Python code in a fresh interpreter."""
-    return sys.executable, "-c", code
-
-
 def wait_until_gone(pid: int) -> None:
     """Wait until a process, ours or not, has ended (a zombie has)."""
     try:
@@ -61,7 +54,7 @@ def wait_until_gone(pid: int) -> None:
     poll.register(pidfd, select.POLLIN)
     ended = poll.poll(WAIT_S * 1000)
     os.close(pidfd)
-    assert ended, f"process {pid} still runs: {psutil.Process(pid).cmdline()}"
+    assert ended, f"process {pid} still runs: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}"
 
 
 @pytest.fixture

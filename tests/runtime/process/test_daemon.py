@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from callboard.runtime.process.protocol import (
     StartFailed,
 )
 
-from .conftest import ENV, WAIT_S, Driver, python, wait_until_gone
+from .conftest import ENV, WAIT_S, Driver, wait_until_gone
 
 
 def test_a_container_runs_with_its_own_environment_and_its_output_lands_in_its_log(ephemeral: Driver) -> None:
@@ -94,7 +95,8 @@ def test_a_signal_reaches_the_whole_process_group_and_is_told_as_kubernetes_does
 def test_what_a_container_leaves_behind_dies_with_it(ephemeral: Driver) -> None:
     """A child in the group, one in a session of its own, and a grandchild that was orphaned on purpose."""
     escape = "import os,time\nif os.fork(): os._exit(0)\nos.setsid()\nprint(os.getpid(), flush=True)\ntime.sleep(1000)"
-    script = f"sleep 1000 & echo $!; setsid sleep 1000 & echo $!; {python(escape)[0]} -c '{escape}'; exit 5"
+    all_have_told = f"while [ $(wc -l < {ephemeral.log('c1')}) -lt 3 ]; do sleep 0.01; done"
+    script = f"sleep 1000 & echo $!; setsid sleep 1000 & echo $!; {sys.executable} -c '{escape}'; {all_have_told}; exit 5"
     ephemeral.shell("c1", script)
     ephemeral.next(Started)
     wait_for_lines(ephemeral.log("c1"), 3)

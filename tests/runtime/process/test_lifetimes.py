@@ -150,7 +150,7 @@ def test_a_killed_durable_daemon_is_replaced_by_one_with_the_same_block(state_di
     driver.daemon.stop()
     with (
         socket.create_server(lock_address(block)),
-        pytest.raises(ProcessDaemonError, match=rf"127.{block}.0.0/16 cannot be reserved again"),
+        pytest.raises(ProcessDaemonError, match=f"127.{block}.0.0/16 cannot be reserved"),
     ):
         ProcessDaemon.connect(state_dir, driver.said.put)
     again = Driver(lambda emit: ProcessDaemon.connect(state_dir, emit))

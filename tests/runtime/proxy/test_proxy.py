@@ -84,7 +84,7 @@ def test_when_no_endpoint_answers_the_client_is_reset_and_counted(proxy: Proxy, 
     gone.stop_listening()
     proxy.serve(port_of(ip, gone), port_of(ip, key="default/empty:", port=18081))
     for port in (18080, 18081):
-        with connect(ip, port) as sock, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), connect(ip, port) as sock:
             sock.recv(1)
     assert [stats.rejected for stats in proxy.driver.stats()] == [1, 1]
 
