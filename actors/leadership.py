@@ -1,0 +1,107 @@
+"""Holding a Lease, so that of several copies of a controller one acts: rule 6 of convergence.
+
+Used by `Controller` when it is given an `Election`. As in client-go, another's lease counts as expired only by time observed here: the
+record has not changed for a lease duration of this machine's clock, whatever its timestamps claim (client-go#448). Beyond client-go,
+every write of a leader carries the lease's epoch (`leaseTransitions`), which the store checks in the same transaction; so a leader that was paused
+and has been replaced cannot write any more, and a new leader knows that all writes of former ones are at or before the revision of
+its own acquisition. It acts once its caches have come that far.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from callboard.models.api.coordination import Lease, LeaseSpec
+from callboard.models.api.meta import ObjectMeta
+from callboard.models.base import replace
+from callboard.models.messages.api import object_key
+from callboard.models.messages.store import Fence
+from callboard.models.times import rfc3339_micro
+
+NAMESPACE = "kube-system"
+
+
+class Election(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Which Lease a controller competes for, as whom, and how patiently (client-go's defaults: 15 s, 10 s, 2 s)."""
+
+    lease: str
+    identity: str
+    duration_s: float = 15.0
+    renew_deadline_s: float = 10.0
+    retry_s: float = 2.0
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """What to write now: the Lease, and whether it has to be created."""
+
+    lease: Lease
+    create: bool
+
+
+class Leadership:
+    """The state of one competitor. Pure bookkeeping: the controller sends what `attempt` says and tells what came of it."""
+
+    def __init__(self, election: Election) -> None:
+        self.election = election
+        self.acquired_revision = 0
+        """Revision at which this competitor became the leader: its caches must come that far before it acts."""
+        self._observed: tuple[str, str, int] | None = None
+        self._observed_at_s = 0.0
+        self._current: Lease | None = None
+        self._epoch = -1
+        self._renewed_at_s = 0.0
+
+    @property
+    def key(self) -> str:
+        """Store key of the Lease."""
+        return object_key("leases.coordination.k8s.io", NAMESPACE, self.election.lease)
+
+    def leads(self, now_s: float) -> bool:
+        """Whether this competitor may act now, by its own clock."""
+        return self._epoch >= 0 and now_s < self._renewed_at_s + self.election.renew_deadline_s
+
+    def fence(self) -> Fence | None:
+        """What its writes carry."""
+        return Fence(self.key, self._epoch) if self._epoch >= 0 else None
+
+    def observe(self, lease: Lease | None, now_s: float) -> None:
+        """The Lease as it was read (None: there is none)."""
+        self._current = lease
+        spec = lease.spec if lease is not None else None
+        record = None if spec is None else (spec.holder_identity or "", spec.renew_time or "", spec.lease_transitions or 0)
+        if record != self._observed or record is None:
+            self._observed, self._observed_at_s = record, now_s
+        if record is None or record[0] != self.election.identity:
+            self._epoch = -1
+
+    def attempt(self, now_s: float) -> Attempt | None:
+        """What to write to become or stay the leader; None while somebody else holds the Lease."""
+        spec = LeaseSpec(
+            holder_identity=self.election.identity,
+            lease_duration_seconds=max(1, int(self.election.duration_s)),
+            renew_time=rfc3339_micro(now_s),
+            acquire_time=rfc3339_micro(now_s),
+            lease_transitions=0,
+        )
+        if self._current is None or self._observed is None:
+            meta = ObjectMeta(name=self.election.lease, namespace=NAMESPACE)
+            return Attempt(Lease(metadata=meta, spec=spec), create=True)
+        holder, _, transitions = self._observed
+        if holder == self.election.identity and self._epoch == transitions:
+            old = self._current.spec
+            spec = replace(spec, lease_transitions=transitions, acquire_time=old.acquire_time if old is not None else spec.acquire_time)
+        elif holder and holder != self.election.identity and now_s < self._observed_at_s + self.election.duration_s:
+            return None
+        else:
+            spec = replace(spec, lease_transitions=transitions + 1)
+        return Attempt(replace(self._current, spec=spec), create=False)
+
+    def written(self, lease: Any, revision: int, sent_at_s: float) -> None:
+        """The attempt was acknowledged: this competitor leads since before `sent_at_s`, by its own clock."""
+        epoch = lease.spec.lease_transitions or 0
+        if epoch != self._epoch:
+            self._epoch, self.acquired_revision = epoch, revision
+        self._renewed_at_s = sent_at_s
+        self.observe(lease, sent_at_s)

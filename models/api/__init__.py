@@ -1,0 +1,1 @@
+"""Structs of the kinds that Callboard acts on, one module per API group, generated."""

@@ -1,0 +1,94 @@
+"""Structs of API group apps, generated from the schema of Kubernetes 1.36 by `python -m callboard.models.codegen`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from callboard.models.api import core
+from callboard.models.api import meta
+from callboard.models.base import EMPTY_MAP, FrozenMap, Kind, Model
+
+__all__ = ["Deployment", "DeploymentCondition", "DeploymentSpec", "DeploymentStatus", "DeploymentStrategy", "ReplicaSet", "ReplicaSetCondition", "ReplicaSetSpec", "ReplicaSetStatus", "RollingUpdateDeployment"]
+
+
+class ReplicaSetSpec(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    min_ready_seconds: int | None = None
+    replicas: int | None = None
+    selector: meta.LabelSelector | None = None
+    template: core.PodTemplateSpec | None = None
+
+
+class ReplicaSetCondition(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    last_transition_time: str = ""
+    message: str = ""
+    reason: str = ""
+    status: str = ""
+    type: str = ""
+
+
+class ReplicaSetStatus(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    available_replicas: int | None = None
+    conditions: tuple[ReplicaSetCondition, ...] = ()
+    fully_labeled_replicas: int | None = None
+    observed_generation: int | None = None
+    ready_replicas: int | None = None
+    replicas: int | None = None
+    terminating_replicas: int | None = None
+
+
+class ReplicaSet(Kind, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    API_VERSION: ClassVar[str] = "apps/v1"
+    KIND: ClassVar[str] = "ReplicaSet"
+    metadata: meta.ObjectMeta = meta.ObjectMeta()
+    spec: ReplicaSetSpec | None = None
+    status: ReplicaSetStatus | None = None
+
+
+class RollingUpdateDeployment(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    max_surge: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+class DeploymentStrategy(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    rolling_update: RollingUpdateDeployment | None = None
+    type: str = ""
+
+
+class DeploymentSpec(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    min_ready_seconds: int | None = None
+    paused: bool | None = None
+    progress_deadline_seconds: int | None = None
+    replicas: int | None = None
+    revision_history_limit: int | None = None
+    selector: meta.LabelSelector | None = None
+    strategy: DeploymentStrategy | None = None
+    template: core.PodTemplateSpec | None = None
+
+
+class DeploymentCondition(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    last_transition_time: str = ""
+    last_update_time: str = ""
+    message: str = ""
+    reason: str = ""
+    status: str = ""
+    type: str = ""
+
+
+class DeploymentStatus(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    available_replicas: int | None = None
+    collision_count: int | None = None
+    conditions: tuple[DeploymentCondition, ...] = ()
+    observed_generation: int | None = None
+    ready_replicas: int | None = None
+    replicas: int | None = None
+    terminating_replicas: int | None = None
+    unavailable_replicas: int | None = None
+    updated_replicas: int | None = None
+
+
+class Deployment(Kind, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    API_VERSION: ClassVar[str] = "apps/v1"
+    KIND: ClassVar[str] = "Deployment"
+    metadata: meta.ObjectMeta = meta.ObjectMeta()
+    spec: DeploymentSpec | None = None
+    status: DeploymentStatus | None = None

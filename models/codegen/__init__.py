@@ -1,0 +1,1 @@
+"""Maintainers' tool that writes the API structs."""

@@ -1,0 +1,1 @@
+"""The chaos harness: public names and the pytest plugin."""
