@@ -117,3 +117,14 @@ def yaml_of(tree: Any) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(tree, Dumper=dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
     return text
+
+
+_ATTRIBUTES = {wire: name for name, wire in WIRE_NAMES.items()}
+
+
+def to_snake(wire: str) -> str:
+    """The attribute of a wire name: `nodeName` is `node_name`."""
+    known = _ATTRIBUTES.get(wire)
+    if known is not None:
+        return known
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in wire)

@@ -1,0 +1,153 @@
+"""Label and field selectors: kubectl's string forms and the struct form, compiled to small frozen objects.
+
+Sources: apimachinery pkg/labels/selector.go and pkg/fields/selector.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from callboard.models.api.meta import LabelSelector
+from callboard.models.base import to_snake
+from callboard.models.errors import BadRequest
+
+_SET = re.compile(r"^(?P<key>[^\s=!(),]+)\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)$")
+_EQUAL = re.compile(r"^(?P<key>[^\s=!(),]+)\s*(?P<operator>!=|==|=)\s*(?P<value>[^\s=!(),]*)$")
+_EXISTS = re.compile(r"^(?P<negated>!?)\s*(?P<key>[^\s=!(),]+)$")
+_COMMAS = re.compile(r",(?![^(]*\))")
+
+
+class Requirement(msgspec.Struct, frozen=True, gc=False):
+    """One requirement; `operator` is In, NotIn, Exists or DoesNotExist."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels fulfil it. NotIn is fulfilled by a missing key, as in Kubernetes."""
+        value = labels.get(self.key)
+        if self.operator == "In":
+            return value is not None and value in self.values
+        if self.operator == "NotIn":
+            return value is None or value not in self.values
+        return (value is not None) == (self.operator == "Exists")
+
+
+class Selector(msgspec.Struct, frozen=True, gc=False):
+    """A conjunction of requirements: `pairs` are the equalities, `others` the rest. An empty selector matches everything."""
+
+    pairs: tuple[tuple[str, str], ...] = ()
+    others: tuple[Requirement, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels fulfil all of it."""
+        for key, value in self.pairs:
+            if labels.get(key) != value:
+                return False
+        return all(requirement.matches(labels) for requirement in self.others)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it selects everything."""
+        return not self.pairs and not self.others
+
+
+EVERYTHING = Selector()
+
+
+@lru_cache(maxsize=2048)
+def parse_labels(text: str) -> Selector:
+    """Compile `a=b,c!=d,e in (f,g),h,!i`.
+
+    Raises:
+        BadRequest: it is no selector.
+    """
+    pairs: list[tuple[str, str]] = []
+    others: list[Requirement] = []
+    for part in (piece.strip() for piece in _COMMAS.split(text) if piece.strip()):
+        if (found := _SET.match(part)) is not None:
+            values = tuple(value.strip() for value in found["values"].split(","))
+            others.append(Requirement(found["key"], "In" if found["operator"] == "in" else "NotIn", values))
+        elif (found := _EQUAL.match(part)) is not None:
+            if found["operator"] == "!=":
+                others.append(Requirement(found["key"], "NotIn", (found["value"],)))
+            else:
+                pairs.append((found["key"], found["value"]))
+        elif (found := _EXISTS.match(part)) is not None:
+            others.append(Requirement(found["key"], "DoesNotExist" if found["negated"] else "Exists"))
+        else:
+            raise BadRequest(f'unable to parse requirement: "{part}" of the label selector "{text}"; write a=b, a!=b, a in (b,c), a or !a')
+    return Selector(tuple(pairs), tuple(others))
+
+
+def compile_selector(selector: LabelSelector | None) -> Selector:
+    """Compile the struct form. None selects nothing in Kubernetes, which callers must judge themselves; here it selects everything."""
+    if selector is None:
+        return EVERYTHING
+    others = tuple(Requirement(one.key, one.operator, tuple(one.values)) for one in selector.match_expressions)
+    return Selector(tuple(selector.match_labels.items()), others)
+
+
+def selector_of_map(labels: Mapping[str, str]) -> Selector:
+    """The selector of a Service or ReplicationController: equalities only."""
+    return Selector(tuple(labels.items()))
+
+
+class FieldSelector(msgspec.Struct, frozen=True, gc=False):
+    """A conjunction of (path, equal?, value) on fields of an object."""
+
+    terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
+
+    def matches(self, obj: Any) -> bool:
+        """Whether an object fulfils all of it."""
+        return all((field_value(obj, path) == value) == equal for path, equal, value in self.terms)
+
+    def required(self, *path: str) -> str | None:
+        """The value that the field at this path must have, if the selector says so: what an index can use."""
+        for own, equal, value in self.terms:
+            if equal and own == path:
+                return value
+        return None
+
+
+ALL_FIELDS = FieldSelector()
+
+
+@lru_cache(maxsize=16384)
+def parse_fields(text: str) -> FieldSelector:
+    """Compile `metadata.name=x,status.phase!=Running`.
+
+    Raises:
+        BadRequest: it is no field selector.
+    """
+    terms = []
+    for part in (piece.strip() for piece in text.split(",") if piece.strip()):
+        path, operator, value = _split_field(part, text)
+        terms.append((tuple(to_snake(name) for name in path.split(".")), operator != "!=", value))
+    return FieldSelector(tuple(terms))
+
+
+def _split_field(part: str, text: str) -> tuple[str, str, str]:
+    for operator in ("!=", "==", "="):
+        path, found, value = part.partition(operator)
+        if found and path:
+            return path.strip(), operator, value.strip()
+    raise BadRequest(f'invalid selector: "{text}"; can\'t understand "{part}"; write metadata.name=x or status.phase!=Running')
+
+
+def field_value(obj: Any, path: tuple[str, ...]) -> str:
+    """The value of a field as a selector compares it; "" where there is none."""
+    value: Any = obj
+    for name in path:
+        if value is None:
+            return ""
+        value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
