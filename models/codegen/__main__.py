@@ -13,6 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from callboard.models.codegen.condense import condensed
+
 VERSION = "v1.36.0-local"
 PREFIXES = {
     "io.k8s.api.core.v1.": ("core", "v1"),
@@ -195,6 +197,9 @@ def outputs() -> dict[str, str]:
 def main() -> None:
     """Write the files."""
     room = Path(__file__).resolve().parents[1]
+    data = room / "data" / "schema-1.36.json.gz"
+    data.parent.mkdir(exist_ok=True)
+    data.write_bytes(condensed(definitions()))
     for path, text in outputs().items():
         target = room / path
         target.parent.mkdir(parents=True, exist_ok=True)
