@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from callboard.models.messages.base import Answer, Message, Request
+from callboard.models.messages.store import Fence
 
 PatchType = Literal["merge", "json", "strategic"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -40,7 +41,7 @@ class GetObject(_Named, frozen=True, gc=False):
 class ListObjects(Request, frozen=True, gc=False):
     """Read all objects of a resource (in one namespace unless it is "") that match the selectors (kubectl's string forms).
 
-    `min_revision=-1` asks for a read as new as the store, `0` for whatever the apiserver has, another number for at least that.
+    Resource "*" means every object of every kind but Events and Leases. `min_revision=-1` asks for a read as new as the store, `0` for whatever the apiserver has, another number for at least that.
     """
 
     resource: str
@@ -54,23 +55,30 @@ class ListObjects(Request, frozen=True, gc=False):
 
 
 class CreateObject(Request, frozen=True, gc=False):
-    """Create `obj`. `defaulted=True` is said by our own controllers for objects built from already admitted templates."""
+    """Create `obj`. `trusted=True` is said by our own controllers for objects built from already admitted templates: defaults and
+    validation are skipped then."""
 
     resource: str
     obj: Any
     dry_run: bool = False
+    trusted: bool = False
+    fence: Fence | None = None
 
     def subject(self) -> str:
         return object_key(self.resource, self.obj.metadata.namespace, self.obj.metadata.name)
 
 
 class UpdateObject(Request, frozen=True, gc=False):
-    """Replace an object. A `resource_version` in its metadata, and a `uid`, are preconditions. `subresource` is "" or "status"."""
+    """Replace an object. A `resource_version` in its metadata, and a `uid`, are preconditions.
+
+    `subresource` is "", "status" or, for namespaces, "finalize" (only `spec.finalizers` counts then).
+    """
 
     resource: str
     obj: Any
     subresource: str = ""
     dry_run: bool = False
+    fence: Fence | None = None
 
     def subject(self) -> str:
         return object_key(self.resource, self.obj.metadata.namespace, self.obj.metadata.name)
@@ -84,6 +92,7 @@ class PatchObject(_Named, frozen=True, gc=False):
     subresource: str = ""
     uid: str = ""
     dry_run: bool = False
+    fence: Fence | None = None
 
 
 class ApplyObject(_Named, frozen=True, gc=False):
@@ -103,6 +112,8 @@ class DeleteObject(_Named, frozen=True, gc=False):
     resource_version: int = 0
     grace_period_s: int = -1
     propagation: Propagation = "Background"
+    dry_run: bool = False
+    fence: Fence | None = None
 
 
 class WriteStatus(_Named, frozen=True, gc=False):
@@ -115,6 +126,7 @@ class WriteStatus(_Named, frozen=True, gc=False):
     status: Any
     uid: str = ""
     resource_version: int = 0
+    fence: Fence | None = None
 
 
 class BindPod(_Named, frozen=True, gc=False):
@@ -122,6 +134,7 @@ class BindPod(_Named, frozen=True, gc=False):
 
     uid: str
     node_name: str
+    fence: Fence | None = None
 
 
 class RenewLease(_Named, frozen=True, gc=False):
@@ -159,10 +172,11 @@ class Got(Answer, frozen=True, gc=False):
 
 
 class Listed(Answer, frozen=True, gc=False):
-    """Answer to `ListObjects`: the objects in key order, as of `revision`."""
+    """Answer to `ListObjects`: the objects in key order, as of `revision`. For resource "*" `keys` names the key of each."""
 
     objects: tuple[Any, ...]
     revision: int
+    keys: tuple[str, ...] = ()
 
 
 class Written(Answer, frozen=True, gc=False):
@@ -221,7 +235,7 @@ class WatchEvent(msgspec.Struct, frozen=True, gc=False):
 class WatchBatch(Answer, frozen=True, gc=False):
     """The next piece of a watch stream. `seq` counts from 1 without a gap; `revision` is a progress mark: all up to it has been told.
 
-    An empty batch is a heartbeat with a progress mark. `server` names the incarnation of the apiserver that serves the stream.
+    An empty batch is a heartbeat with a progress mark.
     """
 
     seq: int
