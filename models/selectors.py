@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.api.meta import LabelSelector
+from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement
 from callboard.models.base import to_snake
 from callboard.models.errors import BadRequest
 
@@ -59,6 +59,8 @@ class Selector(msgspec.Struct, frozen=True, gc=False):
 
 
 EVERYTHING = Selector()
+NOTHING = Selector((), (Requirement("", "In"),))
+"""Selects nothing: no label is called "" or has one of no values."""
 
 
 @lru_cache(maxsize=2048)
@@ -90,8 +92,17 @@ def compile_selector(selector: LabelSelector | None) -> Selector:
     """Compile the struct form. None selects nothing in Kubernetes, which callers must judge themselves; here it selects everything."""
     if selector is None:
         return EVERYTHING
-    others = tuple(Requirement(one.key, one.operator, tuple(one.values)) for one in selector.match_expressions)
-    return Selector(tuple(selector.match_labels.items()), others)
+    return _compiled(tuple(selector.match_labels.items()), selector.match_expressions)
+
+
+def selector_of(selector: LabelSelector | None) -> Selector:
+    """Compile the struct form as Kubernetes reads it in specs: None selects nothing, an empty one everything."""
+    return NOTHING if selector is None else compile_selector(selector)
+
+
+@lru_cache(maxsize=8192)
+def _compiled(pairs: tuple[tuple[str, str], ...], expressions: tuple[LabelSelectorRequirement, ...]) -> Selector:
+    return Selector(pairs, tuple(Requirement(one.key, one.operator, one.values) for one in expressions))
 
 
 def selector_of_map(labels: Mapping[str, str]) -> Selector:
