@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import structlog
 
 from callboard.models.messages.base import Message
+from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, ProxyTable, ServicePort
 from callboard.runtime.proxy.listener import CannotListen, ServiceListener, open_socket
-from callboard.runtime.proxy.protocol import ListenFailed, Listening, ListenStopped, ProxyTable, ServicePort, ServiceStats
+from callboard.runtime.proxy.protocol import ServiceStats
 
 RETRY_S = 5.0
 Place = tuple[str, str, int]

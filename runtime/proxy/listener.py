@@ -10,7 +10,8 @@ import errno
 import socket
 from collections.abc import Iterator
 
-from callboard.runtime.proxy.protocol import Endpoint, EndpointStats, ServicePort, ServiceStats
+from callboard.models.messages.proxy import Endpoint, ServicePort
+from callboard.runtime.proxy.protocol import EndpointStats, ServiceStats
 from callboard.runtime.proxy.relay import Counters, Relay
 
 BACKLOG = 1024

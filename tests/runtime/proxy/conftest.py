@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from callboard.models.messages.base import Message
+from callboard.models.messages.proxy import Listening, ProxyTable, ServicePort
 from callboard.runtime.process.block import reserve
 from callboard.runtime.proxy.driver import ProxyDriver
-from callboard.runtime.proxy.protocol import Listening, ProxyTable, ServicePort
 
 WAIT_S = 20.0
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from callboard.runtime.proxy.protocol import ListenFailed, Listening, ServicePort
+from callboard.models.messages.proxy import ListenFailed, Listening, ServicePort
 
 from .conftest import WAIT_S, Proxy, Server
 from .test_proxy import MakeServer, ask, says

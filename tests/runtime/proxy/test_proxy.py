@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from callboard.runtime.proxy.protocol import ListenFailed, Listening, ListenStopped, ServicePort
+from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, ServicePort
 
 from .conftest import WAIT_S, Proxy, Server
 

@@ -1,0 +1,209 @@
+"""The service proxy: follows Services and EndpointSlices; tells a data plane what to serve, or carries requests itself.
+
+With real processes there is one per cluster, and its `data_plane` listens at the Services' addresses. With simulated containers there is
+none: requests come in as `RouteRequest` and go to the runtime of an endpoint's node. Such a proxy decides nothing until it is asked, so
+what a change costs it doesn't depend on how many proxies, Services or endpoints there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from callboard.actors.client import ApiComponent
+from callboard.actors.component import Port, Timer, handles
+from callboard.actors.informer import ClientSettings, Informer
+from callboard.actors.proxy.table import RoutedPort, choose_port, routed_ports, service_of, service_ports, table
+from callboard.models.api.discovery import EndpointSlice
+from callboard.models.messages.api import Got, Listed, Refused, Written, object_key
+from callboard.models.messages.base import Address, Message
+from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, ProxyTable, ServeTable, ServicePort
+from callboard.models.messages.runtime import Routed, RouteRequest, Served, ServeRequest
+
+ANSWER_LIMIT_S = 3.0
+"""An endpoint that has not answered for so long is given up, and the next is tried; the userspace data plane waits as long to connect."""
+REQUESTS_IN_FLIGHT_LIMIT = 4096
+"""Requests that one proxy carries at a time; further ones are answered with a problem."""
+
+
+class Recompute(Message, frozen=True, gc=False):
+    """The proxy to itself: bring the table up to date for the Services that changed."""
+
+
+class TryExpired(Message, frozen=True, gc=False):
+    """Timer: an endpoint has not answered."""
+
+    number: int
+
+
+class _Try(msgspec.Struct):
+    """A request on its way: which endpoints are still to be tried, and the timer of the one that is being tried."""
+
+    request: RouteRequest
+    candidates: list[tuple[str, int, str]]
+    endpoint: str
+    timer: Timer
+
+
+class ServiceProxy(ApiComponent):
+    """One proxy. `data_plane` is the address of what listens, "" where this proxy carries requests itself."""
+
+    def __init__(self, port: Port, settings: ClientSettings, data_plane: Address = "") -> None:
+        super().__init__(port, settings)
+        self.data_plane = data_plane
+        self.services = self.inform("services", self._service_changed)
+        self.slices = self.inform("endpointslices.discovery.k8s.io", self._slice_changed)
+        self.slices.add_index("service", _services_of)
+        self._parts: dict[str, tuple[ServicePort, ...]] = {}
+        self._dirty: dict[str, None] = {}
+        self._scheduled = False
+        self._sent: ProxyTable | None = None
+        self._turns: dict[tuple[str, str], int] = {}
+        self._tries: dict[int, _Try] = {}
+        self._numbers = 0
+
+    def on_start(self) -> None:
+        """Begin to list and watch."""
+        self.start_informers()
+
+    def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
+        """Nothing waits for an answer: the only requests are Events."""
+
+    def current_table(self) -> ProxyTable:
+        """The table that this proxy's informers amount to; for oracles and tests."""
+        return table(self.services.objects.values(), self.slices.objects.values())
+
+    # -- the table of a data plane ------------------------------------------------------------------------------------------------
+
+    def _service_changed(self, key: str, old: Any, new: Any) -> None:
+        if self.data_plane:
+            self._mark(key)
+        elif new is None:
+            for turn in [turn for turn in self._turns if turn[0] == key]:
+                del self._turns[turn]
+
+    def _slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        if self.data_plane:
+            for piece in (old, new):
+                if piece is not None:
+                    self._mark(service_of(piece))
+
+    def _mark(self, service_key: str) -> None:
+        if service_key:
+            self._dirty[service_key] = None
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self.port.send(self.port.me, Recompute())
+
+    def caught_up(self, informer: Informer) -> None:
+        """With the first lists in, a data plane must hear of them even if there is nothing to serve: it may hold an older table."""
+        if self.data_plane and self._sent is None and self.synced:
+            self._schedule()
+
+    @handles(Recompute)
+    def _recompute(self, _message: Recompute) -> None:
+        self._scheduled = False
+        if not self.synced:
+            return  # half a picture would cut off what is served; `caught_up` comes back
+        for key in self._dirty:
+            service = self.services.objects.get(key)
+            part = service_ports(service, self.slices.by("service", key).values()) if service is not None else ()
+            if part:
+                self._parts[key] = part
+            else:
+                self._parts.pop(key, None)
+        self._dirty.clear()
+        new = ProxyTable(tuple(port for key in sorted(self._parts) for port in self._parts[key]))
+        if new != self._sent:
+            self._sent = new
+            self.port.send(self.data_plane, ServeTable(new))
+
+    @handles(ListenFailed)
+    def _listen_failed(self, failed: ListenFailed) -> None:
+        self.port.log.warning("a service cannot be served at its address", service=failed.service_key, reason=failed.reason)
+        namespace, _, rest = failed.service_key.partition("/")
+        service = self.services.get(namespace, rest.partition(":")[0])
+        if service is not None:
+            self.tell_user(service, "services", "Warning", "FailedToListen", failed.reason)
+
+    @handles(Listening, ListenStopped)
+    def _listening(self, fact: Listening | ListenStopped) -> None:
+        self.port.log.debug("a service port changed", service=fact.service_key, fact=type(fact).__name__)
+
+    # -- requests on the simulated data path ----------------------------------------------------------------------------------------
+
+    @handles(RouteRequest)
+    def _route(self, request: RouteRequest) -> None:
+        key = object_key("services", request.namespace, request.service)
+        ports, problem = self._ports(key, request)
+        port = choose_port(ports, request.port)
+        if not problem and port is None:
+            known = ", ".join(f"{p.name} ({p.number})" if p.name else str(p.number) for p in ports)
+            problem = f'service "{request.service}" has no port {request.port}; it has {known}'
+        elif port is not None and not port.backends:
+            problem = f'no endpoints available for service "{request.service}"'
+        elif len(self._tries) >= REQUESTS_IN_FLIGHT_LIMIT:
+            problem = f"{self.port.name} carries {REQUESTS_IN_FLIGHT_LIMIT} requests already; try again later"
+        if problem or port is None:
+            self.port.send(request.reply_to, Routed(request.id, 0, (), b"", problem=problem))
+            return
+        turn = self._turns.get((key, port.name), 0)
+        self._turns[key, port.name] = (turn + 1) % (1 << 30)
+        first = turn % len(port.backends)
+        candidates = [(b.address, b.port, b.node_name) for b in (*port.backends[first:], *port.backends[:first])]
+        self._try_next(request, candidates)
+
+    def _ports(self, key: str, request: RouteRequest) -> tuple[tuple[RoutedPort, ...], str]:
+        service = self.services.objects.get(key)
+        if service is None:
+            return (), f'services "{request.service}" not found'
+        slices: Mapping[str, EndpointSlice] = self.slices.by("service", key)
+        ports = routed_ports(service, slices.values())
+        if not ports:
+            return (), f'service "{request.service}" has no address of its own (headless, ExternalName, or not admitted yet)'
+        return ports, ""
+
+    def _try_next(self, request: RouteRequest, candidates: list[tuple[str, int, str]]) -> None:
+        address, port, node = candidates[0]
+        self._numbers += 1
+        number = self._numbers
+        timer = self.port.after(ANSWER_LIMIT_S, TryExpired(number))
+        self._tries[number] = _Try(request, candidates[1:], f"{address}:{port}", timer)
+        wanted = ServeRequest(number, self.port.me, address, port, request.method, request.path, request.headers, request.body)
+        self.port.send(f"runtime/{node}", wanted)
+
+    @handles(Served)
+    def _served(self, served: Served) -> None:
+        tried = self._tries.pop(served.id, None)
+        if tried is None:
+            return  # given up earlier
+        tried.timer.cancel()
+        if not served.connected:
+            self._go_on(tried)
+            return
+        request = tried.request
+        self.port.send(request.reply_to, Routed(request.id, served.status, served.headers, served.body, tried.endpoint))
+
+    @handles(TryExpired)
+    def _try_expired(self, timer: TryExpired) -> None:
+        tried = self._tries.pop(timer.number, None)
+        if tried is not None:
+            self._go_on(tried)
+
+    def _go_on(self, tried: _Try) -> None:
+        if tried.candidates:
+            self._try_next(tried.request, tried.candidates)
+            return
+        request = tried.request
+        problem = f'no endpoint of service "{request.service}" could be reached; the last tried was {tried.endpoint}'
+        self.port.send(request.reply_to, Routed(request.id, 0, (), b"", problem=problem))
+
+
+def _services_of(piece: EndpointSlice) -> tuple[str, ...]:
+    key = service_of(piece)
+    return (key,) if key else ()
