@@ -27,8 +27,12 @@ class Unsettled(CallboardError):
     """A simulation did not come to rest; the text names what keeps changing."""
 
 
+class InboxOverflow(CallboardError):
+    """More messages wait for one process of a simulation than its mailbox may hold; the text names it."""
+
+
 class SystemStopped(CallboardError):
     """The cluster has been stopped; nothing can be asked of it any more."""
 
 
-__all__ = ["ComponentFailed", "Livelock", "MutableMessage", "SystemStopped", "Unsettled", "WaitTimeout"]
+__all__ = ["ComponentFailed", "InboxOverflow", "Livelock", "MutableMessage", "SystemStopped", "Unsettled", "WaitTimeout"]

@@ -1,11 +1,12 @@
 """The ways between processes: cut, slow, lossy, repeating or held, on every system. Nothing set costs nothing.
 
-A link never tells the sender. Lanes keep their order through delays. Processes of one machine are joined by links too, but a rule that names a
-machine touches only what crosses its border.
+A link never tells the sender. Lanes keep their order through delays. Processes of one machine are joined by links too, but a rule that
+names a machine touches only what crosses its border.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
@@ -27,6 +28,9 @@ class Passage(msgspec.Struct, frozen=True):
     occurrence: int
 
 
+OCCURRENCES_LIMIT = 100_000
+"""Identities of messages whose occurrences are counted; beyond it the identity that was seen first is forgotten."""
+
 Judge = Callable[[Passage, Message], bool]
 Hold = Callable[[Passage], float]
 
@@ -47,7 +51,10 @@ class _Rule(msgspec.Struct, frozen=True):
 
 
 class Links:
-    """The rules of a system's links. `active` is False while there are none, and then nobody asks further."""
+    """The rules of a system's links. `active` is False while there are none, and then nobody asks further.
+
+    Rules may be changed from any thread: lists are replaced, never changed, so who judges sees either the old or the new ones.
+    """
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self.active = False
@@ -56,18 +63,21 @@ class Links:
         self._hold: Hold | None = None
         self._numbers = 0
         self._on_change = on_change
+        self._lock = threading.Lock()
         self._occurrences: dict[tuple[str, str, int, str, str], int] = {}
 
     # -- rules ------------------------------------------------------------------------------------------------------------------
 
     def partition(self, a: str, b: str = "*", *, one_way: bool = False) -> None:
         """Cut everything between `a` and `b`: names of machines or processes, or patterns such as `kubelet/*`."""
-        self._cuts.append(_Cut(a, b, one_way))
+        with self._lock:
+            self._cuts = [*self._cuts, _Cut(a, b, one_way)]
         self._changed()
 
     def heal(self, a: str = "*", b: str = "*") -> None:
-        """Take back the cuts between `a` and `b`; `*` stands for all."""
-        self._cuts = [cut for cut in self._cuts if not ({cut.a, cut.b} == {a, b} or (a, b) == ("*", "*"))]
+        """Take back the cuts between `a` and `b`; `*` stands for whatever is there."""
+        with self._lock:
+            self._cuts = [cut for cut in self._cuts if not (a in ("*", cut.a, cut.b) and b in ("*", cut.a, cut.b))]
         self._changed()
 
     def delay(self, source: str, target: str, delay_s: float) -> int:
@@ -89,22 +99,27 @@ class Links:
 
     def remove(self, number: int) -> None:
         """Take a rule back."""
-        self._rules = [rule for rule in self._rules if rule.number != number]
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rule.number != number]
         self._changed()
 
     def clear(self) -> None:
         """Take all rules back."""
-        self._cuts, self._rules, self._hold = [], [], None
+        with self._lock:
+            self._cuts, self._rules, self._hold = [], [], None
         self._changed()
 
     def _add(self, kind: str, source: str, target: str, delay_s: float, judge: Judge | None) -> int:
-        self._numbers += 1
-        self._rules.append(_Rule(self._numbers, kind, source, target, delay_s, judge))
+        with self._lock:
+            self._numbers += 1
+            number = self._numbers
+            self._rules = [*self._rules, _Rule(number, kind, source, target, delay_s, judge)]
         self._changed()
-        return self._numbers
+        return number
 
     def _changed(self) -> None:
-        self.active = bool(self._cuts or self._rules or self._hold is not None)
+        with self._lock:
+            self.active = bool(self._cuts or self._rules or self._hold is not None)
         self._on_change()
 
     # -- judging ----------------------------------------------------------------------------------------------------------------
@@ -115,13 +130,13 @@ class Links:
             return [0.0]
         kind, subject = type(message).__name__, message.subject()
         identity = (source, target, incarnation, kind, subject)
-        occurrence = self._occurrences[identity] = self._occurrences.get(identity, 0) + 1
+        occurrence = self._occurrence(identity)
         passage = Passage(source, source_machine, target, target_machine, incarnation, kind, subject, occurrence)
         if any(_cuts(cut, passage) for cut in self._cuts):
             return []
         delay_s, copies = 0.0, 1
         for rule in self._rules:
-            if not (_names(rule.source, source, source_machine) and _names(rule.target, target, target_machine)):
+            if not _leads(rule.source, rule.target, passage):
                 continue
             if rule.judge is not None and not rule.judge(passage, message):
                 continue
@@ -129,23 +144,37 @@ class Links:
                 return []
             delay_s += rule.delay_s
             copies += rule.kind == "duplicate"
-        if self._hold is not None:
-            delay_s += max(0.0, self._hold(passage))
+        hold = self._hold
+        if hold is not None:
+            delay_s += max(0.0, hold(passage))
         return [delay_s] * copies
 
+    def _occurrence(self, identity: tuple[str, str, int, str, str]) -> int:
+        counts = self._occurrences
+        count = counts[identity] = counts.get(identity, 0) + 1
+        if len(counts) > OCCURRENCES_LIMIT:
+            del counts[next(iter(counts))]
+        return count
 
-def _names(pattern: str, process: str, machine: str) -> bool:
-    return pattern in ("*", process, machine) or ("*" in pattern and fnmatchcase(process, pattern))
+
+def _names(pattern: str, process: str, machine: str) -> str:
+    """As what a pattern names one end of a passage: "all", "process" or "machine"; "" if it doesn't."""
+    if pattern == "*":
+        return "all"
+    if pattern == process or ("*" in pattern and fnmatchcase(process, pattern)):
+        return "process"
+    if pattern == machine or ("*" in pattern and fnmatchcase(machine, pattern)):
+        return "machine"
+    return ""
 
 
 def _cuts(cut: _Cut, passage: Passage) -> bool:
-    forth = _border(cut.a, cut.b, passage)
-    back = not cut.one_way and _border(cut.b, cut.a, passage)
-    return forth or back
+    return _leads(cut.a, cut.b, passage) or (not cut.one_way and _leads(cut.b, cut.a, passage))
 
 
-def _border(a: str, b: str, passage: Passage) -> bool:
-    """Whether a passage leads from `a` to `b`; a machine's inside is not cut by a cut of the machine from everybody."""
-    if passage.source_machine == passage.target_machine and passage.source_machine in (a, b):
-        return False
-    return _names(a, passage.source, passage.source_machine) and _names(b, passage.target, passage.target_machine)
+def _leads(source: str, target: str, passage: Passage) -> bool:
+    """Whether a passage leads from `source` to `target`; what stays inside a machine is not touched by a rule that names the machine."""
+    start = _names(source, passage.source, passage.source_machine)
+    end = _names(target, passage.target, passage.target_machine)
+    inside = passage.source_machine == passage.target_machine and "machine" in (start, end)
+    return bool(start and end) and not inside

@@ -15,7 +15,6 @@ from callboard.actors.component import Component, Timer
 from callboard.models.messages.base import Address, Message
 
 if TYPE_CHECKING:
-    from callboard.runtime.systems.hooks import Inbox
     from callboard.runtime.systems.system import System
 
 STABLE_S = 60.0
@@ -69,7 +68,7 @@ class Process:
         self.recipe = recipe
         self.incarnation = 0
         self.actor: Any = None
-        self.inbox: Inbox | None = None
+        self.inbox: Any = None
         self.port: ProcessPort | None = None
         self.started_at_s = 0.0
         self.failures_in_a_row = 0

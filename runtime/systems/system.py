@@ -9,39 +9,58 @@ import random
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import structlog
 
 from callboard.actors.component import Component, Timer
-from callboard.models.messages.base import Address, Answer, Message, Request
-from callboard.runtime.systems.errors import ComponentFailed
-from callboard.runtime.systems.hooks import INBOX_LIMIT, Inbox, LoopHooks, envelope
+from callboard.models.messages.base import Address, Message, Request
+from callboard.runtime.systems.edge import OUTSIDE, Edge
+from callboard.runtime.systems.errors import ComponentFailed, SystemStopped
+from callboard.runtime.systems.hooks import INBOX_LIMIT, Letter, LoopHooks
 from callboard.runtime.systems.links import Links
 from callboard.runtime.systems.process import STABLE_S, Failure, Machine, Process, ProcessPort, ProcessStats, Recipe
 
-OUTSIDE = "outside"
-"""The machine on which the user's own program stands, as links see it."""
 FAILURES_KEPT = 100
+"""Failures that `System.failures` remembers; older ones are in the log only."""
+T = TypeVar("T")
 
 
 class System(ABC):
-    """A world of processes. Not to be shared between threads but for `post`, `ask` and what a subclass says."""
+    """A world of processes. Use it as a context manager, or call `stop` at the end.
+
+    Which methods may be called from other threads than the one that made it is said by the subclasses; `post` and `ask` always may.
+    """
 
     hooks: type[Any] = LoopHooks
+    port_class: type[ProcessPort] = ProcessPort
 
     def __init__(self, *, restart_s: float = 1.0, restart_limit_s: float = 30.0) -> None:
-        self.links = Links()
+        """`restart_s` is the pause before a failed component is started again; it doubles up to `restart_limit_s`."""
+        self.links = Links(self._links_changed)
         self.failures: list[Failure] = []
         self.machines: dict[str, Machine] = {}
         self.log: Any = structlog.get_logger()
         self._restart_s = restart_s
         self._restart_limit_s = restart_limit_s
         self._processes: dict[str, Process] = {}
-        self._directory: dict[Address, Inbox] = {}
-        self._outlets: dict[Address, Callable[[Message], None]] = {}
+        self._removed: dict[str, int] = {}
+        """Last incarnations of removed processes: a later process of the same name goes on counting."""
+        self._directory: dict[Address, Any] = {}
+        self._outlets: dict[Address, Callable[[Any], None]] = {}
         self._classes: dict[type[Component], type[Any]] = {}
         self._outlet_numbers = 0
+        self._edge = Edge()
+        self._outlets[self._edge.me] = self._edge.receive
+        self._stopped = False
+        self._cause: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     # -- what a system must have --------------------------------------------------------------------------------------------------
 
@@ -51,7 +70,7 @@ class System(ABC):
 
     @abstractmethod
     def post(self, to: Address, message: Message) -> None:
-        """Bring a message in from outside."""
+        """Bring a message in from outside, past all links: for drivers and their own component. Lost after `stop`."""
 
     @abstractmethod
     def ask(self, to: Address, build: Callable[[int, Address], Request], timeout_s: float) -> Any:
@@ -64,7 +83,7 @@ class System(ABC):
         """
 
     @abstractmethod
-    def route(self, port: ProcessPort, to: Address, message: Message) -> None:
+    def route(self, port: ProcessPort | Edge, to: Address, message: Message) -> None:
         """Carry a message from a process to an address; lost if nobody is there."""
 
     @abstractmethod
@@ -73,19 +92,30 @@ class System(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop every process in order, and the system."""
+        """Stop every process, the one that was started last first, and the system. A second call does nothing."""
 
     @abstractmethod
-    def _restart_later(self, process: Process, delay_s: float) -> None: ...
+    def _restart_later(self, process: Process, delay_s: float, restart: Callable[[], None]) -> None:
+        """Call `restart` after a pause."""
 
     @abstractmethod
-    def _began(self, process: Process) -> None: ...
+    def _began(self, process: Process) -> None:
+        """Run `on_start` of a process that has just been made, and let it have messages."""
+
+    @abstractmethod
+    def _links_changed(self) -> None:
+        """The rules of the links have changed."""
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Run something where the system's state may be changed, and wait for it. Use it to start many processes at one go."""
+        return work()
+
+    def _check_running(self) -> None:
+        if self._stopped:
+            raise SystemStopped("the cluster has been stopped; make a new one") from self._cause
 
     def _random_of(self, process: Process) -> random.Random:
         return random.Random()
-
-    def _failed_asks(self, process: Process, failure: ComponentFailed) -> None:
-        """Tell whoever waits for an answer of this process."""
 
     # -- machines and processes ---------------------------------------------------------------------------------------------------
 
@@ -97,23 +127,41 @@ class System(ABC):
         """Start a process that runs `component(port, *args, **kwargs)`; a later restart makes it again in the same way."""
         if name in self._processes:
             raise ValueError(f"there is a process {name} already; restart it, or choose another name")
-        process = Process(name, self.add_machine(machine), Recipe(component, args, kwargs))
+        self._check_running()
+        process = Process(name, self.machines.setdefault(machine, Machine(machine)), Recipe(component, args, kwargs))
+        process.incarnation = self._removed.get(name, 0)
         self._processes[name] = process
-        self._begin(process)
+        if not process.machine.alive:
+            return  # it is wanted, and starts with its machine
+        try:
+            self._make(process)
+        except BaseException:
+            self._end(process)
+            del self._processes[name]
+            raise
+        self._began(process)
 
     def _begin(self, process: Process) -> None:
+        """Start the next incarnation; a component that can't even be made has failed."""
+        try:
+            self._make(process)
+        except Exception as failure:
+            self._fail(process, failure)
+        else:
+            self._began(process)
+
+    def _make(self, process: Process) -> None:
         process.incarnation += 1
         process.wanted = True
         process.started_at_s = self.now()
-        port = ProcessPort(self, process, self._random_of(process))
+        process.port = port = self.port_class(self, process, self._random_of(process))
         recipe = process.recipe
         actor = self._class_of(recipe.component)(port, *recipe.args, **recipe.kwargs)
-        actor.actor_urn = f"urn:callboard:{process.address}"
+        actor.actor_urn = actor.actor_ref.actor_urn = f"urn:callboard:{process.address}"
         inbox = actor.actor_inbox
-        inbox.actor = actor
-        process.actor, process.inbox, process.port = actor, inbox, port
+        inbox.actor, inbox.process = actor, process
+        process.actor, process.inbox = actor, inbox
         self._directory[process.name] = self._directory[process.address] = inbox
-        self._began(process)
 
     def _class_of(self, component: type[Component]) -> type[Any]:
         found = self._classes.get(component)
@@ -125,24 +173,30 @@ class System(ABC):
         """Take a process out of the world at once; nothing of it is handled any more."""
         if process.port is not None:
             process.port.alive = False
-        if process.inbox is not None:
-            process.high_water = max(process.high_water, process.inbox.high_water)
-            process.inbox.messages.clear()
-            process.inbox.ready = None
+        inbox = process.inbox
+        if inbox is not None:
+            process.high_water = max(process.high_water, inbox.high_water)
+            self._close_inbox(inbox)
         if process.actor is not None:
             process.actor.actor_stopped.set()
         for address in (process.name, process.address):
             self._directory.pop(address, None)
         process.actor = process.inbox = process.port = None
 
+    def _close_inbox(self, inbox: Any) -> None:
+        inbox.ready = None
+        inbox.messages.clear()
+
     def crash(self, name: str) -> None:
         """End a process as a power cut would; it stays down until `restart`."""
+        self._check_running()
         process = self._process(name)
         process.wanted = False
         self._end(process)
 
     def restart(self, name: str) -> None:
-        """Start a process again as a new incarnation; one that runs is crashed first. Nothing happens while its machine is down."""
+        """Start a process again as a new incarnation; one that runs is crashed first. While its machine is down it has to wait."""
+        self._check_running()
         process = self._process(name)
         if process.alive:
             self._end(process)
@@ -158,24 +212,27 @@ class System(ABC):
         actor = process.actor
         if actor is not None:
             actor._stop()
-        self._end(process)
+            self._end(process)
+            if actor.failure is not None:
+                self._record(process, actor.failure)
 
     def remove(self, name: str) -> None:
         """Stop a process and forget it."""
         self.stop_process(name)
-        del self._processes[name]
+        self._removed[name] = self._processes.pop(name).incarnation
 
     def crash_machine(self, name: str) -> None:
         """Cut the power of a machine: all its processes end, its disk stays."""
+        self._check_running()
         machine = self._machine(name)
         machine.alive = False
         for process in self._on(machine):
-            if process.alive or process.wanted:
+            if process.alive:  # one that waits for its restart after a failure goes on waiting, for the machine too
                 self._end(process)
-                process.wanted = True
 
     def restart_machine(self, name: str) -> None:
         """Switch a machine on: what ran when it went down is started, each as a new incarnation."""
+        self._check_running()
         machine = self._machine(name)
         machine.alive = True
         for process in self._on(machine):
@@ -205,6 +262,11 @@ class System(ABC):
         """How often a process has been started."""
         return self._process(name).incarnation
 
+    @property
+    def handled(self) -> int:
+        """Messages handled by all processes so far."""
+        return sum(process.handled for process in list(self._processes.values()))
+
     def names(self) -> list[str]:
         """All processes, in the order of their first start."""
         return list(self._processes)
@@ -221,31 +283,47 @@ class System(ABC):
 
     def _fail(self, process: Process, failure: BaseException) -> None:
         """A component ended with an exception: record it, tell who waits, start it again after a pause."""
-        text = "".join(traceback.format_exception(failure))
-        self.failures.append(Failure(process.name, process.incarnation, self.now(), text))
-        del self.failures[:-FAILURES_KEPT]
-        self.log.error("component failed", component=process.name, incarnation=process.incarnation, exc_info=failure)
+        text = self._record(process, failure)
         if self.now() - process.started_at_s > STABLE_S:
             process.failures_in_a_row = 0
         delay_s = min(self._restart_s * 2 ** min(process.failures_in_a_row, 16), self._restart_limit_s)
         process.failures_in_a_row += 1
         self._end(process)
         process.wanted = True
-        self._failed_asks(process, ComponentFailed(process.name, text))
-        self._restart_later(process, delay_s)
+        self._edge.fail(process.name, lambda: ComponentFailed(process.name, text))
+        self._restart_later(process, delay_s, partial(self._restart_if_wanted, process, process.incarnation))
 
-    def _restart_if_wanted(self, process: Process) -> None:
-        if process.wanted and not process.alive and process.machine.alive:
+    def _record(self, process: Process, failure: BaseException, *, log: bool = True) -> str:
+        text = "".join(traceback.format_exception(failure))
+        self.failures.append(Failure(process.name, process.incarnation, self.now(), text))
+        del self.failures[:-FAILURES_KEPT]
+        if log:
+            self.log.error("component failed", component=process.name, incarnation=process.incarnation, exc_info=failure)
+        return text
+
+    def _restart_if_wanted(self, process: Process, failed: int) -> None:
+        """The pause after the failure of incarnation `failed` is over."""
+        if process.incarnation != failed:
+            return  # somebody was faster
+        forgotten = self._processes.get(process.name) is not process
+        if process.wanted and not process.alive and process.machine.alive and not forgotten and not self._stopped:
             self._begin(process)
+
+    def _stop_all(self) -> None:
+        for process in reversed(list(self._processes.values())):
+            self.stop_process(process.name)
 
     # -- delivery -----------------------------------------------------------------------------------------------------------------
 
-    def outlet(self, receive: Callable[[Message], None]) -> Address:
+    def outlet(self, receive: Callable[[Any], None], name: str = "") -> Address:
         """An address outside; `receive` hears what is sent there, on the system's own thread, and must not block."""
-        self._outlet_numbers += 1
-        address = f"client/{self._outlet_numbers}"
-        self._outlets[address] = receive
-        return address
+        if not name:
+            self._outlet_numbers += 1
+            name = f"{self._edge.name}/{self._outlet_numbers}"
+        if name in self._outlets or name in self._processes:
+            raise ValueError(f"somebody listens at {name} already; close that outlet, or choose another name")
+        self._outlets[name] = receive
+        return name
 
     def close_outlet(self, address: Address) -> None:
         """Nobody listens there any more."""
@@ -255,48 +333,23 @@ class System(ABC):
         """Put a message where it belongs, now; lost if nobody is there."""
         inbox = self._directory.get(to)
         if inbox is not None:
-            inbox.put(envelope(message))
-            if len(inbox.messages) > INBOX_LIMIT:
-                self._inbox_overflow(to, len(inbox.messages))
+            inbox.put(Letter(message))
             return
         receive = self._outlets.get(to)
         if receive is not None:
-            receive(message)
+            try:
+                receive(message)
+            except Exception as failure:  # it's a mistake of the listener, not of the component that has just sent something
+                self.log.error("an outlet failed", outlet=to, message=type(message).__name__, exc_info=failure)
 
-    def _inbox_overflow(self, to: Address, waiting: int) -> None:
-        if waiting % INBOX_LIMIT == 1:
-            self.log.warning("a mailbox is over its mark", component=to, waiting=waiting, mark=INBOX_LIMIT)
+    def _high_water(self, inbox: Any, waiting: int) -> None:
+        """More messages than ever wait in a mailbox."""
+        if waiting > INBOX_LIMIT >= inbox.high_water:
+            self.log.warning("a mailbox is over its mark", component=inbox.process.name, waiting=waiting, mark=INBOX_LIMIT)
+        inbox.high_water = waiting
 
-    def _ways(self, port: ProcessPort, to: Address, message: Message) -> list[float]:
-        """What the links say to a message between processes: the delays of its copies."""
-        target = to.partition("#")[0]
+    def _ways(self, port: ProcessPort | Edge, target: str, message: Message) -> list[float]:
+        """What the links say to a message between processes: the delays in seconds of its copies."""
         process = self._processes.get(target)
         machine = process.machine.name if process is not None else OUTSIDE
         return self.links.judge(port.name, port.machine.name, target, machine, port.incarnation, message)
-
-
-class Edge:
-    """The user's own process: numbers its requests and remembers who waits. Used by the systems' `ask`."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[int, tuple[Address, Callable[[Any], None]]] = {}
-        self._numbers = 0
-
-    def number(self) -> int:
-        """A fresh number for a request."""
-        self._numbers += 1
-        return self._numbers
-
-    def receive(self, message: Message) -> None:
-        """An answer came in."""
-        if isinstance(message, Answer):
-            entry = self.waiting.pop(message.id, None)
-        else:
-            entry = self.waiting.pop(getattr(message, "id", -1), None)
-        if entry is not None:
-            entry[1](message)
-
-    def fail(self, name: str, failure: BaseException) -> None:
-        """Everybody who waits for this process hears of its failure."""
-        for number in [number for number, (to, _) in self.waiting.items() if to.partition("#")[0] == name]:
-            self.waiting.pop(number)[1](failure)
