@@ -17,6 +17,7 @@ from callboard.runtime.systems.process import Failure, Machine, ProcessStats
 from callboard.runtime.systems.realtime import RealTimeSystem
 from callboard.runtime.systems.simulated import SimulatedSystem
 from callboard.runtime.systems.system import System
+from callboard.runtime.systems.threaded import ThreadedSystem
 
 __all__ = [
     "OUTSIDE",
@@ -33,6 +34,7 @@ __all__ = [
     "SimulatedSystem",
     "System",
     "SystemStopped",
+    "ThreadedSystem",
     "Unsettled",
     "WaitTimeout",
 ]

@@ -12,18 +12,21 @@ COMPACT_AT = 1024
 class Entry:
     """Something to be done later. `cancel` may be called at any time and from any thread."""
 
-    __slots__ = ("action", "agenda", "cancelled")
+    __slots__ = ("action", "agenda", "cancelled", "done")
 
-    def __init__(self, agenda: Agenda, action: Callable[[], None]) -> None:
+    def __init__(self, agenda: Agenda, action: Callable[[Entry], None]) -> None:
         self.agenda = agenda
         self.action = action
         self.cancelled = False
+        self.done = False
+        """It has left the agenda."""
 
     def cancel(self) -> None:
-        """Make sure that it is not done; harmless if it has been."""
+        """Make sure that it is not done; harmless if it has been. A timer's message that waits in a mailbox already is not handled."""
         if not self.cancelled:
             self.cancelled = True
-            self.agenda.cancelled += 1
+            if not self.done:
+                self.agenda.cancelled += 1
 
 
 class Agenda:
@@ -32,9 +35,10 @@ class Agenda:
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Entry]] = []
         self.cancelled = 0
+        """About how many entries of the heap are cancelled."""
         self._numbers = 0
 
-    def push(self, due_s: float, action: Callable[[], None]) -> Entry:
+    def push(self, due_s: float, action: Callable[[Entry], None]) -> Entry:
         """Enter an action."""
         if self.cancelled > COMPACT_AT and self.cancelled > len(self.heap) // 2:
             self.heap = [entry for entry in self.heap if not entry[2].cancelled]
@@ -59,5 +63,5 @@ class Agenda:
         if due_s is None or due_s > now_s:
             return None
         entry = heapq.heappop(self.heap)[2]
-        entry.cancelled = True  # it's done: a late `cancel` changes nothing
+        entry.done = True
         return entry

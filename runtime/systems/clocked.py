@@ -10,14 +10,14 @@ from typing import Any
 
 import pykka
 
-from callboard.actors.component import Timer
+from callboard.actors.component import Component, Timer
 from callboard.models.messages.base import Address, Message, Request
 from callboard.runtime.systems.agenda import Agenda, Entry
 from callboard.runtime.systems.edge import Edge, timed_out
 from callboard.runtime.systems.errors import SystemStopped
-from callboard.runtime.systems.hooks import Letter
+from callboard.runtime.systems.hooks import Fired, Letter
 from callboard.runtime.systems.lanes import LaneKey, Lanes
-from callboard.runtime.systems.process import Process, ProcessPort
+from callboard.runtime.systems.process import Machine, Process, ProcessPort
 from callboard.runtime.systems.system import System
 
 
@@ -40,20 +40,20 @@ class ClockedSystem(System):
     # -- timers -------------------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _push(self, due_s: float, action: Callable[[], None]) -> Entry:
+    def _push(self, due_s: float, action: Callable[[Entry], None]) -> Entry:
         """Do something at a time of the monotonic clock."""
 
     def schedule(self, port: ProcessPort, delay_s: float, message: Message, periodic: bool) -> Timer:
         """Deliver a message to a process's present incarnation later."""
         return self._push(time.monotonic() + delay_s, partial(self._fire, port, message))
 
-    def _fire(self, port: ProcessPort, message: Message) -> None:
+    def _fire(self, port: ProcessPort, message: Message, entry: Entry) -> None:
         inbox = self._directory.get(port.me)
         if inbox is not None and port.alive:
-            inbox.put(Letter(message))
+            inbox.put(Letter(Fired(entry, message)))
 
     def _restart_later(self, process: Process, delay_s: float, restart: Callable[[], None]) -> None:
-        self._push(time.monotonic() + delay_s, restart)
+        self._push(time.monotonic() + delay_s, lambda _entry: self.call(restart))
 
     # -- links --------------------------------------------------------------------------------------------------------------------
 
@@ -62,24 +62,80 @@ class ClockedSystem(System):
 
     def route(self, port: ProcessPort | Edge, to: Address, message: Message) -> None:
         """Carry a message, past the links."""
-        target = to.partition("#")[0]
-        if not self._judged or target == port.name:
+        for _ in range(self._judge(port, to, message) if self._judged else 1):
             self._deliver(to, message)
-            return
-        now_s = time.monotonic()
+
+    def _judge(self, port: ProcessPort | Edge, to: Address, message: Message) -> int:
+        """How many copies of a message arrive now; others are entered in the agenda."""
+        target = to.partition("#")[0]
+        if target == port.name:
+            return 1
+        now_s, at_once = time.monotonic(), 0
         key = self._lanes.key(port.me, target, message)
         for delay_s in self._ways(port, target, message):
             if delay_s <= 0.0 and (key is None or key not in self._lanes.last_s):
-                self._deliver(to, message)
+                at_once += 1
             else:
                 due_s = self._lanes.arrival_s(key, now_s + delay_s)
-                self._push(due_s, partial(self._arrive, to, message, key, due_s))
+                self._push_delayed(due_s, partial(self._arrive, to, message, key, due_s))
+        self._links_changed()
+        return at_once
+
+    def _push_delayed(self, due_s: float, action: Callable[[Entry], None]) -> Entry:
+        """As `_push`, from where the agenda may be touched."""
+        return self._push(due_s, action)
+
+    def _arrive(self, to: Address, message: Message, key: LaneKey | None, due_s: float, _entry: Entry) -> None:
+        self._deliver(to, message)
+        self._lanes.arrived(key, due_s)  # after the delivery, so that nothing overtakes it in its lane
         self._links_changed()
 
-    def _arrive(self, to: Address, message: Message, key: LaneKey | None, due_s: float) -> None:
-        self._lanes.arrived(key, due_s)
-        self._links_changed()
-        self._deliver(to, message)
+    # -- lives of processes: changed where `call` runs ------------------------------------------------------------------------------
+
+    def start(self, name: str, component: type[Component], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
+        """Start a process; see `System.start`. What the component's constructor raises is raised here."""
+        begin = super().start
+        self.call(lambda: begin(name, component, *args, machine=machine, **kwargs))
+
+    def add_machine(self, name: str) -> Machine:
+        """A machine of this name; the same one when it's there."""
+        add = super().add_machine
+        return self.call(lambda: add(name))
+
+    def crash(self, name: str) -> None:
+        """End a process as a power cut would; it stays down until `restart`."""
+        crash = super().crash
+        self.call(lambda: crash(name))
+
+    def restart(self, name: str) -> None:
+        """Start a process again as a new incarnation; see `System.restart`."""
+        restart = super().restart
+        self.call(lambda: restart(name))
+
+    def stop_process(self, name: str) -> None:
+        """Let a process clean up and end it; see `System.stop_process`."""
+        stop = super().stop_process
+        self.call(lambda: stop(name))
+
+    def remove(self, name: str) -> None:
+        """Stop a process and forget it."""
+        remove = super().remove
+        self.call(lambda: remove(name))
+
+    def crash_machine(self, name: str) -> None:
+        """Cut the power of a machine: all its processes end, its disk stays."""
+        crash = super().crash_machine
+        self.call(lambda: crash(name))
+
+    def restart_machine(self, name: str) -> None:
+        """Switch a machine on; see `System.restart_machine`."""
+        restart = super().restart_machine
+        self.call(lambda: restart(name))
+
+    def outlet(self, receive: Callable[[Any], None], name: str = "") -> Address:
+        """An address outside; `receive` runs on a thread of the system and must not block."""
+        outlet = super().outlet
+        return self.call(lambda: outlet(receive, name))
 
     # -- outside ------------------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,13 @@ class Letter(msgspec.Struct, gc=False):
     reply_to: Any = None
 
 
+class Fired(msgspec.Struct, gc=False):
+    """The message of a timer in a mailbox: not handled if the timer is cancelled before its turn comes."""
+
+    timer: Any
+    message: Any
+
+
 class Turn:
     """What Pykka's loop takes for its stop flag. `left` is how many messages the actor may still handle in this turn."""
 
@@ -119,8 +126,13 @@ class Hooks(pykka.Actor):
         return pykka.ThreadingFuture()
 
     def _handle_receive(self, message: Any) -> Any:
-        if message.__class__ is _ActorStop:
+        kind = message.__class__
+        if kind is _ActorStop:
             return self._stop()
+        if kind is Fired:
+            if message.timer.cancelled:
+                return None
+            message = message.message
         try:
             return self.on_receive(message)
         except Exception:
@@ -136,6 +148,8 @@ class Hooks(pykka.Actor):
             self.on_stop()
         except Exception as failure:
             self.failure = failure
+        except BaseException as escaped:
+            self.escaped = escaped
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self.actor_stopped.set()

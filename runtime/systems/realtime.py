@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 
 import pykka
 
-from callboard.actors.component import Component
 from callboard.models.messages.base import Address, Message, Request
 from callboard.runtime.systems.agenda import Entry
 from callboard.runtime.systems.clocked import ClockedSystem
 from callboard.runtime.systems.errors import SystemStopped
 from callboard.runtime.systems.hooks import Inbox, Letter
-from callboard.runtime.systems.process import Machine, Process, ProcessPort
+from callboard.runtime.systems.process import Process, ProcessPort
 
 T = TypeVar("T")
 
@@ -146,51 +145,6 @@ class RealTimeSystem(ClockedSystem):
         result: T = future.get()
         return result
 
-    def start(self, name: str, component: type[Component], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
-        """Start a process; see `System.start`. What the component's constructor raises is raised here."""
-        begin = super().start
-        self.call(lambda: begin(name, component, *args, machine=machine, **kwargs))
-
-    def add_machine(self, name: str) -> Machine:
-        """A machine of this name; the same one when it's there."""
-        add = super().add_machine
-        return self.call(lambda: add(name))
-
-    def crash(self, name: str) -> None:
-        """End a process as a power cut would; it stays down until `restart`."""
-        crash = super().crash
-        self.call(lambda: crash(name))
-
-    def restart(self, name: str) -> None:
-        """Start a process again as a new incarnation; see `System.restart`."""
-        restart = super().restart
-        self.call(lambda: restart(name))
-
-    def stop_process(self, name: str) -> None:
-        """Let a process clean up and end it; see `System.stop_process`."""
-        stop = super().stop_process
-        self.call(lambda: stop(name))
-
-    def remove(self, name: str) -> None:
-        """Stop a process and forget it."""
-        remove = super().remove
-        self.call(lambda: remove(name))
-
-    def crash_machine(self, name: str) -> None:
-        """Cut the power of a machine: all its processes end, its disk stays."""
-        crash = super().crash_machine
-        self.call(lambda: crash(name))
-
-    def restart_machine(self, name: str) -> None:
-        """Switch a machine on; see `System.restart_machine`."""
-        restart = super().restart_machine
-        self.call(lambda: restart(name))
-
-    def outlet(self, receive: Callable[[Any], None], name: str = "") -> Address:
-        """An address outside; `receive` runs on the engine's thread and must not block."""
-        outlet = super().outlet
-        return self.call(lambda: outlet(receive, name))
-
     def stop(self) -> None:
         """Stop every process, the one that was started last first, and the engine; its thread has ended afterwards."""
         if self._is_inside():
@@ -208,7 +162,7 @@ class RealTimeSystem(ClockedSystem):
 
     # -- the engine ---------------------------------------------------------------------------------------------------------------
 
-    def _push(self, due_s: float, action: Callable[[], None]) -> Entry:
+    def _push(self, due_s: float, action: Callable[[Entry], None]) -> Entry:
         return self._agenda.push(due_s, action)
 
     def _run(self) -> None:
@@ -284,7 +238,7 @@ class RealTimeSystem(ClockedSystem):
             return
         now_s = time.monotonic()
         while (entry := self._agenda.pop_due(now_s)) is not None:
-            entry.action()
+            entry.action(entry)
 
     def _sleep(self) -> None:
         due_s = self._agenda.next_due_s()

@@ -215,6 +215,8 @@ class System(ABC):
             self._end(process)
             if actor.failure is not None:
                 self._record(process, actor.failure)
+            if actor.escaped is not None:
+                raise actor.escaped
 
     def remove(self, name: str) -> None:
         """Stop a process and forget it."""
