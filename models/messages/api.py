@@ -41,7 +41,8 @@ class GetObject(_Named, frozen=True, gc=False):
 class ListObjects(Request, frozen=True, gc=False):
     """Read all objects of a resource (in one namespace unless it is "") that match the selectors (kubectl's string forms).
 
-    Resource "*" means every object of every kind but Events and Leases. `min_revision=-1` asks for a read as new as the store, `0` for whatever the apiserver has, another number for at least that.
+    Resource "*" means every object of every kind but Events and Leases. `min_revision=-1` asks for a read as new as the store, `0` for
+    whatever the apiserver has, another number for at least that.
     """
 
     resource: str

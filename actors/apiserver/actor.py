@@ -1,0 +1,397 @@
+"""The apiserver as a component: requests in, transactions to the store, answers and watch streams out.
+
+Stateless but for its watch cache. Any number of them stand over one store, each as stale as its stream is late; what makes them right is
+that every write compares what it was decided from. Decisions are planners (`planning.Planner`); here is who asks, who waits, who hears.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard.actors.apiserver import own
+from callboard.actors.apiserver.cache import WatchCache
+from callboard.actors.apiserver.deletion import plan_delete
+from callboard.actors.apiserver.eventsink import plan_event
+from callboard.actors.apiserver.planning import Context, Job, Planner, View
+from callboard.actors.apiserver.reads import EVERYTHING, got, listed
+from callboard.actors.apiserver.settings import ApiServerSettings, BeatWatchers, CheckStore, LookAfterOwn
+from callboard.actors.apiserver.shortways import plan_bind, plan_lease, plan_status
+from callboard.actors.apiserver.storestream import StoreStream
+from callboard.actors.apiserver.streams import Streams
+from callboard.actors.apiserver.userkinds import DEFINITIONS, serve
+from callboard.actors.apiserver.waiting import WaitingRoom
+from callboard.actors.apiserver.writes import plan_apply, plan_create, plan_patch, plan_update
+from callboard.actors.component import Component, Port, handles
+from callboard.models.errors import ApiError, Conflict, Timeout, TooManyRequests, UnknownKind, conflict, error_of
+from callboard.models.kinds import Scheme
+from callboard.models.messages.api import (
+    AckWatch,
+    ApplyObject,
+    BindPod,
+    CreateObject,
+    DeleteObject,
+    GetObject,
+    ListObjects,
+    PatchObject,
+    RecordEvent,
+    Refused,
+    RenewLease,
+    StopWatch,
+    UpdateObject,
+    WatchObjects,
+    WriteStatus,
+    Written,
+)
+from callboard.models.messages.base import Request
+from callboard.models.messages.store import (
+    Committed,
+    Compare,
+    ReadRevision,
+    RevisionRead,
+    StoreChanged,
+    StoreRefused,
+    Transact,
+    TransactionFailed,
+)
+
+ATTEMPTS_LIMIT = 5
+"""So often a write is decided anew after a lost race; then it is refused with Conflict."""
+READS_LIMIT = 5
+"""So often a refusal decided from the cache is checked against the store."""
+NEVER = -1
+"""A revision that no key has: a compare with it fails, and so brings the object as the store has it."""
+GONE = 410
+
+PLANNERS: dict[type[Request], Planner] = {
+    CreateObject: plan_create,
+    UpdateObject: plan_update,
+    PatchObject: plan_patch,
+    ApplyObject: plan_apply,
+    DeleteObject: plan_delete,
+    WriteStatus: plan_status,
+    BindPod: plan_bind,
+    RenewLease: plan_lease,
+    RecordEvent: plan_event,
+}
+
+
+class ApiServer(Component):
+    """One apiserver over the store that `settings` names."""
+
+    def __init__(self, port: Port, settings: ApiServerSettings | None = None) -> None:
+        super().__init__(port)
+        self.settings = settings or ApiServerSettings()
+        self.cache = WatchCache(self.settings.history_limit)
+        self.streams = Streams(port, self.cache)
+        self._context = Context(Scheme.builtin(), self.settings, port.new_id, port.random)
+        self._stream = StoreStream(port, self.settings.store, self.cache)
+        self._room = WaitingRoom()
+        self._jobs: dict[int, Job] = {}
+        self._backlog: list[tuple[float, Request]] = []
+        self._last_id = 0
+        self._own_in_flight = 0
+        self._own_retry_due = False
+
+    def on_start(self) -> None:
+        """Follow the store, and begin to beat."""
+        self._stream.follow(self._next_id())
+        self.port.after(self.settings.watch_heartbeat_s, BeatWatchers(), periodic=True)
+        self.port.after(self.settings.store_silence_s / 3, CheckStore(), periodic=True)
+
+    @property
+    def scheme(self) -> Scheme:
+        """The kinds that this apiserver serves now."""
+        return self._context.scheme
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    # -- what comes in --------------------------------------------------------------------------------------------------------------
+
+    def _has_room(self, request: Request) -> bool:
+        """Whether a request may come in now; refuses it otherwise."""
+        if len(self._jobs) + len(self._room) + len(self._backlog) < self.settings.in_flight_limit or isinstance(request, RenewLease):
+            return True
+        self._refuse(request, TooManyRequests("the server has received too many requests and has asked us to try again later"))
+        return False
+
+    def _is_early(self, request: Request) -> bool:
+        """Whether a request has to wait for the first picture of the store."""
+        if self._stream.synced:
+            return False
+        self._backlog.append((self._deadline_s(), request))
+        return True
+
+    def _deadline_s(self) -> float:
+        return self.port.now() + self.settings.store_timeout_s
+
+    @handles(GetObject, ListObjects)
+    def _read(self, request: GetObject | ListObjects) -> None:
+        if not self._has_room(request) or self._is_early(request):
+            return
+        if request.min_revision < 0:
+            self._wait_for_newest(request)
+        elif request.min_revision > self.cache.revision:
+            self._room.until(request.min_revision, request, self._deadline_s())
+        elif request.resource == EVERYTHING or self._is_served(request.resource):
+            self._answer_read(request)
+        else:
+            self._wait_for_newest(request)
+
+    @handles(CreateObject, UpdateObject, PatchObject, ApplyObject, DeleteObject, WriteStatus, BindPod, RenewLease, RecordEvent)
+    def _write(self, request: Request) -> None:
+        if self._has_room(request) and not self._is_early(request):
+            self._try(Job(request, PLANNERS[request.__class__], View(self.cache.get), self._deadline_s()))
+
+    @handles(WatchObjects)
+    def _watch(self, request: WatchObjects) -> None:
+        if self._is_early(request):
+            return
+        if request.resource == EVERYTHING or self._is_served(request.resource):
+            self.streams.open(request)
+        else:
+            self._wait_for_newest(request)
+
+    @handles(AckWatch)
+    def _ack_watch(self, message: AckWatch) -> None:
+        self.streams.ack(message)
+
+    @handles(StopWatch)
+    def _stop_watch(self, message: StopWatch) -> None:
+        self.streams.stop(message)
+
+    # -- reads ----------------------------------------------------------------------------------------------------------------------
+
+    def _is_served(self, resource: str) -> bool:
+        try:
+            self._context.scheme.stored(resource)
+        except UnknownKind:
+            return False
+        return True
+
+    def _wait_for_newest(self, item: Request | Job) -> None:
+        if self._room.until_newest(item, self._deadline_s()):
+            self._ask_revision()
+
+    def _ask_revision(self) -> None:
+        number = self._next_id()
+        self._room.ask(number, self.port.now())
+        self.port.send(self.settings.store, ReadRevision(number, self.port.me))
+
+    @handles(RevisionRead)
+    def _revision_read(self, answer: RevisionRead) -> None:
+        if not self._room.is_mine(answer.id):
+            return
+        if self._room.answered(answer.revision):
+            self._ask_revision()
+        self._resume_waiting()
+
+    def _resume_waiting(self) -> None:
+        for item in self._room.reached(self.cache.revision):
+            if isinstance(item, Job):
+                self._try(item)
+            elif isinstance(item, WatchObjects):
+                self._open_watch_at_last(item)
+            else:
+                self._answer_read(item)
+
+    def _open_watch_at_last(self, request: WatchObjects) -> None:
+        try:
+            self._context.scheme.stored(request.resource)
+        except UnknownKind as refusal:
+            self._refuse(request, refusal)
+        else:
+            self.streams.open(request)
+
+    def _answer_read(self, request: GetObject | ListObjects) -> None:
+        scheme = self._context.scheme
+        try:
+            answer = got(request, self.cache, scheme) if isinstance(request, GetObject) else listed(request, self.cache, scheme)
+        except ApiError as refusal:
+            self._refuse(request, refusal)
+        else:
+            self.port.send(request.reply_to, answer)
+
+    # -- writes ---------------------------------------------------------------------------------------------------------------------
+
+    def _try(self, job: Job) -> None:
+        """Decide a write from what is known, and ask the store to carry it out."""
+        context, view = self._context, job.view
+        context.now_s = self.port.now()
+        try:
+            plan = job.planner(job.request, view, context)
+        except UnknownKind as refusal:
+            if job.caught_up:
+                self._refuse(job.request, refusal)
+            else:
+                job.caught_up = True
+                self._wait_for_newest(job)
+            return
+        except ApiError as refusal:
+            if view.guessed and job.reads < READS_LIMIT:
+                self._look(job)
+            else:
+                self._refuse(job.request, refusal)
+            return
+        job.plan = plan
+        ops = () if getattr(job.request, "dry_run", False) else plan.ops
+        self._transact(job, plan.compares, ops)
+
+    def _look(self, job: Job) -> None:
+        """Ask the store for what a refusal was decided from: the cache may be behind."""
+        job.reads += 1
+        job.plan = None
+        self._transact(job, tuple(Compare(key, NEVER) for key in job.view.guessed), ())
+
+    def _transact(self, job: Job, compares: tuple[Compare, ...], ops: tuple[Any, ...]) -> None:
+        self._last_id = number = self._last_id + 1
+        self._jobs[number] = job
+        self.port.send(self.settings.store, Transact(number, self.port.me, compares, ops, getattr(job.request, "fence", None)))
+
+    @handles(Committed)
+    def _committed(self, answer: Committed) -> None:
+        job = self._jobs.pop(answer.id, None)
+        if job is None or job.plan is None:
+            return
+        request, plan = job.request, job.plan
+        if not plan.ops or getattr(request, "dry_run", False):
+            written = Written(request.id, plan.obj, plan.obj.metadata.resource_version, plan.removed)
+        else:
+            obj = answer.objects[0]
+            written = Written(request.id, None if plan.quiet else obj, answer.revision, plan.removed)
+            if plan.ops[0].key.startswith(DEFINITIONS):
+                self._serve(plan.ops[0].key, None if plan.removed else obj)
+        self.port.send(request.reply_to, written)
+
+    @handles(TransactionFailed)
+    def _transaction_failed(self, answer: TransactionFailed) -> None:
+        job = self._jobs.pop(answer.id, None)
+        if job is None:
+            return
+        if answer.fenced:
+            self._refuse(job.request, _conflict(job.request, "the writer is no longer the leader"))
+            return
+        job.view.learn(answer.current)
+        if job.plan is not None:
+            job.attempts += 1
+            if job.attempts > ATTEMPTS_LIMIT:
+                self._refuse(job.request, _conflict(job.request))
+                return
+        self._try(job)
+
+    @handles(StoreRefused)
+    def _store_refused(self, answer: StoreRefused) -> None:
+        if self._stream.is_mine(answer.id):
+            self._stream.follow(self._next_id(), anew=answer.code == GONE)
+            return
+        job = self._jobs.pop(answer.id, None)
+        if job is not None:
+            self._refuse(job.request, error_of(answer.code, "", answer.message))
+
+    def _refuse(self, request: Any, refusal: ApiError) -> None:
+        if isinstance(request, WatchObjects):
+            self.streams.refuse(request, refusal)
+            return
+        retry_after_s = self.settings.retry_after_s if refusal.code == TooManyRequests.code else 0.0
+        answer = Refused(request.id, refusal.code, refusal.reason, refusal.message, refusal.details, retry_after_s)
+        self.port.send(request.reply_to, answer)
+
+    # -- the store's stream -----------------------------------------------------------------------------------------------------------
+
+    @handles(StoreChanged)
+    def _store_changed(self, piece: StoreChanged) -> None:
+        early = not self._stream.synced
+        events = self._stream.heard(piece)
+        if events is None:
+            self._stream.follow(self._next_id())
+            return
+        for event in events:
+            if event.key.startswith(DEFINITIONS):
+                self._serve(event.key, event.obj)
+        if events and not early:
+            self.streams.tell(events, self.cache.revision)
+        if early and self._stream.synced:
+            self._begin()
+        self._resume_waiting()
+        if events:
+            self._look_after_own()
+
+    def _begin(self) -> None:
+        """The first picture is in: now to those who came before it."""
+        backlog, self._backlog = self._backlog, []
+        self._look_after_own()
+        for _, request in backlog:
+            self.on_receive(request)
+
+    def _serve(self, key: str, definition: Any) -> None:
+        name = key[key.rindex("/") + 1 :]
+        self._context.scheme = serve(self._context.scheme, name, definition)
+
+    @handles(CheckStore)
+    def _check_store(self, _: CheckStore) -> None:
+        self.port.after(self.settings.store_silence_s / 3, CheckStore(), periodic=True)
+        now_s = self.port.now()
+        oldest_s = now_s - self.settings.store_silence_s
+        if self._stream.silent_since(oldest_s):
+            self._stream.follow(self._next_id())
+        if self._room.asked_at_s is not None and self._room.asked_at_s < oldest_s:
+            self._ask_revision()
+        self._sweep(now_s)
+
+    def _sweep(self, now_s: float) -> None:
+        """Answer those whom the store has not answered in time. What became of a write is not known."""
+        for number in [number for number, job in self._jobs.items() if job.deadline_s <= now_s]:
+            job = self._jobs.pop(number)
+            reading = job.plan is None or not job.plan.ops
+            self._refuse(job.request, _timeout("" if reading else "; whether it was carried out is unknown"))
+        for waiter in self._room.expired(now_s):
+            request = waiter.item.request if isinstance(waiter.item, Job) else waiter.item
+            if waiter.revision > self.cache.revision:
+                self._refuse(request, Timeout(f"Too large resource version: {waiter.revision}, current: {self.cache.revision}"))
+            else:
+                self._refuse(request, _timeout(""))
+        while self._backlog and self._backlog[0][0] <= now_s:
+            self._refuse(self._backlog.pop(0)[1], _timeout(": the store can't be reached"))
+
+    @handles(BeatWatchers)
+    def _beat(self, _: BeatWatchers) -> None:
+        self.port.after(self.settings.watch_heartbeat_s, BeatWatchers(), periodic=True)
+        if self._stream.synced:
+            self.streams.beat()
+
+    # -- own work -----------------------------------------------------------------------------------------------------------------------
+
+    def _look_after_own(self) -> None:
+        """Ask ourselves for what has to be there, or has to go; one round at a time."""
+        if self._own_in_flight or self._own_retry_due:
+            return
+        me = self.port.me
+        for request in (*own.missing_namespaces(self.cache, me), *own.steps_out(own.leaving(self.cache), self.cache, me)):
+            self._own_in_flight += 1
+            self._write(request)
+
+    @handles(Written, Refused)
+    def _own_answered(self, answer: Written | Refused) -> None:
+        self._own_in_flight -= 1
+        if isinstance(answer, Refused) and answer.reason not in ("AlreadyExists", "NotFound"):
+            self.port.log.info("own request refused", code=answer.code, problem=answer.message)
+            self._own_retry_due = True
+            self.port.after(own.RETRY_S, LookAfterOwn())
+
+    @handles(LookAfterOwn)
+    def _look_again(self, _: LookAfterOwn) -> None:
+        self._own_retry_due = False
+        self._look_after_own()
+
+
+def _conflict(request: Request, why: str = "") -> Conflict:
+    resource, _, name = request.subject().split("/", 2)
+    return conflict(resource, name, why)
+
+
+def _timeout(why: str) -> Timeout:
+    return Timeout(f"Timeout: request did not complete within requested timeout{why}")
+
+
+__all__ = ["ApiServer", "ApiServerSettings"]

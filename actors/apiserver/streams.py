@@ -1,0 +1,125 @@
+"""Watch streams towards clients: opened, numbered, paced by credit, kept alive by heartbeats, closed. Owned by the `ApiServer`."""
+
+from __future__ import annotations
+
+from callboard.actors.apiserver.cache import WatchCache, resource_of
+from callboard.actors.apiserver.reads import EVERYTHING, is_aside, selection
+from callboard.actors.apiserver.watches import Change, Selection, Watcher, WatchIndex, WatchKey
+from callboard.actors.component import Port
+from callboard.models.errors import ApiError, Gone, TooManyRequests, gone
+from callboard.models.messages.api import AckWatch, StopWatch, WatchBatch, WatchClosed, WatchEvent, WatchObjects
+from callboard.models.messages.store import StoreEvent
+
+
+class Streams:
+    """All streams of one apiserver over its cache."""
+
+    def __init__(self, port: Port, cache: WatchCache) -> None:
+        self._port = port
+        self._cache = cache
+        self.index = WatchIndex()
+
+    # -- opening and closing ------------------------------------------------------------------------------------------------------
+
+    def open(self, request: WatchObjects) -> None:
+        """Begin a stream with what has happened since the revision asked for; or say at once why there is none."""
+        try:
+            compiled = selection(request.resource, request.labels, request.fields)
+            missed = self._missed(request)
+        except ApiError as refusal:
+            self.refuse(request, refusal)
+            return
+        after = max(request.from_revision, self._cache.revision)
+        watcher = Watcher(request.reply_to, request.id, after, request.credit)
+        if not self.index.add(watcher, (request.resource, request.namespace, request.labels, request.fields), compiled):
+            return
+        events = _seen(missed, self.index.selection_of(watcher))
+        if events or self._cache.revision > request.from_revision:
+            self._send(watcher, events, self._cache.revision)
+
+    def _missed(self, request: WatchObjects) -> list[StoreEvent]:
+        history = self._cache.history
+        missed = history.since(request.from_revision)
+        if missed is None:
+            raise gone(request.from_revision, history.compacted)
+        return missed
+
+    def refuse(self, request: WatchObjects, refusal: ApiError) -> None:
+        """There is no stream."""
+        self._port.send(request.reply_to, _closed(request.id, 1, refusal))
+
+    def ack(self, message: AckWatch) -> None:
+        """A watcher has come so far."""
+        watcher = self.index.watchers.get((message.reply_to, message.id))
+        if watcher is not None and message.seq > watcher.acked:
+            watcher.acked = message.seq
+
+    def stop(self, message: StopWatch) -> None:
+        """A watcher has lost interest."""
+        self.index.remove((message.reply_to, message.id))
+
+    # -- telling ------------------------------------------------------------------------------------------------------------------
+
+    def tell(self, events: tuple[StoreEvent, ...], revision: int) -> None:
+        """Tell these changes to whoever wants them."""
+        late: list[WatchKey] = []
+        for wanted, seen in self.index.sort(events):
+            for watcher in wanted.watchers.values():
+                if watcher.after >= events[0].revision:
+                    rest = tuple(one for one in seen if one.obj.metadata.resource_version > watcher.after)
+                    if not rest:
+                        continue
+                else:
+                    rest = seen
+                if watcher.seq - watcher.acked >= watcher.credit:
+                    late.append(watcher.key)
+                else:
+                    self._send(watcher, rest, revision)
+        self._close_late(late)
+
+    def beat(self) -> None:
+        """Tell those who have heard nothing for a whole interval how far things are."""
+        late: list[WatchKey] = []
+        for watcher in self.index.watchers.values():
+            if watcher.idle:
+                if watcher.seq - watcher.acked >= watcher.credit:
+                    late.append(watcher.key)
+                    continue
+                self._send(watcher, (), self._cache.revision)
+            watcher.idle = True
+        self._close_late(late)
+
+    def _send(self, watcher: Watcher, events: tuple[WatchEvent, ...], revision: int) -> None:
+        watcher.seq += 1
+        watcher.idle = False
+        self._port.send(watcher.to, WatchBatch(watcher.id, watcher.seq, events, revision))
+
+    def _close_late(self, late: list[WatchKey]) -> None:
+        for key in late:
+            watcher = self.index.watchers[key]
+            refusal = TooManyRequests(f"the watcher is {watcher.credit} batches behind; list again")
+            self._port.send(watcher.to, _closed(watcher.id, watcher.seq + 1, refusal))
+            self.index.remove(key)
+
+    def close_all(self) -> None:
+        """End every stream: what was between the last piece and now can't be told."""
+        for key in list(self.index.watchers):
+            watcher = self.index.watchers[key]
+            self._port.send(watcher.to, _closed(watcher.id, watcher.seq + 1, Gone("the apiserver has lost the history of its store")))
+            self.index.remove(key)
+
+
+def _seen(events: list[StoreEvent], wanted: Selection) -> tuple[WatchEvent, ...]:
+    """Changes of the past as a watcher sees them."""
+    found = []
+    for event in events:
+        resource = resource_of(event.key)
+        if resource == wanted.resource or (wanted.resource == EVERYTHING and not is_aside(resource)):
+            one = wanted.judge(Change(event))
+            if one is not None:
+                found.append(one)
+    return tuple(found)
+
+
+def _closed(number: int, seq: int, refusal: ApiError) -> WatchClosed:
+    return WatchClosed(number, seq, refusal.code, refusal.reason, refusal.message)
