@@ -41,6 +41,16 @@ class Timing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     scheduler_retry_s: float = 1.0
     """First pause before an unschedulable pod is tried again (podInitialBackoffSeconds); doubles up to `scheduler_retry_limit_s`."""
     scheduler_retry_limit_s: float = 10.0
+    scheduler_flush_s: float = 300.0
+    """Unschedulable pods are tried again this often even if nothing changed (podMaxInUnschedulablePodsDuration)."""
+    eviction_rate_per_s: float = 0.1
+    """Lost nodes whose pods begin to be evicted, per second and zone (--node-eviction-rate)."""
+    eviction_rate_reduced_per_s: float = 0.01
+    """The same in a large zone of which most nodes are lost (--secondary-node-eviction-rate)."""
+    pod_gc_period_s: float = 20.0
+    """Pods that nobody else can remove are looked for this often (pod garbage collector)."""
+    pod_gc_quarantine_s: float = 40.0
+    """A node must be absent this long before pods bound to it are removed."""
     supervisor_restart_s: float = 1.0
     """First pause before a process that failed is started again; doubles up to `supervisor_restart_limit_s`."""
     supervisor_restart_limit_s: float = 30.0
@@ -69,6 +79,11 @@ FAST = Timing(
     crash_back_off_reset_s=30.0,
     scheduler_retry_s=0.1,
     scheduler_retry_limit_s=1.0,
+    scheduler_flush_s=10.0,
+    eviction_rate_per_s=20.0,
+    eviction_rate_reduced_per_s=2.0,
+    pod_gc_period_s=1.0,
+    pod_gc_quarantine_s=2.0,
     supervisor_restart_s=0.1,
     supervisor_restart_limit_s=5.0,
     volume_sync_s=1.0,
@@ -82,6 +97,9 @@ CHAOS = msgspec.structs.replace(
     toleration_s=5,
     watch_heartbeat_s=1.0,
     watch_silence_s=3.0,
+    scheduler_flush_s=30.0,
+    pod_gc_period_s=2.0,
+    pod_gc_quarantine_s=4.0,
     supervisor_restart_s=1.0,
 )
 

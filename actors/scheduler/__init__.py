@@ -1,0 +1,1 @@
+"""Where a pod goes, and why it does not."""
