@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heapify, heappush
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from callboard.models.messages.base import Address, Message
 from callboard.runtime.systems.lanes import LaneKey
 from callboard.runtime.systems.process import ProcessPort
 
+COMPACT_AT = 1024
+"""Cancelled timers that the heap may hold before it's looked through."""
 NAMED = 5
 """Timers that a text names."""
 
@@ -43,12 +46,36 @@ class SimulatedTimer(msgspec.Struct):
             self.system._cancelled(self)
 
 
+class Pending:
+    """A heap of what is pending, by time and then by age. Cancelled timers stay in it until there are too many of them."""
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, Any]] = []
+        self.dead = 0
+        """Cancelled timers in the heap."""
+        self._numbers = 0
+
+    def push(self, due_s: float, item: Flight | SimulatedTimer | Pause) -> None:
+        """Enter something."""
+        self._numbers += 1
+        heappush(self.heap, (due_s, self._numbers, item))
+
+    def cancelled(self) -> None:
+        """A timer in the heap has been cancelled."""
+        self.dead += 1
+        if self.dead > COMPACT_AT and self.dead > len(self.heap) // 2:
+            self.heap[:] = [entry for entry in self.heap if not entry[2].done]
+            heapify(self.heap)
+            self.dead = 0
+
+
 class Pause(msgspec.Struct):
     """What ends when a failed process is started again."""
 
     name: str
     restart: Callable[[], None]
     background: bool = False
+    done: bool = False
 
 
 class SimulatedPort(ProcessPort):

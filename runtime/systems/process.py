@@ -6,16 +6,13 @@ stays. A restart is a new incarnation: its port has another address, and what be
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import structlog
 
 from callboard.actors.component import Component, Timer
 from callboard.models.messages.base import Address, Message
-
-if TYPE_CHECKING:
-    from callboard.runtime.systems.system import System
 
 STABLE_S = 60.0
 """A process that ran this long before it failed is restarted as if for the first time."""
@@ -96,7 +93,7 @@ class Process:
 class ProcessPort:
     """The port of one incarnation; see `callboard.actors.component.Port`. Dead with it: then nothing goes out any more."""
 
-    def __init__(self, system: System, process: Process, random: Any) -> None:
+    def __init__(self, system: Any, process: Process, random: Any) -> None:
         self.name = process.name
         self.me: Address = process.address
         self.machine = process.machine

@@ -9,7 +9,7 @@ import random
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Self, TypeVar
 
 import structlog
@@ -24,7 +24,15 @@ from callboard.runtime.systems.process import STABLE_S, Failure, Machine, Proces
 
 FAILURES_KEPT = 100
 """Failures that `System.failures` remembers; older ones are in the log only."""
+CLASSES_LIMIT = 512
+"""Classes of components kept for reuse."""
 T = TypeVar("T")
+
+
+@lru_cache(maxsize=CLASSES_LIMIT)
+def _class_of(hooks: Any, component: Any) -> Any:
+    """A component's class for one kind of system. It knows nothing of any one system, so all share it: to make one takes 100 us."""
+    return type(component.__name__, (hooks, component), {"__module__": component.__module__})
 
 
 class System(ABC):
@@ -33,7 +41,7 @@ class System(ABC):
     Which methods may be called from other threads than the one that made it is said by the subclasses; `post` and `ask` always may.
     """
 
-    hooks: type[Any] = LoopHooks
+    hooks: Any = LoopHooks
     port_class: type[ProcessPort] = ProcessPort
 
     def __init__(self, *, restart_s: float = 1.0, restart_limit_s: float = 30.0) -> None:
@@ -49,7 +57,6 @@ class System(ABC):
         """Last incarnations of removed processes: a later process of the same name goes on counting."""
         self._directory: dict[Address, Any] = {}
         self._outlets: dict[Address, Callable[[Any], None]] = {}
-        self._classes: dict[type[Component], type[Any]] = {}
         self._outlet_numbers = 0
         self._edge = Edge()
         self._outlets[self._edge.me] = self._edge.receive
@@ -156,18 +163,13 @@ class System(ABC):
         process.started_at_s = self.now()
         process.port = port = self.port_class(self, process, self._random_of(process))
         recipe = process.recipe
-        actor = self._class_of(recipe.component)(port, *recipe.args, **recipe.kwargs)
+        component: Any = recipe.component
+        actor = _class_of(self.hooks, component)(port, *recipe.args, **recipe.kwargs)
         actor.actor_urn = actor.actor_ref.actor_urn = f"urn:callboard:{process.address}"
         inbox = actor.actor_inbox
         inbox.actor, inbox.process = actor, process
         process.actor, process.inbox = actor, inbox
         self._directory[process.name] = self._directory[process.address] = inbox
-
-    def _class_of(self, component: type[Component]) -> type[Any]:
-        found = self._classes.get(component)
-        if found is None:
-            found = self._classes[component] = type(component.__name__, (self.hooks, component), {})
-        return found
 
     def _end(self, process: Process) -> None:
         """Take a process out of the world at once; nothing of it is handled any more."""

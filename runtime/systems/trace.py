@@ -11,7 +11,7 @@ from collections import Counter, deque
 import msgspec
 
 Record = tuple[float, str, str, str, str]
-"""Virtual time, sender ("" for a timer), receiver, type, subject."""
+"""Virtual time, sender ("" for a timer, and for a life that "began" or "ended"), receiver, type, subject."""
 
 BATCH = 1024
 """Records that are hashed at one go."""
@@ -28,8 +28,14 @@ class Trace:
         self.recent: deque[Record] = deque(maxlen=RECENT)
         self._hash = hashlib.blake2b(digest_size=16)
 
-    def flush(self) -> None:
-        """Hash a full batch; to be called when `batch` holds `BATCH` records, so that batches don't depend on who looks when."""
+    def add(self, record: Record) -> None:
+        """Something has happened. Batches are full when they are hashed, so the hash does not depend on who looks when."""
+        batch = self.batch
+        batch.append(record)
+        if len(batch) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
         self._hash.update(msgspec.msgpack.encode(self.batch))
         self.recent.extend(self.batch)
         self.batch.clear()
