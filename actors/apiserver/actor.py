@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.actors.apiserver import own
 from callboard.actors.apiserver.cache import WatchCache
 from callboard.actors.apiserver.deletion import plan_delete
 from callboard.actors.apiserver.eventsink import plan_event
+from callboard.actors.apiserver.own import OwnWork
 from callboard.actors.apiserver.planning import Context, Job, Planner, View
 from callboard.actors.apiserver.reads import EVERYTHING, got, listed
 from callboard.actors.apiserver.settings import ApiServerSettings, BeatWatchers, CheckStore, LookAfterOwn
@@ -89,8 +89,8 @@ class ApiServer(Component):
         self._jobs: dict[int, Job] = {}
         self._backlog: list[tuple[float, Request]] = []
         self._last_id = 0
-        self._own_in_flight = 0
-        self._own_retry_due = False
+        self._is_open = False
+        self._own = OwnWork(port, self.cache, self._start)
 
     def on_start(self) -> None:
         """Follow the store, and begin to beat."""
@@ -117,8 +117,8 @@ class ApiServer(Component):
         return False
 
     def _is_early(self, request: Request) -> bool:
-        """Whether a request has to wait for the first picture of the store."""
-        if self._stream.synced:
+        """Whether a request has to wait for the first picture of the store and the first namespaces."""
+        if self._is_open:
             return False
         self._backlog.append((self._deadline_s(), request))
         return True
@@ -142,11 +142,14 @@ class ApiServer(Component):
     @handles(CreateObject, UpdateObject, PatchObject, ApplyObject, DeleteObject, WriteStatus, BindPod, RenewLease, RecordEvent)
     def _write(self, request: Request) -> None:
         if self._has_room(request) and not self._is_early(request):
-            self._try(Job(request, PLANNERS[request.__class__], View(self.cache.get), self._deadline_s()))
+            self._start(request)
+
+    def _start(self, request: Request) -> None:
+        self._try(Job(request, PLANNERS[request.__class__], View(self.cache.get), self._deadline_s()))
 
     @handles(WatchObjects)
     def _watch(self, request: WatchObjects) -> None:
-        if self._is_early(request):
+        if not self._has_room(request) or self._is_early(request):
             return
         if request.resource == EVERYTHING or self._is_served(request.resource):
             self.streams.open(request)
@@ -301,7 +304,6 @@ class ApiServer(Component):
 
     @handles(StoreChanged)
     def _store_changed(self, piece: StoreChanged) -> None:
-        early = not self._stream.synced
         events = self._stream.heard(piece)
         if events is None:
             self._stream.follow(self._next_id())
@@ -309,20 +311,11 @@ class ApiServer(Component):
         for event in events:
             if event.key.startswith(DEFINITIONS):
                 self._serve(event.key, event.obj)
-        if events and not early:
-            self.streams.tell(events, self.cache.revision)
-        if early and self._stream.synced:
-            self._begin()
-        self._resume_waiting()
         if events:
+            self.streams.tell(events, self.cache.revision)
+        self._resume_waiting()
+        if events or not self._is_open:
             self._look_after_own()
-
-    def _begin(self) -> None:
-        """The first picture is in: now to those who came before it."""
-        backlog, self._backlog = self._backlog, []
-        self._look_after_own()
-        for _, request in backlog:
-            self.on_receive(request)
 
     def _serve(self, key: str, definition: Any) -> None:
         name = key[key.rindex("/") + 1 :]
@@ -363,26 +356,25 @@ class ApiServer(Component):
     # -- own work -----------------------------------------------------------------------------------------------------------------------
 
     def _look_after_own(self) -> None:
-        """Ask ourselves for what has to be there, or has to go; one round at a time."""
-        if self._own_in_flight or self._own_retry_due:
-            return
-        me = self.port.me
-        for request in (*own.missing_namespaces(self.cache, me), *own.steps_out(own.leaving(self.cache), self.cache, me)):
-            self._own_in_flight += 1
-            self._write(request)
+        if self._stream.synced and self._own.look() and not self._is_open:
+            self._open()
 
     @handles(Written, Refused)
     def _own_answered(self, answer: Written | Refused) -> None:
-        self._own_in_flight -= 1
-        if isinstance(answer, Refused) and answer.reason not in ("AlreadyExists", "NotFound"):
-            self.port.log.info("own request refused", code=answer.code, problem=answer.message)
-            self._own_retry_due = True
-            self.port.after(own.RETRY_S, LookAfterOwn())
+        if self._own.answered(answer) and not self._is_open:
+            self._open()
 
     @handles(LookAfterOwn)
     def _look_again(self, _: LookAfterOwn) -> None:
-        self._own_retry_due = False
+        self._own.timer_rang()
         self._look_after_own()
+
+    def _open(self) -> None:
+        """Picture and namespaces are there: now to those who came before."""
+        self._is_open = True
+        backlog, self._backlog = self._backlog, []
+        for _, request in backlog:
+            self.on_receive(request)
 
 
 def _conflict(request: Request, why: str = "") -> Conflict:

@@ -27,6 +27,10 @@ def node_of(key: str, obj: Any) -> str:
     return obj.spec.node_name if obj is not None and obj.spec is not None and key.startswith("pods/") else ""
 
 
+def _order(event: StoreEvent) -> tuple[int, str]:
+    return event.revision, event.key
+
+
 class WatchCache:
     """All objects as of `revision`, and the changes after `history.compacted`."""
 
@@ -81,6 +85,7 @@ class WatchCache:
             old = self.get(key)
             if old is None or old.metadata.resource_version != obj.metadata.resource_version:
                 changes.append(StoreEvent(key, obj, old, obj.metadata.resource_version))
+        changes.sort(key=_order)
         for change in changes:
             self._set(change.key, change.obj)
         self.revision = revision
