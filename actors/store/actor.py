@@ -15,6 +15,7 @@ import msgspec
 from callboard.actors.component import Component, Port, handles
 from callboard.actors.store.keyspace import Keyspace
 from callboard.actors.store.messages import (
+    BATCHES_PER_OPENING,
     BeatFollowers,
     ExpireKeys,
     FlushChanges,
@@ -42,8 +43,10 @@ from callboard.models.messages.store import (
 )
 
 DISK_ENTRY = "store"
-BATCHES_PER_OPENING = 1 << 32
-"""Batches of different openings have different numbers, so that a late confirmation is never taken for another's."""
+WAITING_LIMIT = 20_000
+"""Requests that wait while the journal is being read; further ones are refused with 503."""
+RESEND_BEATS = 5
+"""After so many beats without a word from the journal driver, it is told again what it was told last."""
 
 
 class StoreFailed(Exception):
@@ -85,7 +88,8 @@ class Store(Component):
         self._followers: dict[str, _Follower] = {}
         self._flush_sent = False
         self._batch_due = False
-        self._in_flight: tuple[int, int] | None = None
+        self._in_flight: Append | None = None
+        self._silent_beats = 0
         self._attempt = 0
         self._waiting: list[Request] = []
         self._keyspace: Keyspace | None = None
@@ -109,7 +113,7 @@ class Store(Component):
     def _transact(self, request: Transact) -> None:
         keyspace = self._keyspace
         if keyspace is None:
-            self._waiting.append(request)
+            self._wait(request)
             return
         answer = keyspace.transact(request, self.port.now())
         if answer is not None:
@@ -120,7 +124,7 @@ class Store(Component):
     def _read_range(self, request: ReadRange) -> None:
         keyspace = self._keyspace
         if keyspace is None:
-            self._waiting.append(request)
+            self._wait(request)
             return
         if request.revision > keyspace.revision:
             text = f"revision {request.revision} is in the future, the store is at {keyspace.revision}"
@@ -135,9 +139,15 @@ class Store(Component):
     @handles(ReadRevision)
     def _read_revision(self, request: ReadRevision) -> None:
         if self._keyspace is None:
-            self._waiting.append(request)
+            self._wait(request)
         else:
             self.port.send(request.reply_to, RevisionRead(request.id, self._keyspace.revision))
+
+    def _wait(self, request: Request) -> None:
+        if len(self._waiting) < WAITING_LIMIT:
+            self._waiting.append(request)
+        else:
+            self.port.send(request.reply_to, StoreRefused(request.id, 503, "the store is still reading its journal"))
 
     @handles(Compact)
     def _compact(self, request: Compact) -> None:
@@ -154,7 +164,7 @@ class Store(Component):
     def _follow(self, request: FollowStore) -> None:
         keyspace = self._keyspace
         if keyspace is None:
-            self._waiting.append(request)
+            self._wait(request)
             return
         name = request.reply_to.partition("#")[0]
         known = self._followers.get(name)
@@ -210,6 +220,7 @@ class Store(Component):
     @handles(BeatFollowers)
     def _beat(self, _: BeatFollowers) -> None:
         self.port.after(self.settings.heartbeat_s, BeatFollowers(), periodic=True)
+        self._remind_journal()
         keyspace = self._keyspace
         if keyspace is None:
             return
@@ -230,7 +241,20 @@ class Store(Component):
 
     def _open(self) -> None:
         self._attempt += 1
+        self._silent_beats = 0
         self.port.send(self._journal, OpenJournal(self._attempt, self.port.me))
+
+    def _remind_journal(self) -> None:
+        """A link may have lost what was said to the driver, or its answer; repeats are harmless."""
+        self._silent_beats += 1
+        if not self._journal or self._silent_beats < RESEND_BEATS:
+            return
+        if self._keyspace is None:
+            self._silent_beats = 0
+            self.port.send(self._journal, OpenJournal(self._attempt, self.port.me))
+        elif self._in_flight is not None:
+            self._silent_beats = 0
+            self.port.send(self._journal, self._in_flight)
 
     @handles(JournalOpened)
     def _opened(self, opened: JournalOpened) -> None:
@@ -272,15 +296,16 @@ class Store(Component):
 
     def _append(self, keyspace: Keyspace) -> None:
         batch, group = keyspace.take_group()
-        self._in_flight = (batch, group.reserved_revision)
-        self.port.send(self._journal, Append(batch, (group,), self.port.me))
+        self._in_flight = append = Append(batch, (group,), self.port.me)
+        self._silent_beats = 0
+        self.port.send(self._journal, append)
 
     @handles(Synced)
     def _synced(self, synced: Synced) -> None:
         keyspace = self._keyspace
-        if keyspace is None or self._in_flight is None or synced.batch != self._in_flight[0]:
-            return  # of a time before the journal was opened anew
-        reserved, self._in_flight = self._in_flight[1], None
+        if keyspace is None or self._in_flight is None or synced.batch != self._in_flight.batch:
+            return  # a repeat, or of a time before the journal was opened anew
+        reserved, self._in_flight = self._in_flight.groups[-1].reserved_revision, None
         if keyspace.has_group:
             self._append(keyspace)  # first of all, so that the disk is never idle
         for to, answer in keyspace.synced(synced.batch, reserved):

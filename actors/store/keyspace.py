@@ -95,14 +95,19 @@ class Keyspace:
             key = op.key
             old = overlay[key].obj if key in overlay else items.get(key)
             if op.__class__ is Put:
-                obj = op.obj  # type: ignore[union-attr]
+                obj = op.obj
                 obj = replace(obj, metadata=replace(obj.metadata, resource_version=revision))
                 objects.append(obj)
                 event = StoreEvent(key, obj, old, revision)
-                if op.ephemeral_s > 0.0:  # type: ignore[union-attr]
-                    self.ephemeral.touch(key, now_s + op.ephemeral_s)  # type: ignore[union-attr]
-                elif self._journaled:
-                    lasting.append(event)
+                if op.ephemeral_s > 0.0:
+                    if self._journaled and old is not None and key not in self.ephemeral:
+                        lasting.append(StoreEvent(key, None, old, revision))  # else the journal would bring it back
+                    self.ephemeral.touch(key, now_s + op.ephemeral_s)
+                else:
+                    if key in self.ephemeral:
+                        self.ephemeral.forget(key)
+                    if self._journaled:
+                        lasting.append(event)
             else:
                 objects.append(old)
                 if old is None:

@@ -10,9 +10,15 @@ from typing import Any
 
 from callboard.models.messages.base import Address, Message
 
+BATCHES_PER_OPENING = 1 << 32
+"""Batch numbers of the n-th attempt to open begin at n times this, so that a late confirmation is never taken for another's."""
+
 
 class OpenJournal(Message, frozen=True, gc=False):
-    """Store to driver: read back what is durable; from now on only appends from `reply_to` count. `attempt` comes back in the answer."""
+    """Store to driver: read back what is durable; from now on only batches of this `attempt` of `reply_to` count.
+
+    A repeat of the same attempt is answered again until its first batch has come.
+    """
 
     attempt: int
     reply_to: Address

@@ -138,7 +138,7 @@ class Compact(Message, frozen=True, gc=False):
 
 
 class Append(Message, frozen=True, gc=False):
-    """Store to its journal driver: make these groups durable. `groups` are what the storage engine takes."""
+    """Store to its journal driver: make these groups durable. `groups` are what the storage engine takes. A repeat is harmless."""
 
     batch: int
     groups: tuple[Any, ...]

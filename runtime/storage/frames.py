@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import msgspec
 
 FORMAT = 1

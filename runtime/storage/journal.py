@@ -11,7 +11,8 @@ A journal driver calls it from one thread; :mod:`recovery` reads what it wrote. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -32,6 +33,17 @@ class JournalLimits(msgspec.Struct, frozen=True):
     batch_bytes_max: int = 1 << 30
 
 
+class _Written(msgspec.Struct, frozen=True):
+    """How far the journal will be once what is written is durable; ``size`` in bytes."""
+
+    sequence: int
+    checksum: int
+    revision: int
+    reserved: int
+    compacted: int
+    size: int
+
+
 class Journal:
     """An open journal; ``open`` makes one. Not thread-safe, except that a SnapshotJob may be written by another thread meanwhile."""
 
@@ -50,6 +62,7 @@ class Journal:
         self._revision = recovered.revision
         self._reserved_revision = recovered.reserved_revision
         self._compacted_revision = recovered.compacted_revision
+        self._written: _Written | None = None
         self._closed = False
         self._poison: str | None = None
 
@@ -94,7 +107,14 @@ class Journal:
         disk fails: then each of the groups may or may not survive, and every later call raises JournalPoisoned until the
         journal is opened anew. (A second sync after a failed one may report success for bytes that never reached the disk.)
         """
+        self.write(groups)
+        self.sync()
+
+    def write(self, groups: Sequence[GroupLike]) -> None:
+        """The first half of ``append``; ``sync`` is the second. What a crash between the two leaves is up to the disk."""
         self._check_usable()
+        if self._written is not None:
+            raise ValueError("what was written last is not durable yet")
         if not groups:
             return
         sequence, checksum = self._sequence, self._checksum
@@ -112,15 +132,21 @@ class Journal:
         batch = b"".join(parts)
         if len(batch) > self._limits.batch_bytes_max:
             raise ValueError(f"a batch of {len(batch)} bytes is too large for the journal: at most {self._limits.batch_bytes_max}")
-        try:
+        with self._poisoned_by_failure():  # the end of the file is unknown then
             self._file.write(batch)
+        self._written = _Written(sequence, checksum, revision, reserved, compacted, len(batch))
+
+    def sync(self) -> None:
+        """Make durable what ``write`` has written; without that it does nothing."""
+        self._check_usable()
+        written, self._written = self._written, None
+        if written is None:
+            return
+        with self._poisoned_by_failure():
             self._file.sync()
-        except BaseException as error:  # even a KeyboardInterrupt leaves the end of the file unknown
-            self._poisoned_by(error)
-            raise
-        self._sequence, self._checksum = sequence, checksum
-        self._revision, self._reserved_revision, self._compacted_revision = revision, reserved, compacted
-        self._bytes_since += len(batch)
+        self._sequence, self._checksum = written.sequence, written.checksum
+        self._revision, self._reserved_revision, self._compacted_revision = written.revision, written.reserved, written.compacted
+        self._bytes_since += written.size
 
     def should_snapshot(self) -> bool:
         """Whether a snapshot is due. Never while one is being made."""
@@ -152,12 +178,11 @@ class Journal:
         self._check_usable()
         if self._job is not None:
             raise ValueError("a snapshot is already being made")
+        if self._written is not None:
+            raise ValueError("what was written last is not durable yet")
         if self._segment_start != self._sequence + 1:
-            try:
+            with self._poisoned_by_failure():  # the new segment may be there: a group added to the old one could then be lost
                 file = create_segment(self._disk, self._identity, self._sequence + 1, self._checksum)
-            except BaseException as error:  # the new segment may be there: a group added to the old one could then be lost
-                self._poisoned_by(error)
-                raise
             self._file.close()
             self._file, self._segment_start = file, self._sequence + 1
         self._job = SnapshotJob(
@@ -200,8 +225,13 @@ class Journal:
         if self._poison is not None:
             raise JournalPoisoned(self._poison)
 
-    def _poisoned_by(self, error: BaseException) -> None:
-        self._poison = (
-            f"the journal in {self._disk.place} takes no more writes, because one failed ({str(error) or type(error).__name__}): "
-            f"mend the cause and open it again, which keeps every write that was confirmed"
-        )
+    @contextlib.contextmanager
+    def _poisoned_by_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:  # even a KeyboardInterrupt
+            self._poison = (
+                f"the journal in {self._disk.place} takes no more writes, because one failed ({str(error) or type(error).__name__}): "
+                f"mend the cause and open it again, which keeps every write that was confirmed"
+            )
+            raise

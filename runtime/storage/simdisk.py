@@ -104,6 +104,10 @@ class SimDisk:
             self._settle(inode)
         self._end_process()
 
+    def lose_power(self) -> None:
+        """The machine it stands in crashes. Its system calls this for whatever in ``Machine.disk`` has it."""
+        self.crash()
+
     def kill(self) -> None:
         """The process ends at once, the machine goes on: all that was written can be read, but it isn't more durable than before."""
         self.counters.kills += 1

@@ -222,7 +222,7 @@ SKIP_FLAW = """        if isinstance(frame, Flaw):
             progress.sequence, progress.checksum = frame.sequence - 1, frame.previous
 """
 MUTANTS = {
-    "no sync after a write": ("journal", "            self._file.sync()\n", ""),
+    "no sync after a write": ("journal", "            self._file.sync()\n", "            pass\n"),
     "no sync of a snapshot before its name": ("snapshot", "            file.sync()\n", ""),
     "no sync of the folder after a snapshot": ("snapshot", "        self.disk.sync_folder()\n", ""),
     "no sync of a new segment": ("recovery", "        file.sync()\n        disk.rename(", "        disk.rename("),
@@ -249,7 +249,7 @@ def find_a_loss(engine: Any, histories: int, *, refusals: bool = True) -> Lost |
 
 
 def test_without_the_sync_the_same_crashes_lose_confirmed_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = copy_without(monkeypatch, "journal", "            self._file.sync()\n", "")
+    engine = copy_without(monkeypatch, "journal", "            self._file.sync()\n", "            pass\n")
     assert "expected revision" in str(find_a_loss(engine, 400, refusals=False))
 
 
