@@ -110,11 +110,13 @@ class ProcessPort:
 
     def after(self, delay_s: float, message: Message, *, periodic: bool = False) -> Timer:
         """Deliver a message to this incarnation later."""
-        return self._system.schedule(self, delay_s, message, periodic)
+        timer: Timer = self._system.schedule(self, delay_s, message, periodic)
+        return timer
 
     def now(self) -> float:
         """Seconds since the epoch on this machine's clock."""
-        return self._system.now() + self.machine.skew_s
+        now_s: float = self._system.now() + self.machine.skew_s
+        return now_s
 
     def random(self) -> float:
         """A number in [0, 1)."""
