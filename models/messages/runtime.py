@@ -1,7 +1,8 @@
 """What a kubelet and its node's container runtime say to each other, in the terms of Kubernetes' CRI; and probes of containers.
 
 A runtime is a process of its own on the node: it outlives its kubelet, which finds its containers again with `ListSandboxes`.
-Requests are answered once; `ContainerExited` and `ContainerReadiness` are pushed to the kubelet (`kubelet/<node>`) unasked.
+Requests are answered once; `ContainerExited`, `ContainerReadiness` and `RuntimeStarted` are pushed to the kubelet (`kubelet/<node>`)
+unasked.
 """
 
 from __future__ import annotations
@@ -140,6 +141,39 @@ class VolumesUpdated(Answer, frozen=True, gc=False):
     """The pod's volumes show the new content."""
 
     pod_uid: str
+
+
+class ProbeContainer(Request, frozen=True, gc=False):
+    """Carry out a probe of a running container, or a lifecycle handler written as one, within `timeout_s`. Answered by `Probed`.
+
+    `probe` is a `core.Probe`; `port` is its port as a number (0 if its action has none) and `ip` the pod's address. `purpose` is
+    `startup`, `liveness`, `readiness` or `lifecycle`: a simulated container may be alive and not ready.
+    """
+
+    pod_uid: str
+    container_id: str
+    name: str
+    ip: str
+    probe: Any
+    port: int
+    timeout_s: float
+    purpose: str = "liveness"
+
+    def subject(self) -> str:
+        return f"{self.pod_uid}/{self.name}"
+
+
+class Probed(Answer, frozen=True, gc=False):
+    """How a probe went; `message` is what it said, or why it failed. A container that is gone or does not run fails its probes."""
+
+    ok: bool
+    message: str = ""
+
+
+class RuntimeStarted(Message, frozen=True, gc=False):
+    """A runtime has started, and perhaps lost what ran here: its kubelet should ask `ListSandboxes` again. Pushed unasked."""
+
+    node: str
 
 
 class ContainerState(msgspec.Struct, frozen=True, gc=False):
