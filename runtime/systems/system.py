@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from callboard.actors.component import Component, Timer
+from callboard.actors.component import Timer
 from callboard.models.messages.base import Address, Message, Request
 from callboard.runtime.systems.edge import OUTSIDE, Edge
 from callboard.runtime.systems.errors import ComponentFailed, SystemStopped
@@ -130,7 +130,7 @@ class System(ABC):
         """A machine of this name; the same one when it's there."""
         return self.machines.setdefault(name, Machine(name))
 
-    def start(self, name: str, component: type[Component], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
+    def start(self, name: str, component: type[Any], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
         """Start a process that runs `component(port, *args, **kwargs)`; a later restart makes it again in the same way."""
         if name in self._processes:
             raise ValueError(f"there is a process {name} already; restart it, or choose another name")
@@ -226,13 +226,16 @@ class System(ABC):
         self._removed[name] = self._processes.pop(name).incarnation
 
     def crash_machine(self, name: str) -> None:
-        """Cut the power of a machine: all its processes end, its disk stays."""
+        """Cut the power of a machine: all its processes end, its disk stays. What lies there and has `lose_power` hears of it."""
         self._check_running()
         machine = self._machine(name)
         machine.alive = False
         for process in self._on(machine):
             if process.alive:  # one that waits for its restart after a failure goes on waiting, for the machine too
                 self._end(process)
+        for held in machine.disk.values():
+            if hasattr(held, "lose_power"):  # what a crash makes of unsynced bytes is the disk's own affair
+                held.lose_power()
 
     def restart_machine(self, name: str) -> None:
         """Switch a machine on: what ran when it went down is started, each as a new incarnation."""
