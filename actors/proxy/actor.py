@@ -19,7 +19,7 @@ from callboard.actors.proxy.table import RoutedPort, choose_port, routed_ports, 
 from callboard.models.api.discovery import EndpointSlice
 from callboard.models.messages.api import Got, Listed, Refused, Written, object_key
 from callboard.models.messages.base import Address, Message
-from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, ProxyTable, ServeTable, ServicePort
+from callboard.models.messages.proxy import DataPlaneStarted, ListenFailed, Listening, ListenStopped, ProxyTable, ServeTable, ServicePort
 from callboard.models.messages.runtime import Routed, RouteRequest, Served, ServeRequest
 
 ANSWER_LIMIT_S = 3.0
@@ -122,6 +122,11 @@ class ServiceProxy(ApiComponent):
         if new != self._sent:
             self._sent = new
             self.port.send(self.data_plane, ServeTable(new))
+
+    @handles(DataPlaneStarted)
+    def _data_plane_started(self, _fact: DataPlaneStarted) -> None:
+        if self._sent is not None:
+            self.port.send(self.data_plane, ServeTable(self._sent))
 
     @handles(ListenFailed)
     def _listen_failed(self, failed: ListenFailed) -> None:

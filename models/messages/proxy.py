@@ -40,6 +40,10 @@ class ServeTable(Message, frozen=True, gc=False):
     table: ProxyTable
 
 
+class DataPlaneStarted(Message, frozen=True, gc=False):
+    """A data plane has begun to live, with nothing to serve yet: send it the table."""
+
+
 class Listening(Message, frozen=True, gc=False):
     """Connections to this service port are accepted at (`actual_address`, `actual_port`), normally its own address and port."""
 

@@ -49,6 +49,19 @@ def container_root(folder: Path, container: str) -> Path:
     return folder / ROOTS / container
 
 
+def working_folder(folder: Path, container: str, working_dir: str) -> Path:
+    """Where a container's program starts: its root, or the working directory inside it, made where missing. Raises `VolumeError`.
+
+    A `..` cannot lead out of the root, and nothing is made behind a link.
+    """
+    parts = tuple(part for part in os.path.normpath("/" + working_dir).split("/") if part)
+    place = container_root(folder, container).joinpath(*parts)
+    if not place.is_dir():
+        with _told(f"workingDir {working_dir}"), _opened(folder) as top:
+            os.close(_descend(top, (ROOTS, container, *parts)))
+    return place
+
+
 def write_plan(folder: Path, plan: VolumePlan) -> None:
     """Make a pod's folder what its plan says; also for a changed plan, then only what differs is replaced. Raises `VolumeError`."""
     try:

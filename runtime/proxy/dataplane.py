@@ -11,6 +11,7 @@ from collections.abc import Callable
 from callboard.actors.component import Component, Port, handles
 from callboard.models.messages.base import Address, Message
 from callboard.models.messages.proxy import (
+    DataPlaneStarted,
     ListenFailed,
     Listening,
     ListenStopped,
@@ -59,11 +60,12 @@ class UserspaceDataPlane(Component):
         self._refused: dict[Place, str] = {}
 
     def on_start(self) -> None:
-        """Start the proxy's thread."""
+        """Start the proxy's thread, and ask for the table."""
         self._slot.close()
         me, post = self.port.me, self._post
         self._driver = ProxyDriver(lambda fact: post(me, fact))
         self._slot.put(self._driver)
+        self.port.send(self.proxy, DataPlaneStarted())
 
     def on_stop(self) -> None:
         """Close all listeners and connections."""

@@ -1,0 +1,234 @@
+"""The container runtime of real processes at level C0: nothing installed, no privilege. See `models.messages.runtime` for its terms.
+
+A sandbox is an address of its own in 127.0.0.0/8 and a folder with the pod's volumes; a container is a process of the user who runs the
+cluster, child of the process daemon, which outlives this runtime and, with a data folder, the whole program. What runs is found again from
+the daemon and from a small file per sandbox. Nothing here blocks: folders are the workers' business, processes the daemon's.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from callboard.actors.component import handles
+from callboard.models.messages.base import Message
+from callboard.models.messages.runtime import (
+    ContainerStopping,
+    RemoveSandbox,
+    RunSandbox,
+    SandboxRemoved,
+    SandboxRunning,
+    StartContainer,
+    StopContainer,
+    UpdateVolumes,
+    VolumesUpdated,
+)
+from callboard.runtime.containers import process_work as work
+from callboard.runtime.containers.process_addresses import NoAddressLeft
+from callboard.runtime.containers.process_node import ProcessNode
+from callboard.runtime.containers.process_pods import Container, Sandbox
+from callboard.runtime.process.podfolder import container_root, pod_folder
+from callboard.runtime.process.protocol import ProcessAnswer, Started, StartFailed
+from callboard.runtime.process.wire import BrokenFrame
+
+
+class StartAnswered(Message, frozen=True, gc=False):
+    """The daemon has started a container, or has not."""
+
+    uid: str
+    container_id: str
+    answer: ProcessAnswer
+
+
+class ProcessRuntime(ProcessNode):
+    """The runtime of one node: what kubelets ask for. See `ProcessNode` for its arguments."""
+
+    # -- sandboxes ------------------------------------------------------------------------------------------------------------------
+
+    @handles(RunSandbox)
+    def _run(self, request: RunSandbox) -> None:
+        if self._too_early(request):
+            return
+        pod = request.pod
+        uid = pod.metadata.uid
+        sandbox = self.sandboxes.get(uid)
+        if sandbox is not None and (sandbox.failed or sandbox.removals):
+            self._refuse(request, uid, "FailedCreatePodSandBox", "the pod's last sandbox is being removed; try again")
+            self._go_on_removing(sandbox)
+        elif sandbox is not None and sandbox.made:
+            self.port.send(request.reply_to, SandboxRunning(request.id, uid, sandbox.ip, self.addresses.host))
+        elif sandbox is not None:
+            sandbox.waiting.append(request)
+        else:
+            try:
+                ip = self.addresses.host if pod.spec is not None and pod.spec.host_network else self.addresses.take()
+            except NoAddressLeft as error:
+                self._refuse(request, uid, "FailedCreatePodSandBox", str(error))
+                return
+            sandbox = self.sandboxes[uid] = Sandbox(pod, ip)
+            sandbox.waiting.append(request)
+            note, configs, state_dir, node = sandbox.note(), request.configs, self._state_dir, self.node
+            self._in_lane(uid, lambda: work.write_folder(state_dir, node, note, configs, None))
+
+    @handles(UpdateVolumes)
+    def _update(self, request: UpdateVolumes) -> None:
+        if self._too_early(request):
+            return
+        sandbox = self.sandboxes.get(request.pod_uid)
+        if sandbox is None or not sandbox.usable():
+            self._refuse(request, request.pod_uid, "NotFound", f"pod {request.pod_uid} has no sandbox here")
+            return
+        note, configs, state_dir, node = sandbox.note(), request.configs, self._state_dir, self.node
+        self._in_lane(sandbox.uid, lambda: work.write_folder(state_dir, node, note, configs, request))
+
+    @handles(work.FolderWritten)
+    def _written(self, result: work.FolderWritten) -> None:
+        request = result.request
+        if request is not None:
+            if result.reason:
+                self._refuse(request, result.uid, result.reason, result.message)
+            else:
+                self.port.send(request.reply_to, VolumesUpdated(request.id, result.uid))
+            return
+        sandbox = self.sandboxes[result.uid]  # it can't be gone: it is removed only once it is made
+        waiting, sandbox.waiting = sandbox.waiting, []
+        sandbox.made = True
+        if result.reason:
+            for run in waiting:
+                self._refuse(run, result.uid, result.reason, result.message)
+            sandbox.failed = True
+            self._go_on_removing(sandbox)  # what was written of it
+            return
+        for run in waiting:
+            self.port.send(run.reply_to, SandboxRunning(run.id, sandbox.uid, sandbox.ip, self.addresses.host))
+        self._go_on_removing(sandbox)
+
+    @handles(work.NoteStored)
+    def _note_stored(self, result: work.NoteStored) -> None:
+        if result.problem:
+            self.port.log.warning("a sandbox can't be stored; it may not be found again", pod_uid=result.uid, reason=result.problem)
+
+    @handles(RemoveSandbox)
+    def _remove(self, request: RemoveSandbox) -> None:
+        if self._too_early(request):
+            return
+        sandbox = self.sandboxes.get(request.pod_uid)
+        if sandbox is None:
+            self.port.send(request.reply_to, SandboxRemoved(request.id, request.pod_uid))
+            return
+        sandbox.removals.append(request)
+        for container in sandbox.containers.values():
+            if container.state == "running":
+                self._signal(container.id, signal.SIGKILL)
+        self._go_on_removing(sandbox)
+
+    # -- containers -----------------------------------------------------------------------------------------------------------------
+
+    @handles(StartContainer)
+    def _start(self, request: StartContainer) -> None:
+        if self._too_early(request):
+            return
+        uid, name = request.pod_uid, request.name
+        sandbox = self.sandboxes.get(uid)
+        if sandbox is None or not sandbox.usable():
+            self._refuse(request, uid, "NotFound", f"pod {uid} has no sandbox here; run one first")
+            return
+        known = sandbox.containers.get(name)
+        if known is not None and known.attempt == request.attempt:
+            self._start_again(known, request)
+        elif known is not None and (known.state != "exited" or known.attempt > request.attempt):
+            message = f"attempt {known.attempt} of container {name} is here ({known.state}), so attempt {request.attempt} can't start"
+            self._refuse(request, uid, "CreateContainerError", message)
+        elif not request.container.command:
+            self._refuse(request, uid, "CreateContainerError", _no_command(request.container.image))
+        else:
+            if known is not None:
+                self._forget(known.id)
+            container = sandbox.containers[name] = Container(uid, name, request.attempt, request.container)
+            container.waiting.append(request)
+            root = container_root(pod_folder(self._state_dir, self.node, uid), name)
+            container.env = work.environment(sandbox.pod, sandbox.ip, root, request.env)
+            state_dir, node, spec, attempt = self._state_dir, self.node, request.container, request.attempt
+            self._in_lane(uid, lambda: work.prepare(state_dir, node, uid, spec, attempt))
+
+    def _start_again(self, container: Container, request: StartContainer) -> None:
+        """Somebody asks for what has been done, perhaps since the answer was lost."""
+        if container.state in ("preparing", "starting"):
+            container.waiting.append(request)
+            return
+        self.port.send(request.reply_to, container.started(request.id))
+        if container.exited is not None:
+            self.port.send(self.kubelet, container.exited)
+
+    @handles(work.ContainerPrepared)
+    def _prepared(self, result: work.ContainerPrepared) -> None:
+        sandbox = self.sandboxes[result.uid]
+        container = sandbox.by_id(result.container_id)
+        assert container is not None
+        if result.problem or sandbox.removals:
+            self._not_started(sandbox, container, "CreateContainerError", result.problem or "the pod's sandbox is being removed")
+            return
+        container.state = "starting"
+        container.cwd = result.cwd
+        uid, identity, tell = container.uid, container.id, self._tell
+        argv = work.command_line(container.spec, container.env)
+
+        def answered(answer: ProcessAnswer) -> None:
+            tell(StartAnswered(uid, identity, answer))
+
+        try:
+            self._daemon.start_container(identity, self.node, argv, container.env, result.cwd, result.log_path, answered)
+        except BrokenFrame as error:
+            self._not_started(sandbox, container, "CreateContainerError", f"its command and environment are too large: {error}")
+
+    @handles(StartAnswered)
+    def _start_answered(self, message: StartAnswered) -> None:
+        sandbox = self.sandboxes[message.uid]
+        container = sandbox.by_id(message.container_id)
+        assert container is not None
+        answer = message.answer
+        if not isinstance(answer, Started):
+            reason = answer.reason if isinstance(answer, StartFailed) else "RunContainerError"
+            self._not_started(sandbox, container, reason, getattr(answer, "message", repr(answer)))
+            return
+        container.state = "running"
+        container.started_at_s = answer.started_at_s
+        waiting, container.waiting = container.waiting, []
+        for request in waiting:
+            self.port.send(request.reply_to, container.started(request.id))
+        if sandbox.removals:
+            self._signal(container.id, signal.SIGKILL)
+        else:
+            self._store(sandbox)
+
+    def _not_started(self, sandbox: Sandbox, container: Container, reason: str, message: str) -> None:
+        del sandbox.containers[container.name]
+        for request in container.waiting:
+            self._refuse(request, sandbox.uid, reason, message)
+        self._go_on_removing(sandbox)
+
+    @handles(StopContainer)
+    def _stop_container(self, request: StopContainer) -> None:
+        if self._too_early(request):
+            return
+        sandbox = self.sandboxes.get(request.pod_uid)
+        container = sandbox.by_id(request.container_id) if sandbox is not None else None
+        if sandbox is None or container is None or container.state in ("preparing", "starting"):
+            self._refuse(request, request.pod_uid, "NotFound", f"container {request.container_id} does not run here")
+            return
+        if container.exited is not None:
+            self.port.send(self.kubelet, container.exited)
+        elif request.grace_s <= 0:
+            self._signal(container.id, signal.SIGKILL)
+        else:
+            self._signal(container.id, signal.SIGTERM)
+            container.kill_at_s = self.port.now() + request.grace_s
+            self._kill_later(container, request.grace_s)
+            self._store(sandbox)
+        self.port.send(request.reply_to, ContainerStopping(request.id, request.container_id))
+
+
+def _no_command(image: str) -> str:
+    return (
+        f"image {image!r} is only a name with real processes: nothing is pulled, so nothing says what to run; "
+        "set the container's command to a program of this machine"
+    )

@@ -1,0 +1,193 @@
+"""Probes of real containers: an HTTP request, a connection, a command. Called by the process container runtime on a probe thread.
+
+The rules are the kubelet's (pkg/probe): a status from 200 to 399 is success, redirects are followed on the same host only, certificates
+are not verified, a command succeeds with exit code 0, and the time limit holds for the whole probe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import os
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from callboard.models.api import core
+
+BODY_LIMIT_BYTES = 10 * 1024
+REDIRECTS_LIMIT = 10
+END_POLL_S = 0.01
+"""How late the end of a command may be noticed."""
+USER_AGENT = "kube-probe/1.36"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Whether a probe succeeded, and what it said."""
+
+    ok: bool
+    message: str
+
+
+def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float, env: Mapping[str, str], cwd: str) -> Outcome:
+    """Carry a probe out. `ip` is the pod's address, `port` the probe's port as a number, `env` and `cwd` those of the container."""
+    try:
+        if probe.http_get is not None:
+            return _http(probe.http_get, ip, port, timeout_s)
+        if probe.tcp_socket is not None:
+            with socket.create_connection((probe.tcp_socket.host or ip, port), timeout_s):
+                return Outcome(True, "")
+        if probe.exec is not None:
+            return _exec(probe.exec.command, timeout_s, env, cwd)
+    except TimeoutError:
+        return Outcome(False, f"context deadline exceeded: no answer within {timeout_s:g} s")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Outcome(False, str(error) or type(error).__name__)
+    if probe.grpc is not None:
+        return Outcome(False, "grpc probes are not supported with real processes; use httpGet, tcpSocket or exec")
+    return Outcome(False, "the probe has no action; give it httpGet, tcpSocket or exec")
+
+
+def _exec(command: tuple[str, ...], timeout_s: float, env: Mapping[str, str], cwd: str) -> Outcome:
+    """Run a command as the container would. What it leaves in its process group dies with it."""
+    if not command:
+        return Outcome(False, "the probe's exec has no command")
+    process = subprocess.Popen(
+        list(command),
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        output = _output_until_end(process, process.stdout.fileno(), time.monotonic() + timeout_s)
+    except TimeoutError:
+        return Outcome(False, f'command "{" ".join(command)}" timed out after {timeout_s:g} s')
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # before it is reaped, so that nobody else can have its number
+        process.wait()
+        process.stdout.close()
+    return Outcome(process.returncode == 0, output.decode(errors="replace"))
+
+
+def _output_until_end(process: subprocess.Popen[bytes], pipe: int, deadline_s: float) -> bytes:
+    """The beginning of what a command says. Ends with the command, not with what it leaves behind. Raises TimeoutError."""
+    kept = b""
+    listening = True
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    while True:
+        left_s = _remaining(deadline_s)
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        pause_s = 0.0 if ended else min(END_POLL_S, left_s)
+        if not listening:
+            time.sleep(pause_s)
+        elif poll.poll(pause_s * 1000):
+            data = os.read(pipe, 65536)
+            kept += data[: BODY_LIMIT_BYTES - len(kept)]
+            listening = bool(data)
+            continue
+        if ended:
+            return kept
+
+
+def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float) -> Outcome:
+    scheme = (action.scheme or "HTTP").lower()
+    host = action.host or ip
+    deadline_s = time.monotonic() + timeout_s
+    path = action.path if action.path.startswith("/") else f"/{action.path}"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    for header in action.http_headers:
+        name = header.name.title()
+        if name in ("Accept", "User-Agent") and not header.value:
+            headers.pop(name, None)
+        else:
+            headers[name] = header.value
+    for _ in range(REDIRECTS_LIMIT):
+        status, location, body = _get(url, headers, deadline_s)
+        target = urljoin(url, location) if 300 <= status < 400 and location else ""
+        if not target or urlsplit(target).hostname != urlsplit(url).hostname:
+            return Outcome(200 <= status < 400, body if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}")
+        url = target
+    return Outcome(False, f"stopped after {REDIRECTS_LIMIT} redirects")
+
+
+def _get(url: str, headers: Mapping[str, str], deadline_s: float) -> tuple[int, str, str]:
+    """(status, Location, beginning of the body) of one GET."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    connection = http.client.HTTPConnection(parts.hostname or "", port)
+    sock = socket.create_connection((parts.hostname or "", port), _remaining(deadline_s))
+    try:
+        if secure:
+            sock.settimeout(_remaining(deadline_s))
+            sock = _unverified().wrap_socket(sock, server_hostname=parts.hostname)
+        connection.sock = _Timed(sock, deadline_s)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", target, headers=dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Location") or "", answer.read(BODY_LIMIT_BYTES).decode(errors="replace")
+    finally:
+        connection.close()
+        sock.close()
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _remaining(deadline_s: float) -> float:
+    left_s = deadline_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
+
+
+class _Timed:
+    """What `http.client` needs of a socket, with one time limit for all of it: a server that answers in drops can't hold a thread."""
+
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        self._sock = sock
+        self._deadline_s = deadline_s
+
+    def sendall(self, data: Any) -> None:
+        self._sock.settimeout(_remaining(self._deadline_s))
+        self._sock.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReader(self._sock, self._deadline_s))
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._deadline_s = deadline_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_remaining(self._deadline_s))
+        return self._sock.recv_into(buffer)
