@@ -10,7 +10,7 @@ from typing import Any
 
 import pykka
 
-from callboard.actors.component import Component, Timer
+from callboard.actors.component import Timer
 from callboard.models.messages.base import Address, Message, Request
 from callboard.runtime.systems.agenda import Agenda, Entry
 from callboard.runtime.systems.edge import Edge, timed_out
@@ -92,7 +92,7 @@ class ClockedSystem(System):
 
     # -- lives of processes: changed where `call` runs ------------------------------------------------------------------------------
 
-    def start(self, name: str, component: type[Component], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
+    def start(self, name: str, component: type[Any], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
         """Start a process; see `System.start`. What the component's constructor raises is raised here."""
         begin = super().start
         self.call(lambda: begin(name, component, *args, machine=machine, **kwargs))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from callboard.actors.component import Component, Timer
+from callboard.actors.component import Timer
 from callboard.models.messages.base import Address, Message
 
 STABLE_S = 60.0
@@ -31,7 +31,7 @@ class Machine:
 class Recipe(msgspec.Struct, frozen=True):
     """How to make the component of a process again."""
 
-    component: type[Component]
+    component: type[Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 

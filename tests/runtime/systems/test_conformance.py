@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -225,7 +226,7 @@ def test_pauses_between_restarts_double_up_to_a_limit(system: System) -> None:
     until(system, lambda: len(told) >= 7, "seven lives")
     system.crash("a")
     times = [float(text) for text in told[:7]]
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)]
+    pauses = [after - before for before, after in itertools.pairwise(times)]
     for pause, at_least in zip(pauses, (0.05, 0.1, 0.2, 0.4, 0.4, 0.4), strict=True):
         assert at_least - 0.001 <= pause
     if isinstance(system, SimulatedSystem):
