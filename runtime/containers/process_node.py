@@ -15,6 +15,7 @@ from callboard.models.messages.runtime import (
     ContainerExited,
     ListSandboxes,
     RuntimeRefused,
+    RuntimeStarted,
     SandboxesListed,
     SandboxRemoved,
 )
@@ -77,6 +78,7 @@ class ProcessNode(Component):
         self._facts: list[Exited | DaemonLost | ShutDown] = []  # what came before it was known what is here
         self._early: list[Request] | None = []  # requests that came before it could be served; None afterwards
         self._strangers: dict[str, None] = {}
+        self._probes = 0
         me = port.me
         self._tell: Callable[[Message], None] = lambda message: post(me, message)
 
@@ -124,7 +126,8 @@ class ProcessNode(Component):
         self._open()
 
     def _open(self) -> None:
-        """Handle the requests that have come so far, and from now on every one at once."""
+        """Handle the requests that have come so far, and from now on every one at once; a kubelet may have missed what ended meanwhile."""
+        self.port.send(self.kubelet, RuntimeStarted(self.node))
         early, self._early = self._early or (), None
         for request in early:
             self.on_receive(request)

@@ -176,7 +176,7 @@ class _Timed:
         return io.BufferedReader(_TimedReader(self._sock, self._deadline_s))
 
     def close(self) -> None:
-        self._sock.close()
+        """`http.client` closes as soon as it knows that the answer is the last one, and reads on; whoever made the socket closes it."""
 
 
 class _TimedReader(io.RawIOBase):

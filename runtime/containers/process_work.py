@@ -18,8 +18,9 @@ from typing import Any
 import structlog
 
 from callboard.models.api import core
-from callboard.models.messages.base import Message
-from callboard.models.messages.runtime import UpdateVolumes
+from callboard.models.messages.base import Address, Message
+from callboard.models.messages.runtime import ProbeContainer, Probed, UpdateVolumes
+from callboard.runtime.containers.process_probes import run_probe
 from callboard.runtime.containers.process_state import Adopted, SandboxNote, adopt, container_id, load_notes, remove_note, store_note
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.podfolder import VolumeError, pod_folder, remove_pod_folder, working_folder, write_plan
@@ -28,6 +29,8 @@ from callboard.runtime.process.volumes import MissingReferences, VolumesRefused,
 
 FILE_LANES = 4
 PROBE_THREADS = 32
+PROBES_LIMIT = 1024
+"""Probes of one node that are under way or wait for a thread; a kubelet has one at a time for each probe of a container."""
 LOGS_KEPT = 2
 """Log files of the newest attempts of a container that are kept, as Kubernetes keeps the running one's and the previous one's."""
 Configs = tuple[tuple[str, Any], ...]
@@ -73,6 +76,13 @@ class FolderRemoved(Message, frozen=True, gc=False):
 
     uid: str
     problem: str = ""
+
+
+class ProbeEnded(Message, frozen=True, gc=False):
+    """A probe is over; its outcome is for whoever asked for it."""
+
+    reply_to: Address
+    answer: Probed
 
 
 class WorkFailed(Message, frozen=True, gc=False):
@@ -195,6 +205,12 @@ def environment(pod: core.Pod, ip: str, root: Path, resolved: tuple[tuple[str, s
         "CALLBOARD_ROOT": str(root),
         **dict(resolved),
     }
+
+
+def probe(request: ProbeContainer, env: Mapping[str, str], cwd: str) -> ProbeEnded:
+    """Carry a probe out with the environment and working directory of its container."""
+    outcome = run_probe(request.probe, request.ip, request.port, request.timeout_s, env, cwd)
+    return ProbeEnded(request.reply_to, Probed(request.id, outcome.ok, outcome.message))
 
 
 def command_line(container: core.Container, env: Mapping[str, str]) -> list[str]:
