@@ -16,12 +16,26 @@ class Action(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Base of all actions."""
 
 
-class Create(Action, frozen=True, gc=False, kw_only=True):
-    """Create `obj`. Finding it there already counts as success only if it has the same controller (owner UID) and, for pods and
-    replica sets, the same `pod-template-hash`."""
+class TellUser(Action, frozen=True, gc=False, kw_only=True):
+    """Record an Event about an object; `type` is Normal or Warning."""
 
     resource: str
     obj: Any
+    type: str
+    reason: str
+    message: str
+
+
+class Create(Action, frozen=True, gc=False, kw_only=True):
+    """Create `obj`. Finding it there already counts as success only if it has the same controller (owner UID) and, for pods and
+    replica sets, the same `pod-template-hash` (`Controller.same_child`).
+
+    `trusted` says that it was built from a template that has been admitted already. `announce` is told once it has been created."""
+
+    resource: str
+    obj: Any
+    trusted: bool = False
+    announce: TellUser | None = None
 
 
 class Update(Action, frozen=True, gc=False, kw_only=True):
@@ -30,6 +44,7 @@ class Update(Action, frozen=True, gc=False, kw_only=True):
     resource: str
     obj: Any
     subresource: str = ""
+    announce: TellUser | None = None
 
 
 class Patch(Action, frozen=True, gc=False, kw_only=True):
@@ -65,6 +80,7 @@ class Delete(Action, frozen=True, gc=False, kw_only=True):
     resource_version: int = 0
     grace_period_s: int = -1
     propagation: Propagation = "Background"
+    announce: TellUser | None = None
 
 
 class Bind(Action, frozen=True, gc=False, kw_only=True):
@@ -74,16 +90,6 @@ class Bind(Action, frozen=True, gc=False, kw_only=True):
     name: str
     uid: str
     node_name: str
-
-
-class TellUser(Action, frozen=True, gc=False, kw_only=True):
-    """Record an Event about an object; `type` is Normal or Warning."""
-
-    resource: str
-    obj: Any
-    type: str
-    reason: str
-    message: str
 
 
 class LookAgain(Action, frozen=True, gc=False, kw_only=True):

@@ -1,6 +1,7 @@
 """The base of every component that talks to an apiserver: requests with time-outs, and informers.
 
-Used by the scheduler, the controllers, kubelets and service proxies. A request is sent with `call(..., context, ...)`; whatever must go
+Used by the scheduler, the controllers, kubelets and service proxies. Where its settings name an `Election`, a component competes for that
+Lease and acts only while `leads`. A request is sent with `call(..., context, ...)`; whatever must go
 on when its answer arrives is plain data, the context, kept here under the request's id. There is no blocking and no future.
 """
 
@@ -10,8 +11,10 @@ from typing import Any
 
 from callboard.actors.component import Component, Port, Timer, handles
 from callboard.actors.informer import ChangeHandler, ClientSettings, GapExpired, Informer, RetryInformer
+from callboard.actors.leadership import Candidate, Compete
 from callboard.models.messages.api import Got, Listed, RecordEvent, Refused, WatchBatch, WatchClosed, Written
 from callboard.models.messages.base import Address, Message, Request
+from callboard.models.messages.store import Fence
 
 TIMEOUT_CODE = 504
 
@@ -38,7 +41,7 @@ class ApiComponent(Component):
         self._pending: dict[int, tuple[float, Any]] = {}
         self._last_id = 0
         self._sweep: Timer | None = None
-        self._timeouts_in_a_row = 0
+        self.candidate = Candidate(self, settings.election) if settings.election is not None else None
 
     # -- requests ---------------------------------------------------------------------------------------------------------------
 
@@ -87,7 +90,6 @@ class ApiComponent(Component):
         entry = self._pending.pop(answer.id, None)
         if entry is None:
             return  # given up earlier; whoever waited has been told
-        self._timeouts_in_a_row = 0
         if not self._pending and self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -98,6 +100,8 @@ class ApiComponent(Component):
             self.newest_revision = answer.revision
         if context.__class__ is Informer:
             context.listed(answer)
+        elif context.__class__ is Candidate:
+            context.answered(answer)
         elif context is not None:
             self.answered(context, answer)
 
@@ -137,10 +141,42 @@ class ApiComponent(Component):
         if self.informers:
             self.port.after(self.settings.watch_silence_s / 3, CheckStreams(), periodic=True)
 
+        if self.candidate is not None:
+            self.candidate.tick()
+
     @property
     def synced(self) -> bool:
         """Whether every informer has its first complete list."""
         return all(informer.synced for informer in self.informers)
+
+    # -- leadership -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def leads(self) -> bool:
+        """Whether this component may act now: it holds its Lease, and its caches show all that former leaders have written."""
+        if self.candidate is None:
+            return True
+        acquired = self.candidate.leadership.acquired_revision
+        return self.candidate.leads and all(informer.revision >= acquired for informer in self.informers)
+
+    @property
+    def fence(self) -> Fence | None:
+        """What the writes of this component carry; None where there is no election."""
+        return None if self.candidate is None else self.candidate.fence
+
+    def elected(self) -> None:
+        """This component has become the leader. What its informers lack of former leaders' writes is listed, not waited for."""
+        assert self.candidate is not None
+        self.port.log.info("elected", lease=self.candidate.election.lease, revision=self.candidate.leadership.acquired_revision)
+        for informer in self.informers:
+            informer.catch_up(self.candidate.leadership.acquired_revision)
+
+    @handles(Compete)
+    def _compete(self, _timer: Compete) -> None:
+        assert self.candidate is not None
+        self.candidate.tick()
+
+    # -- streams ----------------------------------------------------------------------------------------------------------------
 
     def bind_stream(self, subscription: int, informer: Informer) -> None:
         """Route the batches of a subscription to an informer."""

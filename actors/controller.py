@@ -2,8 +2,10 @@
 
 Watch events only say "look at this key". A key is decided from the whole state of the caches, and only when those caches have come
 as far as this controller's own acknowledged writes for that key (`OwnWrites`), so no decision is taken from a picture that misses what
-the controller itself has done. A write whose answer was lost is resolved by reading: the primary object is read anew from the store,
-and the key waits until the caches have reached that revision. Errors of one key are caught here: they delay that key, nothing else.
+the controller itself has done. A write whose outcome is unknown is resolved by reading: the store is asked how far it has come, and the
+key waits until the caches have come that far. (A lost request may still arrive later: names of children that can be computed again, and
+preconditions, make that harmless.) Errors of one key are caught here: they delay that key, nothing else. Where there is an election, only
+the leader decides, and its writes carry its fence.
 """
 
 from __future__ import annotations
@@ -15,30 +17,21 @@ from typing import Any
 import msgspec
 
 from callboard.actors import actions as act
-from callboard.actors.client import TIMEOUT_CODE, ApiComponent
+from callboard.actors.client import ApiComponent
 from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.ownwrites import OwnWrites
+from callboard.actors.requests import request_of
 from callboard.models.errors import ApiError
-from callboard.models.messages.api import (
-    BindPod,
-    CreateObject,
-    DeleteObject,
-    GetObject,
-    Got,
-    Listed,
-    PatchObject,
-    Refused,
-    UpdateObject,
-    WriteStatus,
-    Written,
-)
-from callboard.models.messages.base import Message, Request
+from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, Written
+from callboard.models.messages.base import Message
 
 KEYS_PER_TURN = 64
 """Keys decided before other messages get their turn."""
 WRITES_IN_FLIGHT_LIMIT = 512
 """Unanswered writes of one controller; further ones wait in its outbox."""
+UNKNOWN_FROM_CODE = 500
+"""Refusals with this code or a higher one don't say whether the write was carried out."""
 BACK_OFF_FIRST_S = 0.01
 BACK_OFF_LIMIT_S = 60.0
 
@@ -68,9 +61,17 @@ class _Check(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Resolve(msgspec.Struct, frozen=True, gc=False):
-    """Context of the read that resolves a write of unknown outcome."""
+    """Context of the read that resolves so many writes of unknown outcome."""
 
     key: str
+    writes: int
+
+
+class ReadAgain(Message, frozen=True, gc=False):
+    """Timer: the read that should resolve a write of unknown outcome was refused; try again."""
+
+    key: str
+    writes: int
 
 
 def owner_and_hash(obj: Any) -> tuple[str, str]:
@@ -93,6 +94,8 @@ class Controller(ApiComponent):
         self._dirty: dict[str, None] = {}
         self._scheduled = False
         self._failures: dict[str, int] = {}
+        self._refused: dict[str, float] = {}
+        self._unknown: dict[str, int] = {}
         self._timers: dict[str, tuple[float, Timer]] = {}
         self._outbox: deque[_Write] = deque()
         self._writes_in_flight = 0
@@ -112,6 +115,16 @@ class Controller(ApiComponent):
 
     def refused(self, key: str, action: act.Action, answer: Refused) -> None:
         """A write for this key was refused; the key is tried again after a back-off in any case."""
+
+    def lost(self, key: str, action: act.Action) -> None:
+        """Nobody knows whether a write for this key was carried out, or will be."""
+
+    def settled(self, key: str, refused: bool) -> None:
+        """All writes of a decision have been answered or resolved; `refused` tells whether any was refused."""
+
+    def same_child(self, wanted: Any, existing: Any) -> bool:
+        """Whether what exists already under the name of a child to be created is that very child."""
+        return owner_and_hash(wanted) == owner_and_hash(existing)
 
     # -- keys -------------------------------------------------------------------------------------------------------------------
 
@@ -140,22 +153,31 @@ class Controller(ApiComponent):
     def caught_up(self, informer: Informer) -> None:
         for key in self.own_writes.reached(informer.resource, informer.revision):
             self.mark(key)
-        if self._dirty and not self._scheduled and self.synced:
+        self._reconcile_soon()
+
+    def elected(self) -> None:
+        """Everything is decided anew: what was decided under an earlier leadership may have been dropped or fenced."""
+        super().elected()
+        for informer in self.informers:
+            if informer.resource == self.primary_resource:
+                self._dirty.update(dict.fromkeys(informer.objects))
+        self._reconcile_soon()
+
+    def _reconcile_soon(self) -> None:
+        if self._dirty and not self._scheduled and self.synced and self.leads:
             self._scheduled = True
             self.port.send(self.port.me, Reconcile())
 
     @handles(Reconcile)
     def _reconcile(self, _: Reconcile) -> None:
         self._scheduled = False
-        if not self.synced:
-            return  # the last informer to be synced calls again
+        if not self.synced or not self.leads:
+            return  # the last informer to be synced, or to reach the leader's first revision, calls again
         for key in list(islice(self._dirty, KEYS_PER_TURN)):
             del self._dirty[key]
             if self.own_writes.may_decide(key):
                 self._decide(key)
-        if self._dirty and not self._scheduled:
-            self._scheduled = True
-            self.port.send(self.port.me, Reconcile())
+        self._reconcile_soon()
 
     def _decide(self, key: str) -> None:
         try:
@@ -179,19 +201,23 @@ class Controller(ApiComponent):
         else:
             self._failures.pop(key, None)
 
-    def _back_off(self, key: str) -> None:
+    def _back_off(self, key: str, at_least_s: float = 0.0) -> None:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        self.mark_after(key, min(BACK_OFF_FIRST_S * 2 ** min(failures, 20), BACK_OFF_LIMIT_S) * (0.75 + self.port.random() / 2))
+        pause_s = min(BACK_OFF_FIRST_S * 2 ** min(failures, 20), BACK_OFF_LIMIT_S) * (0.75 + self.port.random() / 2)
+        self.mark_after(key, max(pause_s, at_least_s))
 
     # -- writes -----------------------------------------------------------------------------------------------------------------
 
     def _send_writes(self) -> None:
         while self._outbox and self._writes_in_flight < WRITES_IN_FLIGHT_LIMIT:
             write = self._outbox.popleft()
+            if not self.leads:
+                self._finished(write.key)  # decided when this was the leader; decided anew when it is again
+                continue
             self._writes_in_flight += 1
             request, fields = request_of(write.action)
-            self.call(request, write, **fields)
+            self.call(request, write, fence=self.fence, **fields)
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
         if isinstance(context, _Write):
@@ -213,101 +239,93 @@ class Controller(ApiComponent):
         if isinstance(action, act.Create) and answer.reason == "AlreadyExists":
             meta = action.obj.metadata
             self.call(GetObject, _Check(key, action), resource=action.resource, namespace=meta.namespace, name=meta.name)
-            return
-        if isinstance(action, act.Delete) and answer.reason == "NotFound":
-            self._finished(key)  # what was to be deleted is gone
-            return
-        if answer.code == TIMEOUT_CODE:
-            self._read_primary(key)
-            return
-        self._failed(key, action, answer)
+        elif isinstance(action, act.Delete) and answer.reason == "NotFound":
+            self._await_store(key)  # what was to be deleted is gone: decide when the cache knows it too
+        elif answer.code >= UNKNOWN_FROM_CODE:
+            self._lost(key, action)
+        else:
+            self._failed(key, action, answer)
 
     def _acknowledged(self, key: str, action: act.Action, answer: Written) -> None:
-        self._failures.pop(key, None)
         resource = "pods" if isinstance(action, act.Bind) else getattr(action, "resource", "")
         if any(informer.resource == resource for informer in self.informers):
             self.own_writes.acknowledged(key, resource, answer.revision)
+        told = getattr(action, "announce", None)
+        if told is not None:
+            self.tell_user(told.obj, told.resource, told.type, told.reason, told.message)
         self.wrote(key, action, answer)
         self._finished(key)
 
     def _failed(self, key: str, action: act.Action, answer: Refused) -> None:
         self.port.log.info("write refused", key=key, action=type(action).__name__, code=answer.code, problem=answer.message)
         self.refused(key, action, answer)
-        self.own_writes.finished(key)
-        self._back_off(key)
+        self._refused[key] = max(self._refused.get(key, 0.0), answer.retry_after_s)
+        self._finished(key)
 
-    def _finished(self, key: str) -> None:
-        self.own_writes.finished(key)
+    def _finished(self, key: str, writes: int = 1) -> None:
+        """So many writes of this key have come to an end. With the last one of a decision, the key may be decided again."""
+        for _ in range(writes):
+            self.own_writes.finished(key)
+        if self.own_writes.in_flight(key):
+            return
+        pause_s = self._refused.pop(key, None)
+        self.settled(key, pause_s is not None)
+        if pause_s is not None:
+            self._back_off(key, pause_s)
+            return
+        self._failures.pop(key, None)
         if self.own_writes.may_decide(key):
             self.mark(key)
 
     def _existing_read(self, check: _Check, answer: Got | Listed | Written | Refused) -> None:
-        if isinstance(answer, Got) and owner_and_hash(answer.obj) == owner_and_hash(check.action.obj):
+        if isinstance(answer, Got) and self.same_child(check.action.obj, answer.obj):
             self._acknowledged(check.key, check.action, Written(answer.id, answer.obj, answer.obj.metadata.resource_version))
-        elif isinstance(answer, Refused) and answer.code == TIMEOUT_CODE:
-            self._read_primary(check.key)
+        elif isinstance(answer, Refused) and answer.code >= UNKNOWN_FROM_CODE:
+            self._lost(check.key, check.action)
         elif isinstance(answer, Refused):
             self._failed(check.key, check.action, answer)
         else:
             name = check.action.obj.metadata.name
             self._failed(check.key, check.action, Refused(answer.id, 409, "AlreadyExists", f'"{name}" exists and is not ours'))
 
-    def _read_primary(self, key: str) -> None:
-        _, namespace, name = key.split("/", 2)
-        self.call(GetObject, _Resolve(key), resource=self.primary_resource, namespace=namespace, name=name)
+    # -- writes of unknown outcome ------------------------------------------------------------------------------------------------
+
+    def _lost(self, key: str, action: act.Action) -> None:
+        self.lost(key, action)
+        self._await_store(key)
+
+    def _await_store(self, key: str) -> None:
+        waiting = self._unknown.get(key, 0)
+        self._unknown[key] = waiting + 1
+        if not waiting:
+            self._read_primary(key, 1)
+
+    def _read_primary(self, key: str, writes: int) -> None:
+        """Ask for the primary object. What counts is the revision of the answer, which a list has even if the object is gone."""
+        resource, namespace, name = key.split("/", 2)
+        self.call(
+            ListObjects,
+            _Resolve(key, writes),
+            resource=self.primary_resource or resource,
+            namespace=namespace,
+            fields=f"metadata.name={name}",
+            min_revision=-1,
+        )
 
     def _resolved(self, context: _Resolve, answer: Got | Listed | Written | Refused) -> None:
+        key = context.key
         if isinstance(answer, Refused) and answer.reason != "NotFound":
-            self._read_primary(context.key)  # no answer yet; a request's own time-out spaces the tries
+            self.port.after(self.settings.retry_s * (0.5 + self.port.random()), ReadAgain(key, context.writes))
             return
-        if isinstance(answer, Got):
+        if isinstance(answer, Listed):
             for informer in self.informers:
-                self.own_writes.acknowledged(context.key, informer.resource, answer.revision)
-        self._finished(context.key)
+                self.own_writes.acknowledged(key, informer.resource, answer.revision)
+        more = self._unknown.pop(key) - context.writes
+        if more:  # lost since this read was sent: it says nothing about them
+            self._unknown[key] = more
+            self._read_primary(key, more)
+        self._finished(key, context.writes)
 
-
-def request_of(action: act.Action) -> tuple[type[Request], dict[str, Any]]:
-    """The request that carries out an action, without id and sender."""
-    match action:
-        case act.Create(resource=resource, obj=obj):
-            return CreateObject, {"resource": resource, "obj": obj}
-        case act.Update(resource=resource, obj=obj, subresource=subresource):
-            return UpdateObject, {"resource": resource, "obj": obj, "subresource": subresource}
-        case act.SetStatus():
-            return WriteStatus, {
-                "resource": action.resource,
-                "namespace": action.namespace,
-                "name": action.name,
-                "uid": action.uid,
-                "status": action.status,
-                "resource_version": action.resource_version,
-            }
-        case act.Delete():
-            return DeleteObject, {
-                "resource": action.resource,
-                "namespace": action.namespace,
-                "name": action.name,
-                "uid": action.uid,
-                "resource_version": action.resource_version,
-                "grace_period_s": action.grace_period_s,
-                "propagation": action.propagation,
-            }
-        case act.Patch():
-            return PatchObject, {
-                "resource": action.resource,
-                "namespace": action.namespace,
-                "name": action.name,
-                "uid": action.uid,
-                "type": action.type,
-                "patch": action.patch,
-                "subresource": action.subresource,
-            }
-        case act.Bind():
-            return BindPod, {
-                "resource": "pods",
-                "namespace": action.namespace,
-                "name": action.name,
-                "uid": action.uid,
-                "node_name": action.node_name,
-            }
-    raise TypeError(f"{type(action).__name__} is not a write")
+    @handles(ReadAgain)
+    def _read_again(self, timer: ReadAgain) -> None:
+        self._read_primary(timer.key, timer.writes)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from callboard.actors.component import Port
+from callboard.actors.leadership import Election
 from callboard.models.messages.api import (
     AckWatch,
     Got,
@@ -25,8 +26,8 @@ from callboard.models.messages.api import (
     WatchClosed,
     WatchObjects,
     Written,
+    object_key,
 )
-from callboard.models.messages.api import object_key
 from callboard.models.messages.base import Address, Message, Request
 
 ChangeHandler = Callable[[str, Any, Any], None]
@@ -40,7 +41,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class ClientSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """How a component uses the API. `watch_silence_s` is a multiple of the apiserver's heartbeat interval."""
+    """How a component uses the API. `watch_silence_s` is a multiple of the apiserver's heartbeat interval.
+
+    `election` is for components of which there are several copies: the Lease that they compete for.
+    """
 
     apiservers: tuple[Address, ...] = ("apiserver-0",)
     request_timeout_s: float = 10.0
@@ -48,6 +52,7 @@ class ClientSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gap_wait_s: float = 0.5
     retry_s: float = 0.2
     retry_limit_s: float = 5.0
+    election: Election | None = None
 
 
 class RetryInformer(Message, frozen=True, gc=False):
@@ -111,6 +116,9 @@ class Informer:
         self.relists = 0
         self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Any]]]] = {}
         self._subscription = 0
+        self._server: Address = ""
+        self._list = 0
+        self._barren = 0
         self._expected_seq = 1
         self._early: dict[int, WatchBatch | WatchClosed] = {}
         self._last_heard_s = 0.0
@@ -137,7 +145,7 @@ class Informer:
         """Begin with a list that is as new as the store."""
         self._listing = True
         self._leave_stream()
-        self.owner.call(ListObjects, self, resource=self.resource, min_revision=-1, **self.selection)
+        self._list = self.owner.call(ListObjects, self, resource=self.resource, min_revision=-1, **self.selection)
 
     def resume(self) -> None:
         """Open a new stream from where this view stands."""
@@ -147,8 +155,9 @@ class Informer:
         self._last_heard_s = self.owner.port.now()
         self.owner.bind_stream(self._subscription, self)
         owner = self.owner
+        self._server = owner.server
         request = WatchObjects(self._subscription, owner.port.me, self.resource, self.revision, **self.selection)
-        owner.port.send(owner.server, request)
+        owner.port.send(self._server, request)
 
     def silent_since(self, moment_s: float) -> bool:
         """Whether there is a stream that has not been heard of since `moment_s`."""
@@ -156,7 +165,7 @@ class Informer:
 
     def _leave_stream(self) -> None:
         if self._subscription:
-            self.owner.port.send(self.owner.server, StopWatch(self._subscription, self.owner.port.me))
+            self.owner.port.send(self._server, StopWatch(self._subscription, self.owner.port.me))
             self.owner.drop_stream(self._subscription)
             self._subscription = 0
         self._early.clear()
@@ -166,9 +175,16 @@ class Informer:
         self.relists += 1
         self.start()
 
+    def catch_up(self, revision: int) -> None:
+        """See to it that this view comes to `revision` soon, though nothing of its resource may have changed since."""
+        if self.synced and not self._listing and self.revision < revision:
+            self.relist()
+
     def listed(self, answer: Got | Listed | Written | Refused) -> None:
         """The list has arrived, or was refused."""
-        if not isinstance(answer, Listed):
+        if answer.id != self._list:
+            return  # of a list that has been given up for a newer one
+        if not isinstance(answer, Listed) or answer.revision < self.revision:
             self._retry_later()
             return
         self._listing = False
@@ -178,7 +194,7 @@ class Informer:
             self._change(key, None)
         for key, obj in fresh.items():
             self._change(key, obj)
-        self.revision = max(self.revision, answer.revision)
+        self.revision = answer.revision
         self.synced = True
         self.resume()
         self.owner.caught_up(self)
@@ -211,11 +227,16 @@ class Informer:
         self._take(piece)
         while self._early and (waiting := self._early.pop(self._expected_seq, None)) is not None:
             self._take(waiting)
+        if self._early:  # one gap was filled, and another lies behind it
+            self._watch_gap()
         self.owner.caught_up(self)
+
+    def _watch_gap(self) -> None:
+        self.owner.port.after(self.settings.gap_wait_s, GapExpired(self.number, self._subscription, self._expected_seq))
 
     def _wait_for_missing(self, piece: WatchBatch | WatchClosed) -> None:
         if not self._early:
-            self.owner.port.after(self.settings.gap_wait_s, GapExpired(self.number, self._subscription, self._expected_seq))
+            self._watch_gap()
         self._early[piece.seq] = piece
         if len(self._early) > EARLY_BATCHES_LIMIT:
             self.relist()
@@ -230,20 +251,33 @@ class Informer:
         if isinstance(piece, WatchClosed):
             self._closed(piece)
             return
+        self._attempt = self._barren = 0
         for event in piece.events:
-            self._change(event.key, None if event.type == "DELETED" else event.obj)
+            if event.type != "DELETED":
+                self._change(event.key, event.obj)
+            elif not self._is_newer(event.key, event.obj):
+                self._change(event.key, None)
         if piece.revision > self.revision:
             self.revision = piece.revision
         if piece.seq % ACK_EVERY_BATCHES == 0:
-            self.owner.port.send(self.owner.server, AckWatch(piece.id, self.owner.port.me, piece.seq))
+            self.owner.port.send(self._server, AckWatch(piece.id, self.owner.port.me, piece.seq))
+
+    def _is_newer(self, key: str, gone: Any) -> bool:
+        """Whether what is known under this key is newer than the object whose end is told: its successor."""
+        known = self.objects.get(key)
+        return known is not None and gone is not None and known.metadata.resource_version > gone.metadata.resource_version
 
     def _closed(self, closed: WatchClosed) -> None:
         self.owner.drop_stream(self._subscription)
         self._subscription = 0
         self._early.clear()
-        if closed.code in (410, 429):
+        if closed.code not in (410, 429):
+            self._retry_later()
+        elif self._barren == 0:
+            self._barren = 1
             self.relist()
-        else:
+        else:  # the stream before this one gave nothing either: a pause, or list and watch chase each other
+            self._listing = True
             self._retry_later()
 
     def _change(self, key: str, new: Any) -> None:
