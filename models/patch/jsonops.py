@@ -33,8 +33,8 @@ def json_ops(tree: Any, ops: Sequence[Any]) -> dict[str, Any]:
     for operation in operations:
         try:
             out = JsonPatch([operation]).apply(out, in_place=True)
-        except (JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError) as problem:
-            raise _refused(operation, problem) from None
+        except (JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError):
+            raise _refused(operation) from None  # their own words show the whole document
     if not isinstance(out, dict):
         raise BadRequest(f"after the patch the object is {describe(out)}")
     return out
@@ -55,10 +55,11 @@ def _checked(operation: Any, index: int) -> dict[str, Any]:
     return operation
 
 
-def _refused(operation: dict[str, Any], problem: Exception) -> Invalid:
-    kind, path = operation["op"], operation["path"]
+def _refused(operation: dict[str, Any]) -> Invalid:
+    kind, path = operation["op"], operation["path"] if operation["op"] not in ("move", "copy") else operation["from"]
     if kind == "test":
         why = f"testing value {path} failed: test failed"
     else:
-        why = f"{kind} operation does not apply: doc is missing path: {path}: {str(problem) or 'missing value'}"
+        what = "key" if kind == "replace" else "path"
+        why = f"{kind} operation does not apply: doc is missing {what}: {path}: missing value"
     return Invalid(f"the server rejected our request due to an error in our request: {why}", None, (FieldError(path, why),))
