@@ -115,10 +115,11 @@ def _backends(port: ApiServicePort, addresses: tuple[str, ...], slices: list[End
                     continue
                 conditions = endpoint.conditions or _NO_CONDITIONS
                 place = (endpoint.addresses[0], number)
+                backend = Backend(*place, endpoint.node_name)
                 if conditions.ready is not False:
-                    ready.setdefault(place, Backend(*place, endpoint.node_name))
+                    ready[place] = min(backend, ready.get(place, backend))  # two slices may list one endpoint for a moment
                 elif conditions.serving is not False and conditions.terminating:
-                    leaving.setdefault(place, Backend(*place, endpoint.node_name))
+                    leaving[place] = min(backend, leaving.get(place, backend))
     return tuple(sorted((ready or leaving).values()))
 
 
