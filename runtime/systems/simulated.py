@@ -58,20 +58,29 @@ class SimulatedSystem(SimulatedWorld):
         """Called after every step, for invariants; what they raise comes out of `step`."""
         self._second_from = start_s
         self._second_count = 0
-        self._handled = 0
+        self._steps = 0
         self._running = False
 
     # -- time ---------------------------------------------------------------------------------------------------------------------
 
     @property
-    def handled(self) -> int:
-        """Messages and timers handled so far."""
-        return self._handled
+    def steps(self) -> int:
+        """Messages, timers and restarts handled so far."""
+        return self._steps
 
     @property
     def trace_hash(self) -> str:
         """A hash over all that has been handled so far: equal hashes, equal histories."""
         return self.trace.digest()
+
+    @property
+    def quiet(self) -> Callable[[], Any] | None:
+        """The state whose changes keep `settle` going, whatever caused them: a cheap function of the caller's, called after every step."""
+        return self.activity.watched
+
+    @quiet.setter
+    def quiet(self, state: Callable[[], Any] | None) -> None:
+        self.activity.watch(state)
 
     def step(self) -> bool:
         """Handle exactly one message or timer, moving time to it; False if there is none.
@@ -101,21 +110,21 @@ class SimulatedSystem(SimulatedWorld):
         return False
 
     def settle(self, timeout_s: float = 600.0, quiet_s: float = 5.0) -> None:
-        """Run until nothing goes on: no message on its way and no timer pending but those that come for ever (see `Quiet`), and nothing
+        """Run until nothing goes on: no message on its way and no timer pending but those that come for ever (see `Activity`), and nothing
         has gone on, nor the watched state changed, for `quiet_s`.
 
         Raises:
             Unsettled: it did not happen within `timeout_s` of virtual time; says who kept whom busy in the last minute.
         """
-        quiet = self.quiet
+        activity = self.activity
         until_s = self._now + timeout_s
         while True:
-            if quiet.foreground > 0:
+            if activity.foreground > 0:
                 if self._step(until_s):
                     continue
                 self._now = until_s
             else:
-                end_s = max(quiet.stirred_at_s + quiet_s, self._now)
+                end_s = max(activity.stirred_at_s + quiet_s, self._now)
                 if self._step(min(end_s, until_s)):
                     continue
                 if end_s <= until_s:
@@ -129,7 +138,7 @@ class SimulatedSystem(SimulatedWorld):
 
     def _step(self, until_s: float) -> bool:
         self._check_movable()
-        heap, quiet = self._pending.heap, self.quiet
+        heap, activity = self._pending.heap, self.activity
         while heap and heap[0][0] <= until_s:
             due_s, _, item = heappop(heap)
             if due_s > self._now:
@@ -140,7 +149,7 @@ class SimulatedSystem(SimulatedWorld):
             elif kind is SimulatedTimer:
                 found = self._ring(item)
             else:
-                quiet.foreground -= 1
+                activity.foreground -= 1
                 self._count("", item.name, "Restart", "")
                 item.restart()
                 found = True
@@ -170,7 +179,7 @@ class SimulatedSystem(SimulatedWorld):
         """A message arrives; False if nobody is there."""
         message, to = flight.message, flight.to
         if not flight.background:
-            self.quiet.foreground -= 1
+            self.activity.foreground -= 1
         if flight.lane is not None:
             self._lanes.arrived(flight.lane, self._now)
         inbox = self._directory.get(to)
@@ -184,11 +193,11 @@ class SimulatedSystem(SimulatedWorld):
         if receive is None:
             return False
         self._count(flight.sender, to, message.__class__.__name__, message.subject())
-        self._running, self.quiet.background = True, flight.background
+        self._running, self.activity.background = True, flight.background
         try:
             receive(message)
         finally:
-            self.quiet.end(self._now)
+            self.activity.end(self._now)
             self._running = False
         return True
 
@@ -204,15 +213,15 @@ class SimulatedSystem(SimulatedWorld):
         inbox = self._directory[port.me]
         if not timer.background:
             port.foreground -= 1
-            self.quiet.foreground -= 1
-            self.quiet.fired(port.me, timer.message)
+            self.activity.foreground -= 1
+            self.activity.fired(port.me, timer.message)
         self._count("", port.me, timer.message.__class__.__name__, timer.message.subject())
         self._handle(inbox, timer.message, timer.background)
         return True
 
     def _count(self, sender: Address, receiver: Address, kind: str, subject: str) -> None:
         self.trace.add((self._now, sender, receiver, kind, subject))
-        self._handled += 1
+        self._steps += 1
         self._second_count += 1
         if self._second_count > self.livelock_limit:
             self._check_livelock()
@@ -224,14 +233,14 @@ class SimulatedSystem(SimulatedWorld):
         self._second_from, self._second_count = self._now, 0
 
     def _handle(self, inbox: Any, message: Message, background: bool) -> None:
-        quiet, actor, process = self.quiet, inbox.actor, inbox.process
+        activity, actor, process = self.activity, inbox.actor, inbox.process
         inbox.messages.append(Letter(message))
         process.handled += 1
-        self._running, quiet.background = True, background
+        self._running, activity.background = True, background
         try:
             actor.run_turn(1)
         finally:
-            quiet.end(self._now)
+            activity.end(self._now)
             self._running = False
         if self._failed is not None:
             raise self._failed

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from callboard.models.messages.base import Address, Message
+from callboard.runtime.systems.activity import Activity
 from callboard.runtime.systems.edge import Edge
 from callboard.runtime.systems.errors import ComponentFailed, InboxOverflow, MutableMessage
 from callboard.runtime.systems.hooks import INBOX_LIMIT
@@ -18,7 +19,6 @@ from callboard.runtime.systems.immutability import ImmutabilityCheck
 from callboard.runtime.systems.lanes import LaneKey, Lanes
 from callboard.runtime.systems.pending import Flight, Pause, Pending, SimulatedPort, SimulatedTimer
 from callboard.runtime.systems.process import Process, ProcessPort
-from callboard.runtime.systems.quiet import Quiet
 from callboard.runtime.systems.system import System
 from callboard.runtime.systems.trace import Trace
 
@@ -42,7 +42,7 @@ class SimulatedWorld(System):
         restart_s: float,
         restart_limit_s: float,
     ) -> None:
-        self.quiet = Quiet(start_s)
+        self.activity = Activity(start_s)
         self._now = start_s
         super().__init__(restart_s=restart_s, restart_limit_s=restart_limit_s)
         self.seed = seed
@@ -74,7 +74,7 @@ class SimulatedWorld(System):
     def _began(self, process: Process) -> None:
         actor = process.actor
         self.trace.add((self._now, "", process.address, "began", ""))
-        self.quiet.stirred_at_s = self._now
+        self.activity.stirred_at_s = self._now
         actor.begin()
         if self._failed is not None:
             raise self._failed
@@ -84,10 +84,10 @@ class SimulatedWorld(System):
     def _end(self, process: Process) -> None:
         port: Any = process.port
         if port is not None:
-            self.quiet.foreground -= port.foreground
+            self.activity.foreground -= port.foreground
             port.foreground = 0
             self.trace.add((self._now, "", process.address, "ended", ""))
-        self.quiet.stirred_at_s = self._now
+        self.activity.stirred_at_s = self._now
         super()._end(process)
 
     def _fail(self, process: Process, failure: BaseException) -> None:
@@ -130,13 +130,13 @@ class SimulatedWorld(System):
             self._fatal(MutableMessage(f"{sender} sends what can be changed: {failure}"))
 
     def _fly(self, due_s: float, sender: Address, to: Address, message: Message, lane: LaneKey | None) -> None:
-        quiet = self.quiet
-        background = quiet.background
+        activity = self.activity
+        background = activity.background
         flight = Flight(sender, to, message, lane, background)
         if background:
-            quiet.demoted.append(flight)
+            activity.demoted.append(flight)
         else:
-            quiet.foreground += 1
+            activity.foreground += 1
         self._pending.push(due_s, flight)
         inbox = self._directory.get(to)
         if inbox is not None:
@@ -154,29 +154,29 @@ class SimulatedWorld(System):
         if self._check is not None:
             self._look_into(port.name, message)
         assert isinstance(port, SimulatedPort)
-        quiet = self.quiet
-        background = periodic or quiet.background or quiet.is_retry(port.me, message)
+        activity = self.activity
+        background = periodic or activity.background or activity.is_retry(port.me, message)
         timer = SimulatedTimer(self, port, message, background)
         if not background:
-            quiet.foreground += 1
+            activity.foreground += 1
             port.foreground += 1
         elif not periodic:
-            quiet.demoted.append(timer)
+            activity.demoted.append(timer)
         self._pending.push(self._now + max(delay_s, 0.0), timer)
         return timer
 
     def _cancelled(self, timer: SimulatedTimer) -> None:
         if not timer.background and timer.port.alive:
             timer.port.foreground -= 1
-            self.quiet.foreground -= 1
+            self.activity.foreground -= 1
         self._pending.cancelled()
 
     def _restart_later(self, process: Process, delay_s: float, restart: Callable[[], None]) -> None:
-        self.quiet.foreground += 1
+        self.activity.foreground += 1
         self._pending.push(self._now + delay_s, Pause(process.name, restart))
 
     def _links_changed(self) -> None:
-        self.quiet.stirred_at_s = self._now
+        self.activity.stirred_at_s = self._now
 
     def _random_of(self, process: Process) -> random.Random:
         return random.Random(f"{self.seed}/{process.address}")

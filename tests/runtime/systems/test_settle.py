@@ -1,4 +1,4 @@
-"""When a simulation counts as settled: the rule in `callboard.runtime.systems.quiet`, case by case."""
+"""When a simulation counts as settled: the rule in `callboard.runtime.systems.activity`, case by case."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_timers_of_a_crashed_process_are_not_waited_for() -> None:
     timer.cancel()
     system.settle(quiet_s=1.0)
     assert system.now() == START_S + 1.0
-    assert system.quiet.foreground == 0
+    assert system.activity.foreground == 0
 
 
 def test_heartbeats_and_their_answers_are_nothing_that_goes_on() -> None:
@@ -148,17 +148,17 @@ def test_what_a_heartbeat_leads_to_counts_once_it_changes_the_watched_state() ->
     system.start("worker", Worker)
     system.start("store", Store, 3)
     system.start("heart", Heart, "store")
-    system.quiet.watch(lambda: system.look("store").revision)
+    system.quiet = lambda: system.look("store").revision
     system.settle(quiet_s=5.0)
     assert system.look("store").revision == 2
     assert 38.0 < system.now() - START_S < 38.1  # found with the third beat, 30 s of work, 5 s of quiet
-    assert system.quiet.foreground == 0
+    assert system.activity.foreground == 0
 
 
 def test_a_retry_that_changes_nothing_is_as_good_as_periodic_when_a_state_is_watched() -> None:
     system = SimulatedSystem(1)
     system.start("a", Retry)
-    system.quiet.watch(lambda: 0)
+    system.quiet = lambda: 0
     system.settle(quiet_s=5.0)
     assert system.now() == START_S + 8.0
     unwatched = SimulatedSystem(1)
@@ -172,7 +172,7 @@ def test_a_watched_state_that_keeps_changing_never_settles() -> None:
     system = SimulatedSystem(1)
     system.start("store", Store, 1)
     system.start("heart", Heart, "store")
-    system.quiet.watch(lambda: system.handled)
+    system.quiet = lambda: system.handled
     with pytest.raises(Unsettled, match="x heart#1 -> store#1 Beat"):
         system.settle(timeout_s=60.0)
 
@@ -197,4 +197,4 @@ def test_time_outs_that_are_cancelled_in_time_take_no_room() -> None:
     for number in range(20 * COMPACT_AT):
         port.after(1e6, Note(number)).cancel()
     assert len(system._pending.heap) < 3 * COMPACT_AT
-    assert system.quiet.foreground == 0
+    assert system.activity.foreground == 0

@@ -142,6 +142,7 @@ def test_time_moves_only_when_it_is_moved_and_takes_no_time() -> None:
     system.post("a", SetTimer(86400.0, 5))
     assert system.step()
     assert system.step()
+    assert system.steps == 2
     assert system.now() == START_S + 86400.0
     assert not system.step()
     system.run_for(10.0)

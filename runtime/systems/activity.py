@@ -2,8 +2,8 @@
 
 The rule, used by `SimulatedSystem.settle`. Every message on its way and every pending timer is either *foreground* or *background*:
 1. A periodic timer is background, and so is whatever is sent or set while something in the background is handled.
-2. If handling changes the watched state (`watch`; a simulated cluster gives the store's revision without leases), then all that it sends
-   and sets is foreground, but for periodic timers: a monitor that finds a lost node and writes it down has started something.
+2. If handling changes the watched state (`SimulatedSystem.quiet`; a simulated cluster gives the store's revision without leases), then all
+   that it sends and sets is foreground, but for periodic timers: a monitor that finds a lost node and writes it down has started something.
 3. A one-shot timer that has fired since the watched state last changed, and is set again (same process, type and subject), is background:
    a retry that changes nothing is as good as periodic. Without a watched state this rule isn't used.
 A simulation is settled when there's nothing in the foreground, and for a while nothing of it has been handled, the watched state has not
@@ -19,7 +19,7 @@ from typing import Any
 from callboard.models.messages.base import Address, Message
 
 
-class Quiet:
+class Activity:
     """The bookkeeping of one simulation."""
 
     def __init__(self, now_s: float) -> None:
@@ -31,19 +31,19 @@ class Quiet:
         """Whether what is being handled is background."""
         self.demoted: list[Any] = []
         """What has been sent and set as background in this step."""
-        self._watched: Callable[[], Any] | None = None
+        self.watched: Callable[[], Any] | None = None
         self._state: Any = None
         self._fired: set[tuple[Address, str, str]] = set()
 
     def watch(self, state: Callable[[], Any] | None) -> None:
         """Watch what this returns; it is called after every step and must be cheap."""
-        self._watched = state
+        self.watched = state
         self._state = state() if state is not None else None
         self._fired.clear()
 
     def fired(self, process: Address, message: Message) -> None:
         """A one-shot timer in the foreground has fired."""
-        if self._watched is not None:
+        if self.watched is not None:
             self._fired.add((process, type(message).__name__, message.subject()))
 
     def is_retry(self, process: Address, message: Message) -> bool:
@@ -55,8 +55,8 @@ class Quiet:
         if not self.background:
             self.stirred_at_s = now_s
         self.background = False
-        if self._watched is not None:
-            state = self._watched()
+        if self.watched is not None:
+            state = self.watched()
             if state != self._state:
                 self._state = state
                 self._fired.clear()
