@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from callboard.models.api.meta import ObjectMeta
-from callboard.models.base import decode_hook, freeze
+from callboard.models.base import FrozenMap, decode_hook, freeze
 from callboard.models.errors import ApiError, BadRequest, FieldError, YamlError, invalid
 from callboard.models.generic import GenericObject
 from callboard.models.kinds import Resource, Scheme
@@ -157,9 +157,9 @@ def _metadata(tree: Mapping[str, Any], resource: Resource) -> ObjectMeta:
 
 
 def _without_nulls(tree: Any) -> Any:
-    """Kubernetes reads a null as an absent field."""
+    """Kubernetes reads a null as an absent field. Frozen, since fields of any type are taken over as they are."""
     if isinstance(tree, Mapping):
-        return {key: _without_nulls(value) for key, value in tree.items() if value is not None}
+        return FrozenMap({key: _without_nulls(value) for key, value in tree.items() if value is not None})
     if isinstance(tree, list | tuple):
-        return [_without_nulls(value) for value in tree]
+        return tuple(_without_nulls(value) for value in tree)
     return tree

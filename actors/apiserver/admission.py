@@ -10,7 +10,7 @@ from typing import Any
 
 from callboard.actors.apiserver.planning import Context, View, is_user_defined, revision_of
 from callboard.actors.apiserver.pods import admit_pod
-from callboard.actors.apiserver.userkinds import CLEANUP, DEFINITIONS, admit_user_defined, converted, with_status
+from callboard.actors.apiserver.userkinds import CLEANUP, DEFINITIONS, converted, with_status
 from callboard.models.api.core import Node
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, replace
@@ -22,6 +22,7 @@ from callboard.models.kinds import Resource, api_version_of, kind_of
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare
 from callboard.models.names import ALPHABET, SUFFIX_LENGTH
+from callboard.models.userdefined import completed as completed_by_schema
 from callboard.models.validation import validate
 
 GENERATED_BASE_LIMIT = 63 - SUFFIX_LENGTH
@@ -134,14 +135,14 @@ def completed(obj: Any, resource: Resource, context: Context, old: Any | None) -
         Invalid: it is not.
     """
     if is_user_defined(resource):
-        obj, errors = admit_user_defined(obj, resource, old)
+        obj = completed_by_schema(obj, resource.schema)
     else:
         obj = with_defaults(obj)
         if old is None and resource.name == "pods":
             obj = admit_pod(obj, context.settings.toleration_s)
         elif resource.name == DEFINITIONS:
             obj = with_status(obj, context)
-        errors = validate(obj, resource, old)
+    errors = validate(obj, resource, old)
     if errors:
         raise invalid(resource.kind, resource.group, obj.metadata.name, errors)
     return obj

@@ -15,14 +15,12 @@ from callboard.models.api.apiextensions import (
     CustomResourceDefinitionNames,
     CustomResourceDefinitionStatus,
 )
-from callboard.models.base import freeze, replace
-from callboard.models.errors import FieldError, UnknownKind
+from callboard.models.base import replace
+from callboard.models.errors import NotFound
 from callboard.models.kinds import Resource, Scheme
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare
 from callboard.models.podstatus import condition_is, with_condition
-from callboard.models.userdefined import apply_defaults, check, prune
-from callboard.models.validation import validate as check_metadata
 
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -105,7 +103,7 @@ def check_definition(resource: Resource, view: View) -> tuple[Compare, ...]:
     """For a new object of a user-defined kind: that its definition is there and stays so.
 
     Raises:
-        UnknownKind: it has just gone.
+        NotFound: it has gone, and this apiserver had not heard of it yet.
         MethodNotAllowed: it is going.
     """
     if not is_user_defined(resource):
@@ -113,7 +111,7 @@ def check_definition(resource: Resource, view: View) -> tuple[Compare, ...]:
     key = object_key(DEFINITIONS, "", resource.name)
     definition = view.get(key)
     if definition is None:
-        raise UnknownKind(f'the server could not find the requested resource "{resource.name}"')
+        raise NotFound(f'the server could not find the requested resource "{resource.name}"')
     if definition.metadata.deletion_timestamp:
         raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
     return (Compare(key, revision_of(definition)),)
@@ -122,13 +120,3 @@ def check_definition(resource: Resource, view: View) -> tuple[Compare, ...]:
 def converted(obj: Any, resource: Resource) -> Any:
     """An object of a user-defined kind in the version that is stored: with strategy None only the apiVersion differs."""
     return obj if obj.api_version == resource.api_version else replace(obj, api_version=resource.api_version)
-
-
-def admit_user_defined(obj: Any, resource: Resource, old: Any | None) -> tuple[Any, tuple[FieldError, ...]]:
-    """An object of a user-defined kind pruned and defaulted by its schema, and what is wrong with it."""
-    errors = check_metadata(obj, resource, old)
-    if resource.schema is None:
-        return obj, errors
-    content = apply_defaults(prune(obj.content, resource.schema), resource.schema)
-    obj = replace(obj, content=freeze(content))
-    return obj, (*errors, *check(content, resource.schema))
