@@ -9,11 +9,11 @@ import msgspec
 import yaml
 
 from callboard.models.api.meta import ObjectMeta
-from callboard.models.base import FrozenMap, decode_hook, freeze
+from callboard.models.base import decode_hook, freeze
 from callboard.models.errors import ApiError, BadRequest, FieldError, YamlError, invalid
 from callboard.models.generic import GenericObject
 from callboard.models.kinds import Resource, Scheme
-from callboard.models.schema import check_tree
+from callboard.models.schema import check_tree, definition
 
 _META_DEFINITION = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -141,7 +141,7 @@ def _typed(tree: Mapping[str, Any], resource: Resource) -> Any:
     if resource.type is GenericObject:
         return GenericObject(api_version=resource.api_version, kind=resource.kind, metadata=meta, content=freeze(body))
     try:
-        obj = msgspec.convert(_without_nulls(body), resource.type, dec_hook=decode_hook)
+        obj = msgspec.convert(_without_nulls(body, resource.definition), resource.type, dec_hook=decode_hook)
     except msgspec.ValidationError as problem:
         raise invalid(resource.kind, resource.group, meta.name, (FieldError("", str(problem)),)) from None
     return msgspec.structs.replace(obj, metadata=meta)
@@ -153,13 +153,29 @@ def _metadata(tree: Mapping[str, Any], resource: Resource) -> ObjectMeta:
         error = FieldError("metadata.resourceVersion", f'Invalid value: "{version}": not one of ours')
         raise invalid(resource.kind, resource.group, str(tree.get("name", "")), (error,))
     fixed = {**tree, "resourceVersion": int(version)}
-    return msgspec.convert(_without_nulls(fixed), ObjectMeta, dec_hook=decode_hook)
+    return msgspec.convert(_without_nulls(fixed, _META_DEFINITION), ObjectMeta, dec_hook=decode_hook)
 
 
-def _without_nulls(tree: Any) -> Any:
-    """Kubernetes reads a null as an absent field. Frozen, since fields of any type are taken over as they are."""
-    if isinstance(tree, Mapping):
-        return FrozenMap({key: _without_nulls(value) for key, value in tree.items() if value is not None})
-    if isinstance(tree, list | tuple):
-        return tuple(_without_nulls(value) for value in tree)
-    return tree
+def _without_nulls(tree: Mapping[str, Any], name: str) -> Any:
+    """Kubernetes reads a null as an absent field, but for nulls inside of what is free-form (the default in a schema, say)."""
+    fields = definition(name).fields
+    if not fields:
+        return tree
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        if value is None:
+            continue
+        type_ = fields.get(key)
+        out[key] = _value_without_nulls(value, type_) if isinstance(type_, dict) else value
+    return out
+
+
+def _value_without_nulls(value: Any, type_: dict[str, Any]) -> Any:
+    if "ref" in type_:
+        return _without_nulls(value, type_["ref"]) if isinstance(value, Mapping) else value
+    if "list" in type_:
+        item = type_["list"]
+        if not isinstance(item, dict):
+            return [one for one in value if one is not None]
+        return [_value_without_nulls(one, item) for one in value if one is not None]
+    return {key: one for key, one in value.items() if one is not None}

@@ -129,7 +129,19 @@ class YamlError(BadRequest):
 
 _BY_REASON: dict[str, type[ApiError]] = {
     kind.reason: kind
-    for kind in (BadRequest, Forbidden, NotFound, AlreadyExists, Conflict, Gone, Invalid, TooManyRequests, InternalError, Unavailable, Timeout)
+    for kind in (
+        BadRequest,
+        Forbidden,
+        NotFound,
+        AlreadyExists,
+        Conflict,
+        Gone,
+        Invalid,
+        TooManyRequests,
+        InternalError,
+        Unavailable,
+        Timeout,
+    )
 }
 _BY_CODE: dict[int, type[ApiError]] = {kind.code: kind for kind in reversed(list(_BY_REASON.values())) if kind is not AlreadyExists}
 

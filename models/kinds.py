@@ -13,7 +13,6 @@ import msgspec
 
 from callboard.models.api import apiextensions, apps, coordination, core, discovery
 from callboard.models.base import Kind
-
 from callboard.models.errors import UnknownKind
 from callboard.models.generic import GenericObject
 from callboard.models.schema import kinds_of_schema

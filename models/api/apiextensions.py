@@ -52,7 +52,7 @@ class CustomResourceColumnDefinition(Model, frozen=True, gc=False, kw_only=True,
 
 
 class CustomResourceValidation(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    open_apiv3_schema: Any = None
+    open_apiv3_schema: FrozenMap | None = None
 
 
 class SelectableField(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -67,7 +67,7 @@ class CustomResourceSubresourceScale(Model, frozen=True, gc=False, kw_only=True,
 
 class CustomResourceSubresources(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     scale: CustomResourceSubresourceScale | None = None
-    status: Any = None
+    status: FrozenMap | None = None
 
 
 class CustomResourceDefinitionVersion(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):

@@ -12,7 +12,7 @@ __all__ = ["Condition", "LabelSelector", "LabelSelectorRequirement", "ListMeta",
 class ManagedFieldsEntry(Model, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     api_version: str = ""
     fields_type: str = ""
-    fields_v1: Any = None
+    fields_v1: FrozenMap | None = None
     manager: str = ""
     operation: str = ""
     subresource: str = ""
@@ -99,6 +99,6 @@ class Status(Kind, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     code: int | None = None
     details: StatusDetails | None = None
     message: str = ""
-    metadata: ListMeta = ObjectMeta()
+    metadata: ListMeta = ListMeta()
     reason: str = ""
     status: str = ""

@@ -1,10 +1,11 @@
-"""`python -m callboard.models.codegen`: writes `models/api/*.py` and `models/wirenames.py` from the schema of Kubernetes 1.36.
+"""`python -m callboard.models.codegen`: writes `models/api/*.py`, `models/wirenames.py` and the condensed schema of Kubernetes 1.36.
 
-A tool for maintainers; its output is committed, and a test compares the two. The schema is that of the package `kubernetes-validate`.
+A tool for maintainers; its output is committed, and `--check` compares the two. The schema is that of the package `kubernetes-validate`.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import keyword
 import re
@@ -25,7 +26,7 @@ PREFIXES = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.": ("meta", "v1"),
 }
 ROOTS = (
-    *(f"io.k8s.api.core.v1.{kind}" for kind in "Pod Node Service ConfigMap Secret Namespace Event ServiceAccount".split()),
+    *(f"io.k8s.api.core.v1.{kind}" for kind in ("Pod", "Node", "Service", "ConfigMap", "Secret", "Namespace", "Event", "ServiceAccount")),
     "io.k8s.api.apps.v1.ReplicaSet",
     "io.k8s.api.apps.v1.Deployment",
     "io.k8s.api.discovery.v1.EndpointSlice",
@@ -41,6 +42,12 @@ FREE_FORM = (
     "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
     "io.k8s.apimachinery.pkg.runtime.RawExtension",
 )
+SCALARS = {
+    "string": ("str", '""'),
+    "integer": ("int | None", "None"),
+    "boolean": ("bool | None", "None"),
+    "number": ("float | None", "None"),
+}
 HEADER = '"""Structs of API group {group}, generated from the schema of Kubernetes 1.36 by `python -m callboard.models.codegen`."""'
 
 
@@ -111,15 +118,14 @@ class Generator:
         if ref in TIMES:
             return "str", '""'
         if ref:
-            return (f"{self._class(ref, group)} | None", "None") if self._is_struct(ref) else ("Any", "None")
+            return f"{self._class(ref, group) if self._is_struct(ref) else 'FrozenMap'} | None", "None"
         kinds = schema.get("type")
         kind = next((one for one in kinds if one != "null"), "") if isinstance(kinds, list) else kinds
         if kind == "array":
             return f"tuple[{self._item(schema['items'], group)}, ...]", "()"
         if kind == "object":
             return "FrozenMap", "EMPTY_MAP"
-        plain = {"string": ("str", '""'), "integer": ("int | None", "None"), "boolean": ("bool | None", "None"), "number": ("float | None", "None")}
-        return plain.get(str(kind), ("Any", "None"))
+        return SCALARS.get(str(kind), ("Any", "None"))
 
     def _item(self, schema: dict[str, Any], group: str) -> str:
         kind, _ = self.annotation(schema, group)
@@ -144,7 +150,8 @@ class Generator:
         lines = [HEADER.format(group=group), "", "from __future__ import annotations", "", "from typing import Any, ClassVar", ""]
         lines += [f"from callboard.models.api import {owner}" for owner in others]
         lines = [*lines[:5], "import msgspec", "", *lines[5:]] if "msgspec.field" in body else lines
-        lines += ["from callboard.models.base import EMPTY_MAP, FrozenMap, Kind, Model", "", f'__all__ = [{", ".join(self._names(group))}]', "", ""]
+        lines += ["from callboard.models.base import EMPTY_MAP, FrozenMap, Kind, Model", ""]
+        lines += [f"__all__ = [{', '.join(self._names(group))}]", "", ""]
         return "\n".join(lines) + "\n" + body + "\n"
 
     def _names(self, group: str) -> list[str]:
@@ -175,7 +182,8 @@ class Generator:
             if short == "ObjectMeta" and wire == "generation":
                 kind, default = "int", "0"
             if top and wire == "metadata":
-                kind, default = kind.removesuffix(" | None"), f"{'meta.' if group != 'meta' else ''}ObjectMeta()"
+                kind = kind.removesuffix(" | None")
+                default = f"{kind}()"
             lines.append(f"    {attribute}: {kind} = {default}")
         return "\n".join(lines)
 
@@ -194,18 +202,39 @@ def outputs() -> dict[str, str]:
     return texts
 
 
-def main() -> None:
-    """Write the files."""
+def files_to_write() -> dict[str, bytes]:
+    """Every generated file with its content, by its path below `models/`; the condensed schema is one of them."""
+    texts = {path: text.encode() for path, text in outputs().items()}
+    return {**texts, "data/schema-1.36.json.gz": condensed(definitions())}
+
+
+def differing(room: Path) -> list[str]:
+    """The generated files below `room` that are absent or not what the schema says. Compressed data is compared unpacked."""
+    return [path for path, content in files_to_write().items() if not _same(room / path, content)]
+
+
+def _same(path: Path, content: bytes) -> bool:
+    if not path.is_file():
+        return False
+    present = path.read_bytes()
+    return gzip.decompress(present) == gzip.decompress(content) if path.suffix == ".gz" else present == content
+
+
+def main() -> int:
+    """Write the files; with `--check` only compare them, and fail if one differs."""
     room = Path(__file__).resolve().parents[1]
-    data = room / "data" / "schema-1.36.json.gz"
-    data.parent.mkdir(exist_ok=True)
-    data.write_bytes(condensed(definitions()))
-    for path, text in outputs().items():
+    stale = differing(room)
+    if "--check" in sys.argv[1:]:
+        print("\n".join(f"models/{path} is not what the schema says" for path in stale) or "up to date", file=sys.stderr)
+        return 1 if stale else 0
+    contents = files_to_write()
+    for path in stale:
         target = room / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        print(f"wrote {path}: {len(text.splitlines())} lines", file=sys.stderr)
+        target.write_bytes(contents[path])
+        print(f"wrote models/{path}", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,6 +4,7 @@ A definition becomes `{"p": {field: type}, "r": [required]}`. A type is a word (
 `{"ref": name}`, `{"list": type, ...}` with merge key, strategy, list type and map keys, or `{"map": type}`.
 """
 
+# ruff: noqa: SIM905 (a run of words is easier to read than forty quoted ones)
 from __future__ import annotations
 
 import gzip
@@ -24,13 +25,16 @@ CLUSTER_SCOPED = frozenset(
     "ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration VolumeAttachment VolumeAttributesClass".split()
 )
 SHORT_NAMES = {
-    "ConfigMap": "cm", "CronJob": "cj", "CustomResourceDefinition": "crd crds", "DaemonSet": "ds", "Deployment": "deploy", "Endpoints": "ep",
-    "Event": "ev", "HorizontalPodAutoscaler": "hpa", "Ingress": "ing", "LimitRange": "limits", "Namespace": "ns", "NetworkPolicy": "netpol",
-    "Node": "no", "PersistentVolume": "pv", "PersistentVolumeClaim": "pvc", "Pod": "po", "PodDisruptionBudget": "pdb", "PriorityClass": "pc",
-    "ReplicaSet": "rs", "ReplicationController": "rc", "ResourceQuota": "quota", "Service": "svc", "ServiceAccount": "sa", "StatefulSet": "sts",
-    "StorageClass": "sc", "CertificateSigningRequest": "csr", "VolumeAttributesClass": "vac", "IPAddress": "ip",
+    "ConfigMap": "cm", "CronJob": "cj", "CustomResourceDefinition": "crd crds", "DaemonSet": "ds", "Deployment": "deploy",
+    "Endpoints": "ep", "Event": "ev", "HorizontalPodAutoscaler": "hpa", "Ingress": "ing", "LimitRange": "limits", "Namespace": "ns",
+    "NetworkPolicy": "netpol", "Node": "no", "PersistentVolume": "pv", "PersistentVolumeClaim": "pvc", "Pod": "po",
+    "PodDisruptionBudget": "pdb", "PriorityClass": "pc", "ReplicaSet": "rs", "ReplicationController": "rc", "ResourceQuota": "quota",
+    "Service": "svc", "ServiceAccount": "sa", "StatefulSet": "sts", "StorageClass": "sc", "CertificateSigningRequest": "csr",
+    "VolumeAttributesClass": "vac", "IPAddress": "ip",
 }  # fmt: skip
-IN_ALL = frozenset("Pod ReplicationController Service DaemonSet Deployment ReplicaSet StatefulSet HorizontalPodAutoscaler CronJob Job".split())
+IN_ALL = frozenset(
+    "Pod ReplicationController Service DaemonSet Deployment ReplicaSet StatefulSet HorizontalPodAutoscaler CronJob Job".split()
+)
 
 
 def condensed(defs: dict[str, Any]) -> bytes:
