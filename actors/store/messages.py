@@ -41,7 +41,7 @@ class JournalRefused(Message, frozen=True, gc=False):
 
 
 class JournalReady(Message, frozen=True, gc=False):
-    """A driver has started; whatever an earlier one was told and had not confirmed may be lost."""
+    """A driver has started (or got a batch with no journal open); whatever it was told and had not confirmed may be lost."""
 
 
 class FlushChanges(Message, frozen=True, gc=False):

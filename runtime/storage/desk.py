@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from callboard.actors.store.messages import BATCHES_PER_OPENING, JournalOpened, JournalRefused, OpenJournal
+from callboard.actors.store.messages import BATCHES_PER_OPENING, JournalOpened, JournalReady, JournalRefused, OpenJournal
 from callboard.models.messages.base import Address
 from callboard.models.messages.store import Append, AppendFailed, Synced
 from callboard.runtime.storage.errors import StorageError
@@ -47,10 +47,12 @@ class Desk:
         self._session = session
         return JournalOpened(request.attempt, session.items or (), session.reserved_revision, session.warnings)
 
-    def write(self, append: Append) -> Synced | AppendFailed | None:
+    def write(self, append: Append) -> Synced | AppendFailed | JournalReady | None:
         """Write a batch; None if `sync` is to follow, or if nothing is to be said because it's a repeat or of another opening."""
         session, batch = self._session, append.batch
-        if session is None or append.reply_to != self._opener or batch // BATCHES_PER_OPENING != self._attempt:
+        if session is None:
+            return JournalReady()  # the one that told of our start, or of a failure, was lost
+        if append.reply_to != self._opener or batch // BATCHES_PER_OPENING != self._attempt:
             return None
         if batch <= self._written_batch:
             return Synced(batch) if batch <= self._synced_batch else None

@@ -17,7 +17,7 @@ from typing import Any
 from callboard.actors.component import Component, Port, handles
 from callboard.actors.store.messages import JournalReady, OpenJournal
 from callboard.models.messages.base import Address, Message
-from callboard.models.messages.store import Append, AppendFailed, Synced
+from callboard.models.messages.store import Append
 from callboard.runtime.storage.desk import Desk
 from callboard.runtime.storage.disk import RealDisk
 from callboard.runtime.storage.errors import StorageError
@@ -220,8 +220,8 @@ class _Worker:
             if opened is not None:
                 self._report(WorkDone(order.reply_to, opened))
         elif isinstance(order, Append):
-            answer: Synced | AppendFailed | None = desk.write(order)
-            outcome = (order.reply_to, answer) if answer is not None else desk.sync()
+            answer = desk.write(order)
+            outcome: tuple[Address, Message] | None = (order.reply_to, answer) if answer is not None else desk.sync()
             if outcome is not None:
                 self._report(WorkDone(*outcome))
                 self._snapshot_if_due()
