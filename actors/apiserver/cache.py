@@ -6,7 +6,9 @@ their node, so that a kubelet's list costs its own pods only.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from callboard.actors.store.history import History
@@ -15,6 +17,7 @@ from callboard.models.messages.store import StoreEvent
 Bucket = dict[str, Any]
 """Objects by store key."""
 _EMPTY: Bucket = {}
+_REVISION = attrgetter("revision")
 
 
 def resource_of(key: str) -> str:
@@ -40,6 +43,8 @@ class WatchCache:
         self._buckets: dict[str, Bucket] = {}
         self._resources: dict[str, dict[str, Bucket]] = {}
         self._by_node: dict[str, Bucket] = {}
+        self._recent: dict[str, list[StoreEvent]] = {}
+        self._recent_since = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------------------
 
@@ -63,14 +68,36 @@ class WatchCache:
         """The resources of which there are objects, in order."""
         return sorted(self._resources)
 
+    def missed(self, resource: str, revision: int) -> list[StoreEvent] | None:
+        """The changes of a resource after `revision`; None if some of them are forgotten. Costs what it finds: when 5,000 kubelets begin
+        to watch their pods, it matters that they need not look through each other's nodes and leases."""
+        if revision < self.history.compacted:
+            return None
+        recent = self._recent.get(resource, [])
+        return recent[bisect_right(recent, revision, key=_REVISION) :]
+
     # -- changing -----------------------------------------------------------------------------------------------------------------
 
     def take(self, events: tuple[StoreEvent, ...], revision: int) -> None:
         """Take in changes, in order, up to `revision`."""
         for event in events:
-            self._set(event.key, event.obj)
+            key = event.key
+            self._set(key, event.obj)
+            resource = resource_of(key)
+            recent = self._recent.get(resource)
+            if recent is None:
+                recent = self._recent[resource] = []
+            recent.append(event)
         self.history.extend(events)
         self.revision = revision
+        if self.history.compacted > self._recent_since:
+            self._forget(self.history.compacted)
+
+    def _forget(self, revision: int) -> None:
+        """Keep of each resource only what is after `revision`."""
+        self._recent_since = revision
+        for recent in self._recent.values():
+            del recent[: bisect_right(recent, revision, key=_REVISION)]
 
     def replace_by(self, picture: tuple[StoreEvent, ...], revision: int) -> tuple[StoreEvent, ...]:
         """Take in a whole picture as of `revision`; returns how it differs from what was here, as changes. History begins again."""
@@ -90,6 +117,8 @@ class WatchCache:
             self._set(change.key, change.obj)
         self.revision = revision
         self.history.restart(revision)
+        self._recent.clear()
+        self._recent_since = revision
         return tuple(changes)
 
     def _set(self, key: str, obj: Any) -> None:

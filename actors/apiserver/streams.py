@@ -39,9 +39,11 @@ class Streams:
 
     def _missed(self, request: WatchObjects) -> list[StoreEvent]:
         history = self._cache.history
-        missed = history.since(request.from_revision)
+        everything = request.resource == EVERYTHING
+        since = request.from_revision
+        missed = history.since(since) if everything else self._cache.missed(request.resource, since)
         if missed is None:
-            raise gone(request.from_revision, history.compacted)
+            raise gone(since, history.compacted)
         return missed
 
     def refuse(self, request: WatchObjects, refusal: ApiError) -> None:
@@ -113,11 +115,11 @@ def _seen(events: list[StoreEvent], wanted: Selection) -> tuple[WatchEvent, ...]
     """Changes of the past as a watcher sees them."""
     found = []
     for event in events:
-        resource = resource_of(event.key)
-        if resource == wanted.resource or (wanted.resource == EVERYTHING and not is_aside(resource)):
-            one = wanted.judge(Change(event))
-            if one is not None:
-                found.append(one)
+        if wanted.resource == EVERYTHING and is_aside(resource_of(event.key)):
+            continue
+        one = wanted.judge(Change(event))
+        if one is not None:
+            found.append(one)
     return tuple(found)
 
 
