@@ -1,0 +1,1 @@
+"""When a node is lost, who is evicted and when, and which pods nobody else will remove."""
