@@ -1,0 +1,1 @@
+"""What is deleted when its owner goes."""

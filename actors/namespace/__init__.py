@@ -1,0 +1,1 @@
+"""How a namespace ends: its contents first, then itself."""
