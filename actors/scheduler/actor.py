@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from callboard.actors.client import TIMEOUT_CODE, ApiComponent
 from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings, Informer
@@ -20,12 +18,11 @@ from callboard.actors.scheduler.decision import Decider, Unschedulable, has_rela
 from callboard.actors.scheduler.demand import TemplateBook
 from callboard.actors.scheduler.queue import Entry, SchedulingQueue
 from callboard.actors.scheduler.table import NodeTable
-from callboard.models.api.core import Namespace, Node, Pod, PodCondition, PodStatus
-from callboard.models.base import replace
-from callboard.models.messages.api import BindPod, GetObject, Got, Listed, Refused, WriteStatus, Written
+from callboard.actors.scheduler.telling import RetryStatus, StatusWrite, Teller
+from callboard.models.api.core import Namespace, Node, Pod
+from callboard.models.messages.api import BindPod, GetObject, Got, Listed, Refused, Written
 from callboard.models.messages.base import Message
-from callboard.models.podstatus import condition, is_finished, with_condition
-from callboard.models.times import rfc3339
+from callboard.models.podstatus import is_finished
 from callboard.models.timing import Timing
 
 NAME = "default-scheduler"
@@ -36,8 +33,6 @@ TEMPLATES_PER_TURN = 64
 """Waiting templates checked before other messages get their turn."""
 BINDS_IN_FLIGHT_LIMIT = 2048
 """Binds that the cache doesn't show yet; further pods stay in the queue."""
-STATUS_WRITES_LIMIT = 128
-"""Unanswered writes of status; further ones wait."""
 
 
 class Schedule(Message, frozen=True, gc=False):
@@ -54,18 +49,6 @@ class ReleaseBackOff(Message, frozen=True, gc=False):
 
 class FlushWaiting(Message, frozen=True, gc=False):
     """Timer: try all waiting pods again, in case that a change went unnoticed."""
-
-
-class RetryStatus(Message, frozen=True, gc=False):
-    """Timer: a write of status was refused."""
-
-    key: str
-
-
-class _StatusWrite(msgspec.Struct, frozen=True, gc=False):
-    """Context of a write of status."""
-
-    key: str
 
 
 class Scheduler(ApiComponent):
@@ -87,8 +70,7 @@ class Scheduler(ApiComponent):
         self._check_sent = False
         self._seen = (0, 0)
         self._back_off_timer: tuple[float, Timer] | None = None
-        self._to_tell: dict[str, None] = {}
-        self._telling: dict[str, None] = {}
+        self.teller = Teller(self, self.queue, timing)
 
     def on_start(self) -> None:
         """Begin to list and watch."""
@@ -134,7 +116,6 @@ class Scheduler(ApiComponent):
         self.assumed.drop(key)
         self.queue.remove(key)
         self.table.remove(key)
-        self._to_tell.pop(key, None)
 
     def _unbound_changed(self, key: str, pod: Pod) -> None:
         binding = self.assumed.get(key)
@@ -151,8 +132,8 @@ class Scheduler(ApiComponent):
         entry = self.queue.offer(key, pod, self.templates.of(pod))
         if entry.part == "active":
             self._schedule_soon()
-        elif entry.part == "unschedulable" and not _is_told(pod, entry.message):
-            self._tell_status(key)  # somebody else's write has replaced the condition
+        elif entry.part == "unschedulable":
+            self.teller.check(entry)  # somebody else's write may have replaced the condition
 
     def caught_up(self, informer: Informer) -> None:
         if not self.synced:
@@ -167,7 +148,7 @@ class Scheduler(ApiComponent):
     # -- decisions --------------------------------------------------------------------------------------------------------------------
 
     def _schedule_soon(self) -> None:
-        if not self._scheduled and self.synced and len(self.assumed) < BINDS_IN_FLIGHT_LIMIT:
+        if not self._scheduled and self.synced and self.leads and len(self.assumed) < BINDS_IN_FLIGHT_LIMIT:
             self._scheduled = True
             self.port.send(self.port.me, Schedule())
 
@@ -175,7 +156,7 @@ class Scheduler(ApiComponent):
     def _schedule(self, _: Schedule) -> None:
         self._scheduled = False
         for _turn in range(PODS_PER_TURN):
-            if not self.synced or len(self.assumed) >= BINDS_IN_FLIGHT_LIMIT:
+            if not self.synced or not self.leads or len(self.assumed) >= BINDS_IN_FLIGHT_LIMIT:
                 return  # the answer to a bind, or the last list, goes on from here
             entry = self.queue.take()
             if entry is None:
@@ -188,7 +169,7 @@ class Scheduler(ApiComponent):
         result = self.decider.choose(entry.pod, entry.template)
         if isinstance(result, Unschedulable):
             self.queue.put_aside(entry)
-            self._tell_why(entry, result.message)
+            self.teller.tell(entry, result.message)
             return
         meta = entry.pod.metadata
         binding = Binding(entry.key, meta.uid, result.node)
@@ -201,7 +182,24 @@ class Scheduler(ApiComponent):
 
     def _bind(self, binding: Binding, pod: Pod) -> None:
         meta = pod.metadata
-        self.call(BindPod, binding, resource="pods", namespace=meta.namespace, name=meta.name, uid=meta.uid, node_name=binding.node)
+        self.call(
+            BindPod,
+            binding,
+            resource="pods",
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            node_name=binding.node,
+            fence=self.fence,
+        )
+
+    @handles(RetryStatus)
+    def _retry_status(self, timer: RetryStatus) -> None:
+        self.teller.retry(timer.key)
+
+    def elected(self) -> None:
+        super().elected()
+        self._schedule_soon()
 
     # -- answers ----------------------------------------------------------------------------------------------------------------------
 
@@ -210,8 +208,8 @@ class Scheduler(ApiComponent):
             self._bind_answered(context, answer)
         elif isinstance(context, Settle):
             self._settled(context, answer)
-        elif isinstance(context, _StatusWrite):
-            self._status_answered(context, answer)
+        elif isinstance(context, StatusWrite):
+            self.teller.answered(context, answer)
 
     def _bind_answered(self, binding: Binding, answer: Got | Listed | Written | Refused) -> None:
         if isinstance(answer, Written):
@@ -336,55 +334,6 @@ class Scheduler(ApiComponent):
         if self.queue.has_active:
             self._schedule_soon()
 
-    # -- telling why --------------------------------------------------------------------------------------------------------------------
-
-    def _tell_why(self, entry: Entry, message: str) -> None:
-        now = self.port.now()
-        if message != entry.message or now - entry.told_s >= self.timing.scheduler_flush_s:
-            entry.told_s = now
-            self.tell_user(entry.pod, "pods", "Warning", "FailedScheduling", message)
-        entry.message = message
-        if not _is_told(entry.pod, message):
-            self._tell_status(entry.key)
-
-    def _tell_status(self, key: str) -> None:
-        self._to_tell[key] = None
-        self._send_statuses()
-
-    def _send_statuses(self) -> None:
-        while self._to_tell and len(self._telling) < STATUS_WRITES_LIMIT:
-            key = next((key for key in self._to_tell if key not in self._telling), None)
-            if key is None:
-                return
-            del self._to_tell[key]
-            entry = self.queue.unschedulable(key)
-            if entry is None or _is_told(entry.pod, entry.message):
-                continue
-            self._telling[key] = None
-            meta = entry.pod.metadata
-            self.call(
-                WriteStatus,
-                _StatusWrite(key),
-                resource="pods",
-                namespace=meta.namespace,
-                name=meta.name,
-                status=_status_with(entry.pod, entry.message, self.port.now()),
-                uid=meta.uid,
-                resource_version=meta.resource_version,  # a pod that has moved on, perhaps to its node, isn't ours to write to
-            )
-
-    def _status_answered(self, context: _StatusWrite, answer: Got | Listed | Written | Refused) -> None:
-        self._telling.pop(context.key, None)
-        if isinstance(answer, Refused) and answer.reason != "NotFound":
-            self.port.after(self.timing.retry_s, RetryStatus(context.key))
-        self._send_statuses()
-
-    @handles(RetryStatus)
-    def _retry_status(self, timer: RetryStatus) -> None:
-        entry = self.queue.unschedulable(timer.key)
-        if entry is not None and not _is_told(entry.pod, entry.message):
-            self._tell_status(timer.key)
-
 
 def _is_ours(pod: Pod) -> bool:
     spec = pod.spec
@@ -395,14 +344,3 @@ def _is_ours(pod: Pod) -> bool:
         and not spec.scheduling_gates
         and not pod.metadata.deletion_timestamp
     )
-
-
-def _is_told(pod: Pod, message: str) -> bool:
-    found = condition(pod, "PodScheduled")
-    return found is not None and found.status == "False" and found.reason == "Unschedulable" and found.message == message
-
-
-def _status_with(pod: Pod, message: str, now: float) -> PodStatus:
-    status = pod.status or PodStatus(phase="Pending")
-    new = PodCondition(type="PodScheduled", status="False", reason="Unschedulable", message=message, last_transition_time=rfc3339(now))
-    return replace(status, conditions=with_condition(status.conditions, new))

@@ -1,0 +1,128 @@
+"""Why a pod waits, told where people look: its condition PodScheduled and an Event.
+
+Part of the scheduler's actor. The condition is written on condition that the pod is still as it was decided upon, so that nothing of what a
+kubelet wrote is ever overwritten; a write that was refused is tried again while the pod still waits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from callboard.actors.component import Port
+from callboard.actors.scheduler.queue import Entry, SchedulingQueue
+from callboard.models.api.core import Pod, PodCondition, PodStatus
+from callboard.models.base import replace
+from callboard.models.messages.api import Got, Listed, Refused, WriteStatus, Written
+from callboard.models.messages.base import Message, Request
+from callboard.models.messages.store import Fence
+from callboard.models.podstatus import condition, with_condition
+from callboard.models.times import rfc3339
+from callboard.models.timing import Timing
+
+STATUS_WRITES_LIMIT = 128
+"""Unanswered writes of status; further ones wait."""
+
+
+class RetryStatus(Message, frozen=True, gc=False):
+    """Timer: a write of status was refused."""
+
+    key: str
+
+
+class StatusWrite(msgspec.Struct, frozen=True, gc=False):
+    """Context of a write of status."""
+
+    key: str
+
+
+class Owner(Protocol):
+    """What telling needs of the scheduler."""
+
+    port: Port
+
+    @property
+    def fence(self) -> Fence | None: ...
+
+    def call(self, request: type[Request], context: Any, /, **fields: Any) -> int: ...
+
+    def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None: ...
+
+
+class Teller:
+    """Tells of pods in the unschedulable part of the queue. An Event is repeated for news, and once in a flush period otherwise."""
+
+    def __init__(self, owner: Owner, queue: SchedulingQueue, timing: Timing) -> None:
+        self._owner = owner
+        self._queue = queue
+        self._timing = timing
+        self._waiting: dict[str, None] = {}
+        self._in_flight: dict[str, None] = {}
+
+    def tell(self, entry: Entry, message: str) -> None:
+        """An attempt has failed, for this reason."""
+        now = self._owner.port.now()
+        if message != entry.message or now - entry.told_s >= self._timing.scheduler_flush_s:
+            entry.told_s = now
+            self._owner.tell_user(entry.pod, "pods", "Warning", "FailedScheduling", message)
+        entry.message = message
+        self.check(entry)
+
+    def check(self, entry: Entry) -> None:
+        """See to it that the pod's condition says what its entry says."""
+        if not is_told(entry.pod, entry.message):
+            self._waiting[entry.key] = None
+            self._send()
+
+    def _send(self) -> None:
+        for key in list(self._waiting):
+            if len(self._in_flight) >= STATUS_WRITES_LIMIT:
+                return
+            if key in self._in_flight:
+                continue
+            del self._waiting[key]
+            entry = self._queue.unschedulable(key)
+            if entry is not None and not is_told(entry.pod, entry.message):
+                self._write(entry)
+
+    def _write(self, entry: Entry) -> None:
+        self._in_flight[entry.key] = None
+        meta = entry.pod.metadata
+        self._owner.call(
+            WriteStatus,
+            StatusWrite(entry.key),
+            resource="pods",
+            namespace=meta.namespace,
+            name=meta.name,
+            status=status_with(entry.pod, entry.message, self._owner.port.now()),
+            uid=meta.uid,
+            resource_version=meta.resource_version,  # a pod that has moved on, perhaps to its node, isn't ours to write to
+            fence=self._owner.fence,
+        )
+
+    def answered(self, context: StatusWrite, answer: Got | Listed | Written | Refused) -> None:
+        """A write of status was answered. After a refusal the informer shows, or will show, what is so now."""
+        self._in_flight.pop(context.key, None)
+        if isinstance(answer, Refused) and answer.reason != "NotFound":
+            self._owner.port.after(self._timing.retry_s, RetryStatus(context.key))
+        self._send()
+
+    def retry(self, key: str) -> None:
+        """The pause after a refusal is over."""
+        entry = self._queue.unschedulable(key)
+        if entry is not None:
+            self.check(entry)
+
+
+def is_told(pod: Pod, message: str) -> bool:
+    """Whether the pod's condition says so already."""
+    found = condition(pod, "PodScheduled")
+    return found is not None and found.status == "False" and found.reason == "Unschedulable" and found.message == message
+
+
+def status_with(pod: Pod, message: str, now: float) -> PodStatus:
+    """The pod's status with the condition PodScheduled False."""
+    status = pod.status or PodStatus(phase="Pending")
+    new = PodCondition(type="PodScheduled", status="False", reason="Unschedulable", message=message, last_transition_time=rfc3339(now))
+    return replace(status, conditions=with_condition(status.conditions, new))
