@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from callboard.models.messages.base import Message
+from callboard.runtime.errors import CallboardError
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, gc=False):
@@ -167,5 +168,5 @@ FromDaemon = (
 )
 
 
-class ProcessDaemonError(Exception):
+class ProcessDaemonError(CallboardError):
     """The process daemon could not be started, reached or ended; the text says why and what to do."""

@@ -7,10 +7,11 @@ import sys
 EXIT_NOT_SO = 1
 EXIT_USAGE = 2
 EXIT_OUR_FAULT = 3
+EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; exits with 0 done, 1 what was asked for is not so, 2 wrong usage, 3 a fault of ours."""
+    """Run the command line; exits with 0 done, 1 what was asked for is not so, 2 wrong usage, 3 a fault of ours, 130 Ctrl-C."""
     from callboard.cli.group import run
 
     sys.exit(run())

@@ -51,7 +51,8 @@ def _table(figures: list[Figure]) -> Table:
         table.add_column(column, justify="right")
     for figure in figures:
         least, most = figure.spread
-        aim = "" if figure.aim is None else f"{'≥' if figure.more_is_better else '≤'} {_rounded(figure.aim)} {'met' if figure.met else 'missed'}"
+        sign, verdict = "≥" if figure.more_is_better else "≤", "met" if figure.met else "missed"
+        aim = "" if figure.aim is None else f"{sign} {_rounded(figure.aim)} {verdict}"
         cells = (_rounded(figure.median), _rounded(least), _rounded(most), str(len(figure.repeats)), aim)
         table.add_row(figure.name, figure.unit, *cells)
     return table

@@ -48,7 +48,7 @@ def command(as_json: bool) -> int:
     console = Console(stderr=as_json)
     steps: list[Step] = []
     began_s = time.monotonic()
-    for step in _run(console):
+    for step in _observed(console):
         steps.append(step)
         mark = "[green]✓[/]" if step.observed else "[red]✗[/]"
         console.print(f"{mark} {step.claim}: {step.detail}")
@@ -63,6 +63,17 @@ def command(as_json: bool) -> int:
 
 
 _LAST_CLAIM = "nothing is left behind"
+
+
+def _observed(console: Console) -> Iterator[Step]:
+    """The steps; an error of the cluster is a claim that was not observed."""
+    from callboard.models.errors import ApiError
+    from callboard.runtime.errors import CallboardError
+
+    try:
+        yield from _run(console)
+    except (ApiError, CallboardError) as problem:
+        yield Step("the cluster does what it is asked", False, str(problem))
 
 
 def _run(console: Console) -> Iterator[Step]:
@@ -88,9 +99,16 @@ def _run(console: Console) -> Iterator[Step]:
 def _live(console: Console, cluster: Cluster) -> Iterator[None]:
     """A table of nodes and pods that follows the cluster; on something that is no terminal, its last state only."""
 
+    from callboard.models.errors import ApiError
+    from callboard.runtime.errors import CallboardError
+
     class Picture:
+        last = Group()
+
         def __rich__(self) -> Group:
-            return Group(nodes_table(cluster.list("nodes")), pods_table(cluster.list("pods")))
+            with contextlib.suppress(ApiError, CallboardError):  # then the last picture stays; the step itself meets the error too
+                self.last = Group(nodes_table(cluster.list("nodes")), pods_table(cluster.list("pods")))
+            return self.last
 
     if console.is_terminal:
         with Live(Picture(), console=console, refresh_per_second=1 / REFRESH_S, transient=False):

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from callboard.cli import EXIT_NOT_SO, EXIT_OUR_FAULT
-from callboard.cli.logs import FORMATS, LEVELS, configure
+from callboard.cli import EXIT_INTERRUPTED, EXIT_NOT_SO, EXIT_OUR_FAULT
+from callboard.cli.logs import FORMATS, LEVELS, configure, place_of
 
 
 class _Lazy(click.Group):
@@ -31,7 +31,9 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="callboard")
 @click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True, help="Least level of log lines to show.")
-@click.option("--log-format", type=click.Choice(FORMATS), default="console", show_default=True, help="How log lines look, on standard error.")
+@click.option(
+    "--log-format", type=click.Choice(FORMATS), default="console", show_default=True, help="How log lines look, on standard error."
+)
 def callboard(log_level: str, log_format: str) -> None:
     """A Kubernetes control plane made of actors, in one process: bring it up, send it traffic, break it."""
     configure(log_level, log_format)
@@ -41,36 +43,37 @@ def run(args: list[str] | None = None) -> int:
     """Run a command and return its exit code; whatever goes wrong is told in one sentence on standard error."""
     from callboard.models.errors import ApiError
     from callboard.runtime.errors import CallboardError
+    from callboard.runtime.storage.errors import StorageError
 
     try:
         result: Any = callboard.main(args=args, standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
-        return 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
     except click.ClickException as problem:
         problem.show()
         return problem.exit_code
-    except (ApiError, CallboardError) as problem:
-        _complain(str(problem))
+    except (ApiError, CallboardError, StorageError) as problem:
+        complain(str(problem))
         return EXIT_NOT_SO
-    except KeyboardInterrupt:
-        return 130
+    except OSError as problem:
+        _log_traceback(problem)
+        complain(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+        return EXIT_NOT_SO
     except Exception as problem:
-        return _our_fault(problem)
+        _log_traceback(problem)
+        place = place_of(problem.__traceback__)
+        hint = "Run it again with --log-level debug to see the traceback, and report it."
+        complain(f"a fault of ours{place}: {type(problem).__name__}: {problem}. {hint}")
+        return EXIT_OUR_FAULT
 
 
-def _complain(sentence: str) -> None:
+def complain(sentence: str) -> None:
+    """Say on standard error why something is not so."""
     click.echo(f"callboard: {sentence}", err=True)
 
 
-def _our_fault(problem: Exception) -> int:
+def _log_traceback(problem: Exception) -> None:
     import structlog
 
     structlog.get_logger().debug("the command line failed", exc_info=problem)
-    where = problem.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f" at {where.tb_frame.f_code.co_qualname}:{where.tb_lineno}" if where is not None else ""
-    _complain(f"a fault of ours{place}: {type(problem).__name__}: {problem}. Run it again with --log-level debug to see the traceback, and report it.")
-    return EXIT_OUR_FAULT
-

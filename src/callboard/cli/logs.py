@@ -1,9 +1,15 @@
-"""Logging of the command line: structlog on standard error, for people or as JSON lines. The library itself configures nothing."""
+"""Logging of the command line: structlog on standard error, for people or as JSON lines. The library itself configures nothing.
+
+Tracebacks are shown at level debug only; otherwise an exception is one line that says what and where.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -19,6 +25,8 @@ def configure(level: str, format_: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if level != "debug":
+        processors.append(_without_traceback)
     if format_ == "json":
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
@@ -31,3 +39,28 @@ def configure(level: str, format_: str) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.CRITICAL)  # Pykka logs what it cannot deliver; we log what matters ourselves
+    threading.excepthook = _log_failed_thread
+
+
+def place_of(trace: TracebackType | None) -> str:
+    """Where an exception was raised: ` at function:line`, "" if nobody knows."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else ""
+
+
+def _without_traceback(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    failure = event.pop("exc_info", None)
+    if failure is True:
+        failure = sys.exc_info()[1]
+    elif isinstance(failure, tuple):
+        failure = failure[1]
+    if isinstance(failure, BaseException):
+        event["error"] = f"{type(failure).__name__}: {failure}{place_of(failure.__traceback__)}"
+    return event
+
+
+def _log_failed_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_type is not SystemExit:
+        name = failed.thread.name if failed.thread is not None else "?"
+        structlog.get_logger().error("a thread failed", thread=name, exc_info=failed.exc_value)
