@@ -55,10 +55,10 @@ class _Stop:
 @click.option("--data", type=click.Path(file_okay=False), help="Keep state in this folder; containers then live on when this program ends.")
 def command(files: tuple[str, ...], nodes: int, containers: Literal["process", "simulated"], timing: str, data: str | None) -> int:
     """Bring a cluster up and keep it running; Ctrl-C or SIGTERM stops it, a second one ends it at once."""
+    sources = _read(files)
     from callboard import Cluster
 
     stop = _Stop()
-    sources = _read(files)
     with contextlib.ExitStack() as stack:
         if data is not None:
             stack.enter_context(holding(Path(data)))
