@@ -43,7 +43,8 @@ _NOTHING: Mapping[str, Any] = {}
 class ClientSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How a component uses the API. `watch_silence_s` is a multiple of the apiserver's heartbeat interval.
 
-    `election` is for components of which there are several copies: the Lease that they compete for.
+    `election` is for components of which there are several copies: the Lease that they compete for. `endpoint_batch_s` is
+    `Timing.endpoint_batch_s`.
     """
 
     apiservers: tuple[Address, ...] = ("apiserver-0",)
@@ -53,6 +54,7 @@ class ClientSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retry_s: float = 0.2
     retry_limit_s: float = 5.0
     election: Election | None = None
+    endpoint_batch_s: float = 0.02
 
 
 class RetryInformer(Message, frozen=True, gc=False):

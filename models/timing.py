@@ -33,6 +33,9 @@ class Timing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retry_s: float = 0.2
     """First pause before a refused list or watch is tried again; doubles up to `retry_limit_s`."""
     retry_limit_s: float = 5.0
+    endpoint_batch_s: float = 0.02
+    """After its EndpointSlices were written, a Service rests this long, the longer the more endpoints it has, and what changes meanwhile
+    is written at once (--endpoint-updates-batch-period, which is 0 in Kubernetes)."""
     crash_back_off_s: float = 10.0
     """First pause before a container that crashed is started again; doubles (kubelet: 10 s up to 300 s)."""
     crash_back_off_limit_s: float = 300.0
