@@ -164,6 +164,8 @@ class ServiceProxy(ApiComponent):
         self._try_next(request, candidates)
 
     def _ports(self, key: str, request: RouteRequest) -> tuple[tuple[RoutedPort, ...], str]:
+        if not self.synced:
+            return (), f"{self.port.name} has not seen the cluster's Services yet"
         service = self.services.objects.get(key)
         if service is None:
             return (), f'services "{request.service}" not found'

@@ -220,6 +220,12 @@ def test_what_cannot_be_routed_is_answered_with_the_reason() -> None:
     assert "has no address of its own" in world.answers()[0].problem
 
 
+def test_a_proxy_that_has_just_started_says_so() -> None:
+    world = World()
+    world.route()
+    assert world.answers()[0].problem == "proxy/node-1 has not seen the cluster's Services yet"
+
+
 def test_the_requests_under_way_are_bounded() -> None:
     world = routed("node-1")
     for number in range(REQUESTS_IN_FLIGHT_LIMIT + 1):
