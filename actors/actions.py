@@ -93,6 +93,6 @@ class Bind(Action, frozen=True, gc=False, kw_only=True):
 
 
 class LookAgain(Action, frozen=True, gc=False, kw_only=True):
-    """Decide about this key again after `after_s` seconds even if nothing changes."""
+    """Decide about this key again after `after_s` seconds even if nothing changes. Holds until the next decision about it."""
 
     after_s: float

@@ -46,6 +46,12 @@ class LookAt(Message, frozen=True, gc=False):
     key: str
 
 
+class Appointment(Message, frozen=True, gc=False):
+    """Timer: the last decision about this key wanted it to be looked at again now."""
+
+    key: str
+
+
 class _Write(msgspec.Struct, frozen=True, gc=False):
     """Context of a write: for which key of ours, and which action."""
 
@@ -97,6 +103,7 @@ class Controller(ApiComponent):
         self._refused: dict[str, float] = {}
         self._unknown: dict[str, int] = {}
         self._timers: dict[str, tuple[float, Timer]] = {}
+        self._appointments: dict[str, tuple[float, Timer]] = {}
         self._outbox: deque[_Write] = deque()
         self._writes_in_flight = 0
 
@@ -107,7 +114,9 @@ class Controller(ApiComponent):
     # -- to be implemented --------------------------------------------------------------------------------------------------------
 
     def decide(self, key: str) -> tuple[act.Action, ...]:
-        """What to do about this key, from the caches as they are. Must not change anything."""
+        """What to do about this key, from the caches as they are. Must not change anything.
+
+        A `LookAgain` holds until the next decision about the key, which has to want it again."""
         raise NotImplementedError
 
     def wrote(self, key: str, action: act.Action, answer: Written) -> None:
@@ -150,6 +159,22 @@ class Controller(ApiComponent):
         self._timers.pop(timer.key, None)
         self.mark(timer.key)
 
+    def _appoint(self, key: str, after_s: float | None) -> None:
+        """The last decision about a key says when it must be looked at again, and nothing that an earlier one has said counts."""
+        pending = self._appointments.get(key)
+        if pending is not None:
+            if after_s is not None and pending[0] <= self.port.now() + after_s:
+                return  # it comes early, and is put off then: cheaper than a new timer for every decision
+            del self._appointments[key]
+            pending[1].cancel()
+        if after_s is not None:
+            self._appointments[key] = (self.port.now() + after_s, self.port.after(after_s, Appointment(key)))
+
+    @handles(Appointment)
+    def _appointed(self, timer: Appointment) -> None:
+        self._appointments.pop(timer.key, None)
+        self.mark(timer.key)
+
     def caught_up(self, informer: Informer) -> None:
         for key in self.own_writes.reached(informer.resource, informer.revision):
             self.mark(key)
@@ -187,15 +212,17 @@ class Controller(ApiComponent):
             self._back_off(key)
             return
         writes = 0
+        again_s: float | None = None
         for action in wanted:
             if isinstance(action, act.LookAgain):
-                self.mark_after(key, action.after_s)
+                again_s = action.after_s if again_s is None else min(again_s, action.after_s)
             elif isinstance(action, act.TellUser):
                 self.tell_user(action.obj, action.resource, action.type, action.reason, action.message)
             else:
                 writes += 1
                 self.own_writes.started(key)
                 self._outbox.append(_Write(key, action))
+        self._appoint(key, again_s)
         if writes:
             self._send_writes()
         else:
