@@ -28,7 +28,7 @@ from callboard.runtime.containers import process_work as work
 from callboard.runtime.containers.process_addresses import NoAddressLeft
 from callboard.runtime.containers.process_node import ProcessNode
 from callboard.runtime.containers.process_pods import Container, Sandbox
-from callboard.runtime.process.podfolder import container_root, pod_folder
+from callboard.runtime.process.podfolder import container_root
 from callboard.runtime.process.protocol import ProcessAnswer, Started, StartFailed
 from callboard.runtime.process.wire import BrokenFrame
 
@@ -68,8 +68,8 @@ class ProcessRuntime(ProcessNode):
                 return
             sandbox = self.sandboxes[uid] = Sandbox(pod, ip)
             sandbox.waiting.append(request)
-            note, configs, state_dir, node = sandbox.note(), request.configs, self._state_dir, self.node
-            self._in_lane(uid, lambda: work.write_folder(state_dir, node, note, configs, None))
+            note, configs, home = sandbox.note(), request.configs, self._home
+            self._in_lane(uid, lambda: work.write_folder(home, note, configs, None))
 
     @handles(UpdateVolumes)
     def _update(self, request: UpdateVolumes) -> None:
@@ -79,8 +79,8 @@ class ProcessRuntime(ProcessNode):
         if sandbox is None or not sandbox.usable():
             self._refuse(request, request.pod_uid, "NotFound", f"pod {request.pod_uid} has no sandbox here")
             return
-        note, configs, state_dir, node = sandbox.note(), request.configs, self._state_dir, self.node
-        self._in_lane(sandbox.uid, lambda: work.write_folder(state_dir, node, note, configs, request))
+        note, configs, home = sandbox.note(), request.configs, self._home
+        self._in_lane(sandbox.uid, lambda: work.write_folder(home, note, configs, request))
 
     @handles(work.FolderWritten)
     def _written(self, result: work.FolderWritten) -> None:
@@ -147,10 +147,10 @@ class ProcessRuntime(ProcessNode):
                 self._forget(known.id)
             container = sandbox.containers[name] = Container(uid, name, request.attempt, request.container)
             container.waiting.append(request)
-            root = container_root(pod_folder(self._state_dir, self.node, uid), name)
+            root = container_root(self._home.pod(uid), name)
             container.env = work.environment(sandbox.pod, sandbox.ip, root, request.env)
-            state_dir, node, spec, attempt = self._state_dir, self.node, request.container, request.attempt
-            self._in_lane(uid, lambda: work.prepare(state_dir, node, uid, spec, attempt))
+            home, spec, attempt = self._home, request.container, request.attempt
+            self._in_lane(uid, lambda: work.prepare(home, uid, spec, attempt))
 
     def _start_again(self, container: Container, request: StartContainer) -> None:
         """Somebody asks for what has been done, perhaps since the answer was lost."""

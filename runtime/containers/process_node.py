@@ -22,7 +22,7 @@ from callboard.models.messages.runtime import (
 from callboard.runtime.containers import process_work as work
 from callboard.runtime.containers.process_addresses import AddressPool
 from callboard.runtime.containers.process_pods import Container, Sandbox
-from callboard.runtime.containers.process_state import exited_of, lost, parse_container_id
+from callboard.runtime.containers.process_state import Home, exited_of, lost, parse_container_id
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.protocol import DaemonLost, Exited, NodeKilled, ProcessAnswer, RequestFailed, ShutDown
 
@@ -71,7 +71,7 @@ class ProcessNode(Component):
         self.addresses = AddressPool(daemon.block, node_index)
         self.sandboxes: dict[str, Sandbox] = {}
         self._daemon = daemon
-        self._state_dir = Path(state_dir)
+        self._home = Home(Path(state_dir), node)
         self._own_workers = workers is None
         self._workers = workers or work.Workers()
         self._found_out = False
@@ -84,7 +84,7 @@ class ProcessNode(Component):
 
     def on_start(self) -> None:
         """Find out what runs here."""
-        daemon, state_dir, node, now_s = self._daemon, self._state_dir, self.node, self.port.now()
+        daemon, state_dir, node, now_s = self._daemon, self._home.state_dir, self.node, self.port.now()
         self._in_lane("", lambda: work.find_node(daemon, state_dir, node, now_s))
 
     def on_stop(self) -> None:
@@ -98,6 +98,7 @@ class ProcessNode(Component):
     def _found(self, found: work.NodeFound) -> None:
         if found.problem:
             self.port.log.error("what runs here is not known", reason=found.problem)
+        self._home = found.home
         for adopted in found.adopted:
             sandbox = self.sandboxes[adopted.note.uid] = Sandbox.of(adopted)
             for container in sandbox.containers.values():
@@ -191,8 +192,8 @@ class ProcessNode(Component):
         """Remove the folder, if it is to go, as soon as nothing runs that could write into it."""
         if (sandbox.failed or sandbox.removals) and sandbox.at_rest() and not sandbox.dropping:
             sandbox.dropping = True
-            uid, state_dir, node = sandbox.uid, self._state_dir, self.node
-            self._in_lane(uid, lambda: work.remove_folder(state_dir, node, uid))
+            uid, home = sandbox.uid, self._home
+            self._in_lane(uid, lambda: work.remove_folder(home, uid))
 
     @handles(work.FolderRemoved)
     def _removed(self, result: work.FolderRemoved) -> None:
@@ -231,8 +232,8 @@ class ProcessNode(Component):
         raise RuntimeError(f"a worker of {self.port.name} failed:\n{message.traceback}")
 
     def _store(self, sandbox: Sandbox) -> None:
-        note, state_dir, node = sandbox.note(), self._state_dir, self.node
-        self._in_lane(sandbox.uid, lambda: work.note_sandbox(state_dir, node, note))
+        note, home = sandbox.note(), self._home
+        self._in_lane(sandbox.uid, lambda: work.note_sandbox(home, note))
 
     def _signal(self, identity: str, signum: int) -> None:
         self._daemon.signal(identity, signum, self._unless_refused)

@@ -1,7 +1,7 @@
 """What a process container runtime remembers on disk, and how it finds again what runs when it starts.
 
-One small file per sandbox, `<state>/nodes/<node>/sandboxes/<uid>.json`, beside the pods' folders and out of reach of a pod that keeps to
-its own. It outlives the runtime's process and the whole program; the process daemon knows which containers really run.
+One small file per sandbox, `<state>/nodes/<node>/sandboxes/<life>/<uid>.json`, beside the pods' folders and out of reach of a pod that
+keeps to its own. It outlives the runtime's process and the whole program; the process daemon knows which containers really run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from callboard.runtime.process.podfolder import pod_folder
 from callboard.runtime.process.protocol import ContainerRecord, Exited
 
 CONTAINER_SCHEME = "process://"
+LIFE_NAME = "life"
 LOST_MESSAGE = "The container could not be located: the process daemon that it ran under has ended"
 _log = structlog.get_logger("callboard.process")
 
@@ -150,55 +151,80 @@ def _newest_of(
 # Files; all of this blocks, so it is called on a worker's thread
 
 
-def store_note(state_dir: Path, node: str, note: SandboxNote) -> None:
+class Home(msgspec.Struct, frozen=True):
+    """Where a node's pods have their files. `life` counts the power cuts of the node: what a runtime of an earlier one still writes
+    about its sandboxes lands where nobody looks."""
+
+    state_dir: Path
+    node: str
+    life: int = 0
+
+    def pod(self, uid: str) -> Path:
+        """The folder of a pod. Raises `VolumeError` if its uid can't be a folder's name."""
+        return pod_folder(self.state_dir, self.node, uid)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the node."""
+        return self.pod("x").parent.parent
+
+    @property
+    def notes(self) -> Path:
+        """The folder of the sandboxes' files."""
+        return self.folder / "sandboxes" / str(self.life)
+
+
+def home_of(state_dir: str | Path, node: str) -> Home:
+    """The node's present life. Raises OSError."""
+    home = Home(Path(state_dir), node)
+    try:
+        return Home(home.state_dir, node, int((home.folder / LIFE_NAME).read_text()))
+    except FileNotFoundError:
+        return home
+
+
+def abandon_node(state_dir: str | Path, node: str) -> None:
+    """Forget all sandboxes of a node whose power was cut: called by `Cluster` after the node's containers were killed. Raises OSError.
+
+    When the node is switched on again, its runtime is empty, as a real node's would be, and removes the folders that are left.
+    """
+    home = home_of(state_dir, node)
+    home.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _write(home.folder / LIFE_NAME, f"{home.life + 1}\n".encode())
+
+
+def store_note(home: Home, note: SandboxNote) -> None:
     """Write a sandbox's file, atomically. Raises OSError."""
-    path = _note_path(state_dir, node, note.uid)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # environments hold secrets
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(msgspec.json.encode(note))
-    os.replace(new, path)
+    home.notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(home.notes / f"{home.pod(note.uid).name}.json", msgspec.json.encode(note))
 
 
-def remove_note(state_dir: Path, node: str, uid: str) -> None:
+def remove_note(home: Home, uid: str) -> None:
     """Remove a sandbox's file; if there is none, nothing happens. Raises OSError."""
-    _note_path(state_dir, node, uid).unlink(missing_ok=True)
+    (home.notes / f"{home.pod(uid).name}.json").unlink(missing_ok=True)
 
 
-def load_notes(state_dir: Path, node: str) -> tuple[SandboxNote, ...]:
-    """Read the sandboxes of a node, and remove the folders of pods that have none. A file that can't be read counts as none."""
+def load_notes(home: Home) -> tuple[SandboxNote, ...]:
+    """Read the sandboxes of a node, and remove what belongs to none. A file that can't be read counts as none. Raises OSError."""
     notes = []
-    for path in sorted(_notes_folder(state_dir, node).glob("*.json")):
+    for path in sorted(home.notes.glob("*.json")):
         try:
             notes.append(msgspec.json.decode(path.read_bytes(), type=SandboxNote, dec_hook=decode_hook))
         except (OSError, msgspec.MsgspecError) as error:
             _log.warning("a sandbox's file can't be read; its pod is started anew", file=str(path), reason=str(error))
             path.unlink(missing_ok=True)
     known = {note.uid for note in notes}
-    with contextlib.suppress(FileNotFoundError):
-        for folder in _node_folder(state_dir, node).joinpath("pods").iterdir():
-            if folder.name not in known:
-                remove_tree(str(folder))
+    for place, kept in ((home.folder / "pods", known), (home.folder / "sandboxes", {home.notes.name})):
+        with contextlib.suppress(FileNotFoundError):
+            for folder in place.iterdir():
+                if folder.name not in kept:
+                    remove_tree(str(folder))
     return tuple(notes)
 
 
-def abandon_node(state_dir: str | Path, node: str) -> None:
-    """Forget all sandboxes of a node whose power was cut: called by `Cluster` after the node's containers were killed.
-
-    When the node is switched on again, its runtime is empty, as a real node's would be, and removes the folders that are left.
-    """
-    for path in _notes_folder(Path(state_dir), node).glob("*.json"):
-        path.unlink(missing_ok=True)
-
-
-def _node_folder(state_dir: Path, node: str) -> Path:
-    return pod_folder(state_dir, node, "x").parent.parent
-
-
-def _notes_folder(state_dir: Path, node: str) -> Path:
-    return _node_folder(state_dir, node) / "sandboxes"
-
-
-def _note_path(state_dir: Path, node: str, uid: str) -> Path:
-    return _notes_folder(state_dir, node) / f"{pod_folder(state_dir, node, uid).name}.json"
+def _write(path: Path, content: bytes) -> None:
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # environments hold secrets
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+    os.replace(new, path)

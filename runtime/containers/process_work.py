@@ -21,7 +21,17 @@ from callboard.models.api import core
 from callboard.models.messages.base import Address, Message
 from callboard.models.messages.runtime import ProbeContainer, Probed, UpdateVolumes
 from callboard.runtime.containers.process_probes import run_probe
-from callboard.runtime.containers.process_state import Adopted, SandboxNote, adopt, container_id, load_notes, remove_note, store_note
+from callboard.runtime.containers.process_state import (
+    Adopted,
+    Home,
+    SandboxNote,
+    adopt,
+    container_id,
+    home_of,
+    load_notes,
+    remove_note,
+    store_note,
+)
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.podfolder import VolumeError, pod_folder, remove_pod_folder, working_folder, write_plan
 from callboard.runtime.process.protocol import ContainerRecord, ProcessDaemonError
@@ -40,6 +50,7 @@ _log = structlog.get_logger("callboard.process")
 class NodeFound(Message, frozen=True, gc=False):
     """What a runtime that has just started found: sandboxes, and containers that belong to none (to be killed and forgotten)."""
 
+    home: Home
     adopted: tuple[Adopted, ...]
     strangers: tuple[ContainerRecord, ...]
     problem: str = ""
@@ -107,9 +118,10 @@ class Workers:
         self._probes.submit(_carried_out, work, tell)
 
     def close(self) -> None:
-        """Take no more work; what has begun is finished. Calling it twice is allowed."""
-        for pool in (*self._lanes, self._probes):
-            pool.shutdown(wait=False, cancel_futures=True)
+        """Take no more work, and come back when what concerns folders is done: a note that waits is worth more than the moment."""
+        self._probes.shutdown(wait=False, cancel_futures=True)
+        for lane in self._lanes:
+            lane.shutdown(wait=True)
 
 
 def _carried_out(work: Callable[[], Message], tell: Callable[[Message], None]) -> None:
@@ -129,23 +141,25 @@ def find_node(daemon: ProcessDaemon, state_dir: Path, node: str, now_s: float) -
         records = daemon.list_now(node).containers
     except ProcessDaemonError as error:
         problem = str(error)
+    home = Home(state_dir, node)
     try:
-        notes = load_notes(state_dir, node)
-    except OSError as error:
-        return NodeFound((), records, f"the pods' folders of {node} can't be read: {error}")
+        home = home_of(state_dir, node)
+        notes = load_notes(home)
+    except (OSError, ValueError) as error:
+        return NodeFound(home, (), records, f"the pods' folders of {node} can't be read: {error}")
     adopted, strangers = adopt(notes, records, now_s)
-    return NodeFound(adopted, strangers, problem)
+    return NodeFound(home, adopted, strangers, problem)
 
 
-def write_folder(state_dir: Path, node: str, note: SandboxNote, configs: Configs, request: UpdateVolumes | None) -> FolderWritten:
+def write_folder(home: Home, note: SandboxNote, configs: Configs, request: UpdateVolumes | None) -> FolderWritten:
     """Make a pod's folder what its volumes say; for a new sandbox store its note too, last."""
     plan = plan_volumes(note.pod, _by_name(configs, "configmaps"), _by_name(configs, "secrets"))
     if isinstance(plan, MissingReferences | VolumesRefused):
         return FolderWritten(note.uid, request, "FailedMount", "; ".join(plan.messages))
     try:
-        write_plan(pod_folder(state_dir, node, note.uid), plan)
+        write_plan(home.pod(note.uid), plan)
         if request is None:
-            store_note(state_dir, node, note)
+            store_note(home, note)
     except VolumeError as error:
         return FolderWritten(note.uid, request, "FailedMount", str(error))
     except OSError as error:
@@ -157,15 +171,15 @@ def _by_name(configs: Configs, resource: str) -> Mapping[str, Any]:
     return {key.rpartition("/")[2]: obj for key, obj in configs if key.partition("/")[0] == resource}
 
 
-def prepare(state_dir: Path, node: str, uid: str, container: core.Container, attempt: int) -> ContainerPrepared:
+def prepare(home: Home, uid: str, container: core.Container, attempt: int) -> ContainerPrepared:
     """Where a container starts and where its output goes; logs of attempts long past are removed."""
-    folder = pod_folder(state_dir, node, uid)
+    folder = home.pod(uid)
     identity = container_id(uid, container.name, attempt)
-    log_path = container_log(state_dir, node, uid, container.name, attempt)
+    log_path = container_log(home.state_dir, home.node, uid, container.name, attempt)
     try:
         cwd = working_folder(folder, container.name, container.working_dir)
         if attempt >= LOGS_KEPT:
-            container_log(state_dir, node, uid, container.name, attempt - LOGS_KEPT).unlink(missing_ok=True)
+            container_log(home.state_dir, home.node, uid, container.name, attempt - LOGS_KEPT).unlink(missing_ok=True)
     except (VolumeError, OSError) as error:
         return ContainerPrepared(uid, identity, "", "", str(error))
     return ContainerPrepared(uid, identity, str(cwd), str(log_path))
@@ -176,20 +190,20 @@ def container_log(state_dir: str | Path, node: str, uid: str, name: str, attempt
     return pod_folder(state_dir, node, uid) / "logs" / name / f"{attempt}.log"
 
 
-def note_sandbox(state_dir: Path, node: str, note: SandboxNote) -> NoteStored:
+def note_sandbox(home: Home, note: SandboxNote) -> NoteStored:
     """Store a sandbox's note anew, since a container of it has started or is to end."""
     try:
-        store_note(state_dir, node, note)
+        store_note(home, note)
     except OSError as error:
         return NoteStored(note.uid, str(error))
     return NoteStored(note.uid)
 
 
-def remove_folder(state_dir: Path, node: str, uid: str) -> FolderRemoved:
+def remove_folder(home: Home, uid: str) -> FolderRemoved:
     """Remove a pod's folder and its note."""
     try:
-        remove_note(state_dir, node, uid)
-        remove_pod_folder(pod_folder(state_dir, node, uid))
+        remove_note(home, uid)
+        remove_pod_folder(home.pod(uid))
     except (OSError, VolumeError) as error:
         return FolderRemoved(uid, str(error))
     return FolderRemoved(uid)

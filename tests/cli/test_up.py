@@ -21,8 +21,8 @@ import sys, threading
 from callboard.cli.up import _Stop
 stop = _Stop()
 stop.is_up = sys.argv[1] == "up"
-print("begun", flush=True)
 try:
+    print("begun", flush=True)
     stop.asked.wait()
     print("stopping", flush=True)
 except KeyboardInterrupt:

@@ -20,7 +20,15 @@ from callboard.models.messages.runtime import (
     SandboxState,
     StopContainer,
 )
-from callboard.runtime.containers.process_state import abandon_node, container_id, parse_container_id
+from callboard.runtime.containers.process_state import (
+    SandboxNote,
+    abandon_node,
+    container_id,
+    home_of,
+    load_notes,
+    parse_container_id,
+    store_note,
+)
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.protocol import Started
 
@@ -150,11 +158,22 @@ def test_after_a_crash_of_its_node_a_runtime_is_empty_and_the_folders_are_gone(n
     assert isinstance(node.start(pod, "true"), ContainerStarted), "the first attempt again, under the same id"
 
 
+def test_what_a_runtime_writes_after_the_power_cut_is_not_found(tmp_path: Path) -> None:
+    """A worker of the runtime that has crashed may still be writing when the node is forgotten."""
+    before = home_of(tmp_path, "node-1")
+    note = SandboxNote("uid-of-a", "127.64.0.2", make_pod("a"))
+    store_note(before, note)
+    assert load_notes(home_of(tmp_path, "node-1")) == (note,)
+    abandon_node(tmp_path, "node-1")
+    store_note(before, note)
+    assert load_notes(home_of(tmp_path, "node-1")) == ()
+    assert not before.notes.exists()
+
+
 def test_containers_whose_daemon_is_gone_are_told_as_ended(node: Node, state_dir: Path) -> None:
     pod = make_pod("a")
     ip = node.run(pod).ip
     node.started(pod, "sleep", "1000", attempt=3)
-    listed(node)
     node.close()
     os.kill(node.daemon.hello.pid, signal.SIGKILL)
     node.daemon.disconnect()
@@ -188,7 +207,7 @@ def test_a_damaged_note_costs_its_own_pod_only(node: Node) -> None:
     for name in ("a", "b"):
         node.run(make_pod(name))
     node.crash()
-    (node.daemon.state_dir / "nodes" / node.name / "sandboxes" / "uid-of-a.json").write_bytes(b"{half")
+    (node.daemon.state_dir / "nodes" / node.name / "sandboxes" / "0" / "uid-of-a.json").write_bytes(b"{half")
     node.restart()
     assert [*listed(node)] == ["b"]
     assert not node.folder(make_pod("a")).exists()
