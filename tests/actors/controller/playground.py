@@ -68,6 +68,8 @@ class Nodes(ApiComponent):
         super().__init__(port, settings)
         self.start_s = start_s
         self.broken = broken
+        self.rejects = False
+        """Whether pods that start now fail at once, as those do that a kubelet rejects."""
         self.begun: dict[str, None] = {}
         self.pods = self.inform("pods", self._pod_changed)
 
@@ -91,6 +93,9 @@ class Nodes(ApiComponent):
         if pod is None or pod.metadata.deletion_timestamp:
             return
         now = rfc3339(self.port.now())
+        if self.rejects:
+            self._ask(WriteStatus, pod, status=replace(pod.status, phase="Failed", reason="OutOfcpu"))
+            return
         ready = "False" if pod.spec.containers[0].image == self.broken else "True"
         address = f"10.128.{len(self.begun) // 250}.{len(self.begun) % 250 + 1}"
         status = replace(
@@ -199,6 +204,33 @@ class Playground:
         """Run until it is so."""
         assert self.system.run_until(judge, timeout_s), "it did not come to that"
 
+    def count(self, sender: str, type_: str) -> Callable[[], int]:
+        """Begin to count the messages of a type that a component sends; returns what tells how many there were."""
+        seen = 0
+
+        def judge(passage: Any, _message: Any) -> bool:
+            nonlocal seen
+            seen += passage.type == type_
+            return False
+
+        self.system.links.drop(sender, "apiserver-*", judge)
+        return lambda: seen
+
+    def lose_every(self, number: int, target: str, *types: str) -> None:
+        """Lose every so-many-th message of these types on its way to a component."""
+        seen = 0
+
+        def judge(passage: Any, _message: Any) -> bool:
+            nonlocal seen
+            seen += passage.type in types
+            return passage.type in types and seen % number == 0
+
+        self.system.links.drop("apiserver-*", target, judge)
+
+    def hold(self, seconds: float, judge: Callable[[Any], bool]) -> None:
+        """Hold the messages that `judge` says yes to."""
+        self.system.links.hold(lambda passage: seconds if judge(passage) else 0.0)
+
     def always(self, judge: Callable[[], None]) -> None:
         """Judge after every step."""
         self.system.on_step.append(judge)
@@ -212,6 +244,11 @@ def template(image: str = "web:1", **labels: str) -> PodTemplateSpec:
     container = Container(name="web", image=image, ports=(ContainerPort(name="http", container_port=80, protocol="TCP"),))
     spec = PodSpec(containers=(container,), restart_policy="Always", termination_grace_period_seconds=1)
     return PodTemplateSpec(metadata=ObjectMeta(labels=FrozenMap({"app": "web", **labels})), spec=spec)
+
+
+def bare_pod(name: str, **labels: str) -> Pod:
+    """A pod that nobody controls."""
+    return Pod(metadata=ObjectMeta(name=name, namespace="default", labels=FrozenMap(labels)), spec=template().spec)
 
 
 def replica_set(replicas: int, name: str = "web", **changes: Any) -> ReplicaSet:
