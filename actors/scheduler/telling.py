@@ -6,6 +6,7 @@ kubelet wrote is ever overwritten; a write that was refused is tried again while
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -76,7 +77,7 @@ class Teller:
             self._send()
 
     def _send(self) -> None:
-        for key in list(self._waiting):
+        for key in list(islice(self._waiting, 2 * STATUS_WRITES_LIMIT)):
             if len(self._in_flight) >= STATUS_WRITES_LIMIT:
                 return
             if key in self._in_flight:
