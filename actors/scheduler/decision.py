@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import msgspec
 
 from callboard.actors.scheduler import plugins, relations
-from callboard.actors.scheduler.demand import Template
+from callboard.actors.scheduler.demand import Constraints, Template
 from callboard.actors.scheduler.table import PODS, NodeTable
-from callboard.actors.scheduler.view import TemplateView
+from callboard.actors.scheduler.view import FactsView, TemplateView
 from callboard.models.api.core import Pod
 
 VIEWS_LIMIT = 512
@@ -39,6 +39,7 @@ class Decider:
     def __init__(self, table: NodeTable) -> None:
         self.table = table
         self._views: dict[int, TemplateView] = {}
+        self._facts: dict[Constraints, FactsView] = {}
         self._messages: dict[int, tuple[tuple[int, int], str]] = {}
         self._next_row = 0
 
@@ -46,13 +47,22 @@ class Decider:
         """The template's view of the nodes, up to date."""
         found = self._views.pop(template.number, None)
         if found is None:
-            found = TemplateView(self.table, template)
+            found = TemplateView(self.table, template, self._facts_of(template))
             if len(self._views) >= VIEWS_LIMIT:
                 oldest = next(iter(self._views))
                 del self._views[oldest]
                 self._messages.pop(oldest, None)
         self._views[template.number] = found
         found.renew()
+        return found
+
+    def _facts_of(self, template: Template) -> FactsView:
+        constraints = template.demand.constraints
+        found = self._facts.get(constraints)
+        if found is None:
+            found = self._facts[constraints] = FactsView(self.table, constraints)
+            if len(self._facts) > VIEWS_LIMIT:
+                del self._facts[next(iter(self._facts))]
         return found
 
     def choose(self, pod: Pod, template: Template) -> Placement | Unschedulable:
@@ -111,7 +121,7 @@ def has_relations(template: Template) -> bool:
 
 def why_not(table: NodeTable, view: TemplateView, row: int, refused: dict[int, str]) -> list[str]:
     """The reasons of the first filter that refuses a row's node; several only if it lacks several resources."""
-    number = view.refusals[row]
+    number = view.facts.refusals[row]
     if number != plugins.PASSES:
         return [plugins.FACT_FILTERS[number - 1].reason]
     demand = view.template.demand

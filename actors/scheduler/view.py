@@ -10,7 +10,7 @@ from array import array
 from typing import Any
 
 from callboard.actors.scheduler import plugins
-from callboard.actors.scheduler.demand import Template
+from callboard.actors.scheduler.demand import Constraints, Template
 from callboard.actors.scheduler.table import PODS, NodeTable
 
 VECTOR_FROM_ROWS = 64
@@ -20,15 +20,43 @@ VECTOR_FROM_CHANGES = 24
 REFUSED = -1
 
 
+class FactsView:
+    """What nodes' facts mean for one set of constraints: which filter refuses a row, and the scores that follow from facts alone.
+
+    Shared by all templates with equal constraints, which most have.
+    """
+
+    def __init__(self, table: NodeTable, constraints: Constraints) -> None:
+        self.table = table
+        self.constraints = constraints
+        self.refusals = array("q")
+        self.scores = array("q")
+        self._seen = -1
+
+    def renew(self) -> None:
+        """Take in what has changed since the last time."""
+        table = self.table
+        if len(self.refusals) != table.size:
+            self.refusals = array("q", [plugins.ABSENT]) * table.size
+            self.scores = array("q", bytes(8 * table.size))
+            self._seen = -1
+        rows = table.facts_log.since(self._seen)
+        self._seen = table.facts_log.end
+        for row in range(table.size) if rows is None else rows:
+            facts = table.facts[row]
+            refused = plugins.ABSENT if facts is None else plugins.refused_by(self.constraints, facts)
+            self.refusals[row] = refused
+            self.scores[row] = plugins.facts_score(self.constraints, facts) if facts is not None and refused == plugins.PASSES else 0
+
+
 class TemplateView:
     """Scores of all rows for one template; `REFUSED` where the node won't do."""
 
-    def __init__(self, table: NodeTable, template: Template) -> None:
+    def __init__(self, table: NodeTable, template: Template, facts: FactsView) -> None:
         self.table = table
         self.template = template
+        self.facts = facts
         self.total = array("q")
-        self.refusals = array("q")
-        self.facts_scores = array("q")
         self._numbers_seen = -1
         self._facts_seen = -1
         self._epoch = -1
@@ -42,22 +70,21 @@ class TemplateView:
         table = self.table
         if self._epoch != table.epoch:
             self._adopt_columns()
+        self.facts.renew()
         numbers = table.numbers_log.since(self._numbers_seen)
         facts = table.facts_log.since(self._facts_seen)
         self._numbers_seen = table.numbers_log.end
         self._facts_seen = table.facts_log.end
-        if numbers is None or facts is None:
-            self._renew_facts(range(table.size))
-            self._renew_all()
-            return
-        if facts:
-            self._renew_facts(facts)
-            numbers = list(dict.fromkeys(numbers + facts))
-        if len(numbers) >= VECTOR_FROM_CHANGES and table.node_count >= VECTOR_FROM_ROWS:
-            self._renew_all()
-        else:
-            for row in numbers:
+        rows = None if numbers is None or facts is None else list(dict.fromkeys(numbers + facts)) if facts else numbers
+        small = table.node_count < VECTOR_FROM_ROWS
+        if rows is not None and (small or len(rows) < VECTOR_FROM_CHANGES):
+            for row in rows:
                 self.total[row] = self.score_row(row)
+        elif small:
+            for row in range(table.size):
+                self.total[row] = self.score_row(row)
+        else:
+            self.score_many(rows if rows is not None and len(rows) < table.node_count // 2 else None)
 
     def _adopt_columns(self) -> None:
         for resource, _ in self.template.demand.requests:
@@ -69,27 +96,7 @@ class TemplateView:
         self._np = {}
         if len(self.total) != table.size:
             self.total = array("q", [REFUSED]) * table.size
-            self.refusals = array("q", [plugins.ABSENT]) * table.size
-            self.facts_scores = array("q", bytes(8 * table.size))
             self._numbers_seen = self._facts_seen = -1
-
-    def _renew_facts(self, rows: Any) -> None:
-        constraints = self.template.demand.constraints
-        for row in rows:
-            facts = self.table.facts[row]
-            if facts is None:
-                self.refusals[row] = plugins.ABSENT
-                continue
-            refused = plugins.refused_by(constraints, facts)
-            self.refusals[row] = refused
-            self.facts_scores[row] = plugins.facts_score(constraints, facts) if refused == plugins.PASSES else 0
-
-    def _renew_all(self) -> None:
-        if self.table.node_count < VECTOR_FROM_ROWS:
-            for row in range(self.table.size):
-                self.total[row] = self.score_row(row)
-        else:
-            self.score_all()
 
     # -- one node -------------------------------------------------------------------------------------------------------------------
 
@@ -107,7 +114,7 @@ class TemplateView:
         NodeResourcesFit (LeastAllocated): mean of the free shares of CPU and memory. NodeResourcesBalancedAllocation: 100 less half
         the difference of the used shares. Spread: 100 divided by 1 + pods of the group that are there.
         """
-        if self.refusals[row] != plugins.PASSES or not self.fits(row):
+        if self.facts.refusals[row] != plugins.PASSES or not self.fits(row):
             return REFUSED
         table, demand = self.table, self.template.demand
         cpu, memory = table.capacity["cpu"][row], table.capacity["memory"][row]
@@ -117,9 +124,9 @@ class TemplateView:
         imbalance = abs(used_cpu * 1000 // max(cpu, 1) - used_memory * 1000 // max(memory, 1))
         mates = table.groups.get(self.template.group)
         spread = 100 // (1 + (mates.get(row, 0) if mates is not None else 0))
-        return self.facts_scores[row] + least + 100 - imbalance // 20 + plugins.SPREAD_WEIGHT * spread
+        return self.facts.scores[row] + least + 100 - imbalance // 20 + plugins.SPREAD_WEIGHT * spread
 
-    # -- all nodes at once ------------------------------------------------------------------------------------------------------------
+    # -- many nodes at once -----------------------------------------------------------------------------------------------------------
 
     def _look(self, name: str, numbers: array[int]) -> Any:
         seen = self._np.get(name)
@@ -129,23 +136,24 @@ class TemplateView:
             seen = self._np[name] = numpy.frombuffer(numbers, dtype=numpy.int64)
         return seen
 
-    def score_all(self) -> None:
-        """The same as `score_row` for every row."""
+    def score_many(self, rows: list[int] | None) -> None:
+        """The same as `score_row` for these rows; None: for every row."""
         import numpy as np
 
         table, demand = self.table, self.template.demand
-        good = self._look("refusals", self.refusals) == plugins.PASSES
+        index: Any = slice(None) if rows is None else np.array(rows, dtype=np.int64)
+
+        def look(name: str, numbers: array[int]) -> Any:
+            return self._look(name, numbers)[index]
+
+        good = look("refusals", self.facts.refusals) == plugins.PASSES
         for number, (capacity, used, amount) in enumerate(self._columns):
-            good &= self._look(f"capacity {number}", capacity) - self._look(f"used {number}", used) >= amount
+            good &= look(f"capacity {number}", capacity) - look(f"used {number}", used) >= amount
         if demand.claims:
             good[:] = False
-        for row in table.ports if demand.ports else ():
-            if good[row] and not plugins.ports_free(table.ports_of(row), demand.ports):
-                good[row] = False
-        cpu = self._look("cpu", table.capacity["cpu"])
-        memory = self._look("memory", table.capacity["memory"])
-        used_cpu = np.minimum(self._look("score cpu", table.score_cpu) + demand.score_cpu, cpu)
-        used_memory = np.minimum(self._look("score memory", table.score_memory) + demand.score_memory, memory)
+        cpu, memory = look("cpu", table.capacity["cpu"]), look("memory", table.capacity["memory"])
+        used_cpu = np.minimum(look("score cpu", table.score_cpu) + demand.score_cpu, cpu)
+        used_memory = np.minimum(look("score memory", table.score_memory) + demand.score_memory, memory)
         cpu_base, memory_base = np.maximum(cpu, 1), np.maximum(memory, 1)
         least = ((cpu - used_cpu) * 100 // cpu_base + (memory - used_memory) * 100 // memory_base) // 2
         imbalance = np.abs(used_cpu * 1000 // cpu_base - used_memory * 1000 // memory_base)
@@ -154,9 +162,13 @@ class TemplateView:
         if mates:
             there = np.fromiter(mates, dtype=np.int64, count=len(mates))
             spread[there] = 100 // (1 + np.fromiter(mates.values(), dtype=np.int64, count=len(mates)))
-        scores = self._look("facts", self.facts_scores) + least + 100 - imbalance // 20 + plugins.SPREAD_WEIGHT * spread
-        self._look("total", self.total)  # read-write memory of `self.total`
-        self._np["total"][:] = np.where(good, scores, REFUSED)
+        scores = look("facts", self.facts.scores) + least + 100 - imbalance // 20 + plugins.SPREAD_WEIGHT * spread[index]
+        total = self._look("total", self.total)  # the very memory of `self.total`
+        total[index] = np.where(good, scores, REFUSED)
+        if demand.ports:
+            for row in table.ports:
+                if self.total[row] != REFUSED and not plugins.ports_free(table.ports_of(row), demand.ports):
+                    self.total[row] = REFUSED
 
     # -- choice -----------------------------------------------------------------------------------------------------------------------
 
