@@ -1,0 +1,264 @@
+"""The node lifecycle controller against a real store and apiserver on virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callboard.actors.nodelifecycle.actor import NodeLifecycleController
+from callboard.models.api.core import Taint
+from callboard.models.base import replace
+from callboard.models.podstatus import condition, is_ready
+from callboard.models.timing import CHAOS
+from tests.actors.scheduler.objects import node, pod, tolerate
+from tests.actors.scheduler.world import World, world
+
+CONTROLLER = "controller/nodelifecycle"
+LOST = [("unreachable", "NoExecute"), ("unreachable", "NoSchedule")]
+
+
+def _start(w: World, *names: str) -> None:
+    for name in names:
+        w.create("nodes", node(name))
+        w.renew(name)
+    w.beat(*names)
+    w.system.start(CONTROLLER, NodeLifecycleController, w.client, w.timing)
+    w.run(2.0)
+
+
+def _running(w: World, name: str, where: str, **fields: Any) -> Any:
+    return w.create("pods", pod(name, bound=where, phase="Running", ready=True, **fields))
+
+
+def _hold_streams(w: World, seconds: float) -> None:
+    """All that the controller hears of changes comes late."""
+    w.system.links.hold(lambda passage: seconds if passage.target == CONTROLLER and passage.type == "WatchBatch" else 0.0)
+
+
+def _count(w: World, type_: str, resource: str) -> list[Any]:
+    """The controller's requests of this type from now on."""
+    sent: list[Any] = []
+
+    def judge(passage: Any, message: Any) -> bool:
+        if passage.type == type_ and message.resource == resource:
+            sent.append(message)
+        return False
+
+    w.system.links.drop(CONTROLLER, "apiserver-0", judge)
+    return sent
+
+
+def test_a_silent_node_is_marked_tainted_and_its_pods_leave_service_and_are_evicted_in_turn() -> None:
+    with world() as w:
+        _start(w, "a", "b", "c")
+        _running(w, "p", "a")
+        _running(w, "q", "b")
+        w.silence("a")
+        w.run(w.timing.node_grace_s)
+        assert w.readiness("a") == "True"
+        w.run(4.0)
+        assert w.readiness("a") == "Unknown"
+        assert condition(w.get("nodes", "a"), "Ready").message == "Kubelet stopped posting node status."
+        assert w.taints("a") == LOST
+        assert not is_ready(w.get("pods", "p"))
+        assert is_ready(w.get("pods", "q"))
+        assert w.get("pods", "p").metadata.deletion_timestamp == ""
+        w.run(w.timing.toleration_s + 2.0)
+        assert w.get("pods", "p").metadata.deletion_timestamp != ""  # and there it stays: no kubelet has confirmed
+        assert w.get("pods", "q").metadata.deletion_timestamp == ""
+        assert w.events("TaintManagerEviction") == ["Marking for deletion Pod default/p"]
+        assert w.events("NodeNotReady") == ["Node a status is now: NodeNotReady"]
+
+
+def test_a_node_that_comes_back_in_time_loses_its_taints_and_keeps_its_pods() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a")
+        w.silence("a")
+        w.run(w.timing.node_grace_s + 3.0)
+        assert w.taints("a") == LOST
+        w.beat("a")
+        w.renew("a")
+        w.ready("a")
+        w.run(20.0)
+        assert w.taints("a") == []
+        assert w.readiness("a") == "True"
+        assert w.get("pods", "p").metadata.deletion_timestamp == ""
+
+
+def test_a_node_that_says_it_is_not_ready_is_tainted_so() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        w.ready("a", "False")
+        w.run(3.0)
+        assert w.taints("a") == [("not-ready", "NoExecute"), ("not-ready", "NoSchedule")]
+
+
+def test_times_that_a_node_writes_are_never_compared_with_a_clock() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        before = w.system.now
+        w.system.now = lambda: before() - 3600.0  # type: ignore[method-assign]  # what `renew` writes is an hour old
+        w.run(30.0)
+        w.system.now = before  # type: ignore[method-assign]
+        assert w.readiness("a") == "True"
+
+
+def test_a_late_stream_of_leases_makes_no_living_node_lost() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _hold_streams(w, 30.0)
+        w.run(60.0)
+        assert [w.readiness(name) for name in ("a", "b")] == ["True", "True"]
+
+
+def test_a_stream_of_leases_that_lacks_one_node_is_no_reason_to_call_it_lost() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        # every change of a's lease is late by twice the grace period, all else is in time: the lists after gaps are held too
+        w.system.links.hold(lambda passage: 8.0 if passage.target == CONTROLLER and passage.type in ("WatchBatch", "Listed") else 0.0)
+        read = _count(w, "GetObject", "leases.coordination.k8s.io")
+        controller = w.system.look(CONTROLLER)
+        for _ in range(30):
+            w.run(1.0)
+            controller._leases_heard_s = w.system.now()  # as if other nodes' leases came in all the time
+        assert read
+        assert [w.readiness(name) for name in ("a", "b")] == ["True", "True"]
+
+
+def test_a_controller_that_was_cut_off_has_to_observe_silence_itself() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        w.system.crash(CONTROLLER)
+        w.silence("a")
+        w.run(60.0)
+        w.system.restart(CONTROLLER)
+        w.run(w.timing.node_grace_s - 0.5)
+        assert w.readiness("a") == "True"
+        w.run(4.0)
+        assert w.readiness("a") == "Unknown"
+
+
+def test_nobody_is_evicted_while_all_nodes_are_silent() -> None:
+    with world() as w:
+        _start(w, "a", "b", "c")
+        for name in ("a", "b", "c"):
+            _running(w, f"on-{name}", name)
+        w.silence("a", "b", "c")
+        w.run(60.0)
+        assert [w.readiness(name) for name in ("a", "b", "c")] == ["Unknown"] * 3
+        assert all(one.metadata.deletion_timestamp == "" for one in w.all("pods"))
+        assert all(w.taints(name) == [("unreachable", "NoSchedule")] for name in ("a", "b", "c"))
+        w.beat("a")
+        w.renew("a")
+        w.ready("a")
+        w.run(w.timing.node_grace_s + w.timing.toleration_s + 6.0)
+        gone = [one.metadata.name for one in w.all("pods") if one.metadata.deletion_timestamp]
+        assert gone == ["on-b", "on-c"]
+
+
+def test_a_small_zone_of_which_most_is_lost_evicts_nobody_further() -> None:
+    with world(timing=replace(CHAOS, eviction_rate_per_s=0.01)) as w:
+        _start(w, "a", "b", "c", "d", "e")
+        w.silence("a", "b", "c")
+        w.run(120.0)
+        assert sum(1 for name in "abc" if ("unreachable", "NoExecute") in w.taints(name)) <= 1
+
+
+def test_evictions_begin_one_node_after_the_other_at_the_rate_of_the_zone() -> None:
+    with world(timing=replace(CHAOS, eviction_rate_per_s=0.1)) as w:
+        names = [f"n{number}" for number in range(8)]
+        _start(w, *names)
+        w.silence("n0", "n1", "n2")
+        tainted = []
+        for _ in range(30):
+            w.run(1.0)
+            tainted.append(sum(1 for name in names if ("unreachable", "NoExecute") in w.taints(name)))
+        assert tainted[-1] == 3
+        assert min(tainted.index(3) - tainted.index(2), tainted.index(2) - tainted.index(1)) >= 9
+
+
+@pytest.mark.parametrize(("seconds", "gone_after"), [(None, None), (0, 0.0), (10, 10.0)])
+def test_a_taint_of_a_user_evicts_by_toleration(seconds: int | None, gone_after: float | None) -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", seconds),))
+        _running(w, "q", "a")
+        found = w.get("nodes", "a")
+        w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
+        w.run(0.5)
+        assert w.get("pods", "q").metadata.deletion_timestamp != ""
+        if gone_after:
+            w.run(gone_after - 2.0)
+            assert w.get("pods", "p").metadata.deletion_timestamp == ""
+        w.run(20.0)
+        assert (w.get("pods", "p").metadata.deletion_timestamp != "") == (gone_after is not None)
+
+
+def test_a_taint_that_is_taken_off_cancels_the_eviction() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", 10),))
+        found = w.get("nodes", "a")
+        tainted = w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
+        w.run(8.0)
+        w.change("nodes", replace(tainted, spec=replace(tainted.spec, taints=())))
+        w.run(20.0)
+        assert w.get("pods", "p").metadata.deletion_timestamp == ""
+
+
+def test_a_stale_view_of_a_taint_evicts_nobody() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", 5),))
+        found = w.get("nodes", "a")
+        tainted = w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
+        w.run(4.2)
+        _hold_streams(w, 6.0)
+        read = _count(w, "GetObject", "nodes")
+        w.change("nodes", replace(tainted, spec=replace(tainted.spec, taints=())))
+        w.run(20.0)
+        assert read  # it wanted to evict, and looked first
+        assert w.get("pods", "p").metadata.deletion_timestamp == ""
+
+
+def test_pods_of_a_node_that_is_gone_are_removed_after_the_quarantine_with_its_lease() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a")
+        _running(w, "q", "b")
+        w.silence("a")
+        w.delete("nodes", "a")
+        w.run(w.timing.pod_gc_quarantine_s - 1.0)
+        assert w.get("pods", "p") is not None
+        w.run(2 * w.timing.pod_gc_period_s + 2.0)
+        assert [one.metadata.name for one in w.all("pods")] == ["q"]
+        assert [one.metadata.name for one in w.all("leases.coordination.k8s.io")] == ["b"]
+
+
+def test_a_node_that_is_made_anew_within_the_quarantine_keeps_the_pods() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a")
+        w.delete("nodes", "a")
+        w.run(1.0)
+        w.create("nodes", node("a"))
+        w.run(20.0)
+        assert w.get("pods", "p") is not None
+        assert w.readiness("a") == "True"
+
+
+def test_a_pod_held_by_a_finalizer_is_not_deleted_again_and_again() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        held = pod("p", bound="a", phase="Running")
+        w.create("pods", replace(held, metadata=replace(held.metadata, finalizers=("example.com/hold",))))
+        w.silence("a")
+        w.delete("nodes", "a")
+        w.run(20.0)
+        found = w.get("pods", "p")
+        assert found.metadata.deletion_grace_period_seconds == 0
+        asked = _count(w, "DeleteObject", "pods")
+        w.run(20.0)
+        assert not asked
