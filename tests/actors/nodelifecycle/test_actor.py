@@ -158,6 +158,31 @@ def test_nobody_is_evicted_while_all_nodes_are_silent() -> None:
         assert gone == ["on-b", "on-c"]
 
 
+def test_what_has_begun_is_taken_back_when_all_nodes_turn_out_to_be_silent() -> None:
+    with world(timing=replace(CHAOS, toleration_s=60)) as w:
+        _start(w, "a", "b", "c")
+        w.silence("a")
+        w.run(w.timing.node_grace_s + 4.0)
+        assert w.taints("a") == LOST
+        w.silence("b", "c")
+        w.run(w.timing.node_grace_s + 4.0)
+        assert [w.taints(name) for name in ("a", "b", "c")] == [[("unreachable", "NoSchedule")]] * 3
+
+
+def test_an_apiserver_that_was_out_of_reach_for_all_makes_nobody_lost_when_it_is_back() -> None:
+    with world(timing=replace(CHAOS, node_grace_s=12.0)) as w:
+        _start(w, "a", "b", "c")
+        w.silence("a", "b", "c")
+        w.system.links.partition(CONTROLLER, "apiserver-0")
+        w.system.run_for(120.0)
+        w.system.links.heal()
+        w.system.run_for(8.0)  # the controller is quicker to come back than the nodes are
+        w.beat("a", "b", "c")
+        w.run(30.0)
+        changed = [condition(w.get("nodes", name), "Ready").last_transition_time for name in ("a", "b", "c")]
+        assert changed == ["", "", ""]  # as the kubelets have written it
+
+
 def test_a_small_zone_of_which_most_is_lost_evicts_nobody_further() -> None:
     with world(timing=replace(CHAOS, eviction_rate_per_s=0.01)) as w:
         _start(w, "a", "b", "c", "d", "e")
@@ -206,6 +231,20 @@ def test_a_taint_that_is_taken_off_cancels_the_eviction() -> None:
         w.change("nodes", replace(tainted, spec=replace(tainted.spec, taints=())))
         w.run(20.0)
         assert w.get("pods", "p").metadata.deletion_timestamp == ""
+
+
+def test_a_taint_that_comes_back_gives_the_pod_its_whole_time_again() -> None:
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", 10),))
+        found = w.get("nodes", "a")
+        taints = (Taint(key="work", effect="NoExecute"),)
+        for seconds, wanted in ((8.0, taints), (1.0, ()), (8.0, taints)):
+            found = w.change("nodes", replace(found, spec=replace(found.spec, taints=wanted)))
+            w.run(seconds)
+        assert w.get("pods", "p").metadata.deletion_timestamp == ""
+        w.run(4.0)
+        assert w.get("pods", "p").metadata.deletion_timestamp != ""
 
 
 def test_a_stale_view_of_a_taint_evicts_nobody() -> None:
@@ -262,3 +301,16 @@ def test_a_pod_held_by_a_finalizer_is_not_deleted_again_and_again() -> None:
         asked = _count(w, "DeleteObject", "pods")
         w.run(20.0)
         assert not asked
+
+
+def test_a_terminating_pod_without_a_node_is_held_by_its_finalizer_only() -> None:
+    with world() as w:
+        _start(w, "a")
+        w.create("pods", replace(pod("p"), metadata=replace(pod("p").metadata, finalizers=("example.com/hold",))))
+        w.delete("pods", "p")
+        asked = _count(w, "DeleteObject", "pods")
+        w.run(20.0)
+        assert not asked
+        found = w.get("pods", "p")
+        w.change("pods", replace(found, metadata=replace(found.metadata, finalizers=())))
+        assert w.get("pods", "p") is None

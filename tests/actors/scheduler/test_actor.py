@@ -188,6 +188,20 @@ def test_a_bind_whose_answer_is_lost_is_settled_by_reading_and_counts_once(way: 
         assert len(w.system.look("scheduler").assumed) == 0
 
 
+def test_a_bind_that_arrives_late_overfills_no_node() -> None:
+    with world() as w:
+        _start(w, node("a", cpu="1"))
+        late = 1.7 * w.timing.request_timeout_s
+        w.system.links.hold(
+            lambda passage: late if passage.type == "BindPod" and passage.occurrence == 1 and passage.subject.endswith("/p0") else 0.0
+        )
+        for number in range(3):
+            w.create("pods", pod(f"p{number}", cpu="1"))
+        w.system.run_for(5 * w.timing.request_timeout_s)
+        assert _room(w) == _truth(w) == {"a": 1000}
+        assert w.nodes_of_pods()["p0"] == "a"
+
+
 def test_a_pod_that_somebody_else_binds_first_counts_where_it_is() -> None:
     with world() as w:
         _start(w, node("a", cpu="1"), node("b", cpu="1"))
