@@ -42,11 +42,19 @@ def test_what_is_no_number_is_refused_with_what_it_is() -> None:
 
 def test_a_status_older_than_its_spec_is_trusted_in_neither_direction() -> None:
     """kubernetes#19299: else a second step follows from availability that the first one is about to end."""
-    owner = stored(10, image="web:2", surge=0, unavailable=3)
-    old = owned(owner, "web:1", 7, has=10, available=10, observed=False)
-    new = owned(owner, "web:2", 3, available=0)
+    owner = stored(10, image="web:2", surge=2, unavailable=2)
+    old = owned(owner, "web:1", 8, has=10, observed=False)
+    new = owned(owner, "web:2", 4, available=1)
     assert sizes.shrunk(owner, new, [old]) == {}
-    assert sizes.grown(owner, 3, [old, new]) == 3
+    shrinking = owned(owner, "web:1", 7, observed=False)
+    assert sizes.grown(owner, 4, [shrinking, new]) == 4
+    assert sizes.grown(owner, 4, [owned(owner, "web:1", 7), new]) == 5
+
+
+def test_no_more_counts_as_available_than_the_replica_set_is_asked_for() -> None:
+    owner = stored(10, image="web:2", surge=2, unavailable=2)
+    old = owned(owner, "web:1", 8, has=10)
+    assert sizes.shrunk(owner, owned(owner, "web:2", 4, available=1), [old]) == {old.metadata.uid: 7}
 
 
 def test_pods_that_are_still_to_go_take_the_room_of_new_ones() -> None:

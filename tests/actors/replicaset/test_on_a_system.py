@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callboard.models.base import FrozenMap
-from callboard.models.messages.api import PatchObject
+from callboard.models.messages.api import PatchObject, WatchBatch
 from callboard.models.names import child_suffix
 from callboard.models.owners import controller_of
 from tests.actors.controller.playground import Playground, bare_pod, replica_set
@@ -135,15 +135,23 @@ def test_an_orphan_is_adopted_and_a_relabelled_pod_released_and_replaced() -> No
 
 
 def test_what_was_orphaned_on_purpose_is_not_adopted_by_the_replica_set_that_is_going() -> None:
+    """The controller sees its pods orphaned before it sees why: the ReplicaSet is deleted with the Orphan policy."""
     world = Playground()
     world.create(RS, replica_set(2))
     world.system.settle()
+
+    def of_replica_sets(_passage: Any, message: Any) -> bool:
+        return isinstance(message, WatchBatch) and any(event.key.startswith(RS) for event in message.events)
+
+    world.system.links.drop("apiserver-*", ME, of_replica_sets)
     world.delete(RS, "web", propagation="Orphan")  # a finalizer keeps it until the garbage collector, which does not run here, is done
     for pod in world.live:
         patch = FrozenMap(metadata=FrozenMap(ownerReferences=None))
         world.ask(PatchObject, resource="pods", namespace="default", name=pod.metadata.name, type="merge", patch=patch)
+    adoptions = world.count(ME, "UpdateObject")
     world.system.settle()
     assert [controller_of(pod) for pod in world.live] == [None, None]
+    assert adoptions() == 0
 
 
 def test_a_name_that_somebody_took_is_passed_over_and_the_failure_is_forgotten_after() -> None:
