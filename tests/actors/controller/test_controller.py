@@ -9,6 +9,7 @@ import pytest
 from callboard.actors import actions as act
 from callboard.actors.controller import BACK_OFF_LIMIT_S, WRITES_IN_FLIGHT_LIMIT, Controller
 from callboard.actors.informer import ClientSettings
+from callboard.actors.leadership import Election
 from callboard.models.api.core import ConfigMap
 from callboard.models.api.meta import ObjectMeta, OwnerReference
 from callboard.models.base import FrozenMap, replace
@@ -27,6 +28,7 @@ from callboard.models.messages.api import (
     WatchObjects,
     Written,
 )
+from callboard.models.messages.store import Fence
 from tests.actors.controller.fakeport import FakePort
 
 KEY = "configmaps/default/app"
@@ -326,3 +328,23 @@ def test_a_decision_that_fails_delays_its_key_and_no_other() -> None:
     assert desk.controller.decided[-2:] == [KEY, "configmaps/default/other"]
     desk.port.advance(desk.controller, 0.1)
     assert desk.controller.decided.count(KEY) >= 3
+
+
+def test_what_waits_to_be_sent_when_the_leadership_is_lost_is_not_sent() -> None:
+    election = Election(lease="copier", identity="me")
+    desk = Desk(settings=replace(SETTINGS, election=election))
+    assert desk.controller.candidate is not None
+    leadership = desk.controller.candidate.leadership
+    leadership.observe(None, desk.port.now())
+    attempt: Any = leadership.attempt(desk.port.now())
+    leadership.written(attempt.lease, 9, desk.port.now())
+    desk.controller.wanted = [tuple(create(f"copy-{number}") for number in range(WRITES_IN_FLIGHT_LIMIT + 3))]
+    desk.controller.elected()
+    desk.port.turn(desk.controller)
+    sent = desk.port.taken(CreateObject)
+    assert len(sent) == WRITES_IN_FLIGHT_LIMIT
+    assert {one.fence for one in sent} == {Fence(leadership.key, 0)}
+    leadership.observe(replace(attempt.lease, spec=replace(attempt.lease.spec, holder_identity="another")), desk.port.now())
+    desk.give(Written(sent[0].id, config("copy-0", 12), 12))
+    assert desk.port.taken(CreateObject) == []
+    assert desk.controller.own_writes.in_flight(KEY) == WRITES_IN_FLIGHT_LIMIT - 1

@@ -8,7 +8,6 @@ import pytest
 
 from callboard.actors.leadership import Election, Leadership
 from callboard.actors.replicaset.actor import ReplicaSetController
-from callboard.models.api.coordination import Lease
 from callboard.models.base import replace
 from callboard.models.messages.store import Fence
 from tests.actors.controller.playground import CLIENT, Playground, replica_set
@@ -17,7 +16,7 @@ ELECTION = Election(lease="rs", identity="a", duration_s=15, renew_deadline_s=10
 OTHER = replace(ELECTION, identity="b")
 
 
-def _write(leader: Leadership, now: float, revision: int) -> Lease:
+def _write(leader: Leadership, now: float, revision: int) -> Any:
     attempt = leader.attempt(now)
     assert attempt is not None
     lease = replace(attempt.lease, metadata=replace(attempt.lease.metadata, resource_version=revision, uid="lease"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from callboard.actors import actions as act
 from callboard.actors.deployment.revisions import new_replica_set
-from callboard.models.api.apps import Deployment, ReplicaSet, ReplicaSetStatus
+from callboard.models.api.apps import ReplicaSetStatus
 from callboard.models.base import FrozenMap, replace
 from tests.actors.controller.playground import deployment, template
 
@@ -17,14 +17,14 @@ DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
 
 
-def stored(replicas: int, *, image: str = "web:1", **changes: Any) -> Deployment:
+def stored(replicas: int, *, image: str = "web:1", **changes: Any) -> Any:
     """A Deployment as the store holds it."""
     made = deployment(replicas, template=template(image), **changes)
     return replace(made, metadata=replace(made.metadata, uid="uid-web", generation=1, resource_version=7))
 
 
 def owned(
-    owner: Deployment,
+    owner: Any,
     image: str,
     replicas: int,
     *,
@@ -35,12 +35,10 @@ def owned(
     created: str = "2027-01-01T00:00:00Z",
     terminating: int = 0,
     for_size: int | None = None,
-) -> ReplicaSet:
+) -> Any:
     """A ReplicaSet of a Deployment, for a template with this image, scaled for the Deployment's size (or another)."""
-    spec = owner.spec
-    assert spec is not None
-    of_size = owner if for_size is None else replace(owner, spec=replace(spec, replicas=for_size))
-    made = new_replica_set(replace(of_size, spec=replace(of_size.spec, template=template(image))), ())
+    of_size = owner if for_size is None else replace(owner, spec=replace(owner.spec, replicas=for_size))
+    made: Any = new_replica_set(replace(of_size, spec=replace(of_size.spec, template=template(image))), ())
     annotations = FrozenMap({**made.metadata.annotations, "deployment.kubernetes.io/revision": str(revision)})
     meta = replace(
         made.metadata,
@@ -66,7 +64,7 @@ def of_type(actions: Iterable[act.Action], kind: type[Any]) -> list[Any]:
     return [action for action in actions if isinstance(action, kind)]
 
 
-def sizes_after(replica_sets: Iterable[ReplicaSet], actions: Iterable[act.Action]) -> dict[str, int]:
+def sizes_after(replica_sets: Iterable[Any], actions: Iterable[act.Action]) -> dict[str, int]:
     """The sizes of ReplicaSets, by the image of their pods, when the actions have been carried out."""
     by_name = {one.metadata.name: one for one in replica_sets}
     for action in actions:

@@ -7,7 +7,7 @@ from typing import Any
 from callboard.actors import actions as act
 from callboard.actors.deployment.decision import View, decide
 from callboard.actors.deployment.revisions import HASH_LABEL
-from callboard.models.api.apps import Deployment, DeploymentStatus, ReplicaSet
+from callboard.models.api.apps import DeploymentStatus
 from callboard.models.base import FrozenMap, replace
 from callboard.models.owners import controller_of
 from tests.actors.controller.playground import template
@@ -16,11 +16,11 @@ from tests.actors.deployment.kit import DESIRED, MAXIMUM, NOW, NOW_TEXT, of_type
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def _decide(owner: Deployment, *replica_sets: ReplicaSet, **more: Any) -> tuple[act.Action, ...]:
+def _decide(owner: Any, *replica_sets: Any, **more: Any) -> tuple[act.Action, ...]:
     return decide(View(deployment=owner, replica_sets=replica_sets, **more), NOW)
 
 
-def _revised(owner: Deployment, revision: int) -> Deployment:
+def _revised(owner: Any, revision: int) -> Any:
     annotations = FrozenMap({**owner.metadata.annotations, REVISION: str(revision)})
     return replace(owner, metadata=replace(owner.metadata, annotations=annotations))
 

@@ -53,8 +53,9 @@ def test_a_status_older_than_its_spec_is_trusted_in_neither_direction() -> None:
 
 def test_no_more_counts_as_available_than_the_replica_set_is_asked_for() -> None:
     owner = stored(10, image="web:2", surge=2, unavailable=2)
-    old = owned(owner, "web:1", 8, has=10)
-    assert sizes.shrunk(owner, owned(owner, "web:2", 4, available=1), [old]) == {old.metadata.uid: 7}
+    old = owned(owner, "web:1", 8)
+    turned_down = owned(owner, "web:2", 4, has=6)
+    assert sizes.shrunk(owner, turned_down, [old]) == {old.metadata.uid: 4}
 
 
 def test_pods_that_are_still_to_go_take_the_room_of_new_ones() -> None:

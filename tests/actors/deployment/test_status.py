@@ -7,24 +7,23 @@ from typing import Any
 from callboard.actors import actions as act
 from callboard.actors.deployment.decision import View, decide
 from callboard.models import times
-from callboard.models.api.apps import Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, ReplicaSetCondition
+from callboard.models.api.apps import DeploymentStatus, ReplicaSetCondition
 from callboard.models.base import FrozenMap, replace
 from tests.actors.deployment.kit import NOW, of_type, owned, stored
 
 
-def _owner(replicas: int, status: DeploymentStatus | None = None, *, revision: int = 1, **changes: Any) -> Deployment:
+def _owner(replicas: int, status: DeploymentStatus | None = None, *, revision: int = 1, **changes: Any) -> Any:
     made = stored(replicas, progress_deadline_seconds=600, **changes)
     annotations = FrozenMap({"deployment.kubernetes.io/revision": str(revision)})
     return replace(made, metadata=replace(made.metadata, annotations=annotations), status=status)
 
 
-def _told(owner: Deployment, *replica_sets: ReplicaSet, now: float = NOW, **more: Any) -> DeploymentStatus:
+def _told(owner: Any, *replica_sets: Any, now: float = NOW, **more: Any) -> Any:
     written = of_type(decide(View(deployment=owner, replica_sets=replica_sets, **more), now), act.SetStatus)
-    status: DeploymentStatus = written[0].status if written else owner.status
-    return status
+    return written[0].status if written else owner.status
 
 
-def _condition(status: DeploymentStatus, type_: str) -> DeploymentCondition:
+def _condition(status: Any, type_: str) -> Any:
     return next(one for one in status.conditions if one.type == type_)
 
 

@@ -8,19 +8,19 @@ from typing import Any
 from callboard.actors import actions as act
 from callboard.actors.endpointslice.decision import View, decide, index_of
 from callboard.actors.endpointslice.endpoints import Placed, placed
-from callboard.models.api.core import Pod, Service
+from callboard.models.api.core import Service
 from callboard.models.api.discovery import EndpointSlice
 from callboard.models.base import replace
 from tests.actors.controller.playground import bare_pod, running, service
 
 
-def stored(**changes: Any) -> Service:
+def stored(**changes: Any) -> Any:
     """A Service as the store holds it."""
     made = service(**changes)
     return replace(made, metadata=replace(made.metadata, uid="uid-web"))
 
 
-def pod(number: int, **changes: Any) -> Pod:
+def pod(number: int, **changes: Any) -> Any:
     """A running pod with an address of its own."""
     made = bare_pod(f"p{number}", app="web")
     made = replace(made, metadata=replace(made.metadata, uid=f"uid-p{number}"), spec=replace(made.spec, node_name="node-1"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 
 from callboard.models.api.discovery import EndpointSlice
@@ -113,6 +116,44 @@ def test_endpoints_agree_after_restarts(seed: int) -> None:
         world.system.restart(ME)
     world.until(lambda: len(world.ready) == 4 and _agrees(world))
     assert len(world.all(SLICES)) == 1
+
+
+def test_a_slice_whose_creation_arrives_late_holds_nothing_twice() -> None:
+    world = Playground(start_s=0.1)
+    _each_address_once(world)
+    world.create(RS, replica_set(250))
+    world.until(lambda: len(world.ready) == 250)
+    late: list[str] = []
+
+    def first_creation(passage: Any) -> bool:
+        if passage.type != "CreateObject" or passage.source != ME or late:
+            return False
+        late.append(passage.subject)
+        return True
+
+    world.hold(5.0, first_creation)
+    world.create("services", service())
+    world.until(lambda: len(world.endpoints("web")) == 250, 60)
+    world.system.run_for(20)
+    assert late
+    assert len(world.all(SLICES)) == 3
+
+
+def test_a_big_service_is_written_at_a_pace_that_its_size_sets() -> None:
+    world = Playground(start_s=0.3)
+    writes: list[float] = []
+
+    def of_slices(passage: Any, _message: Any) -> bool:
+        if passage.type in ("CreateObject", "UpdateObject"):
+            writes.append(world.system.now())
+        return False
+
+    world.system.links.drop(ME, "apiserver-*", of_slices)
+    world.create("services", service())
+    world.create(RS, replica_set(300))
+    world.until(lambda: len(world.endpoints("web")) == 300, 60)
+    moments = sorted(set(writes))
+    assert all(later - earlier >= 0.02 for earlier, later in itertools.pairwise(moments)), moments
 
 
 def test_many_pods_that_get_ready_at_once_make_few_writes_and_full_slices() -> None:

@@ -18,7 +18,7 @@ NOW_TEXT = "2027-01-15T08:00:00Z"
 LONG_AGO = "2027-01-01T00:00:00Z"
 
 
-def stored(replicas: int, **changes: Any) -> ReplicaSet:
+def stored(replicas: int, **changes: Any) -> Any:
     """A ReplicaSet as the store holds it."""
     made = replica_set(replicas, **changes)
     return replace(made, metadata=replace(made.metadata, uid="uid-web", generation=1, resource_version=7))
@@ -37,7 +37,7 @@ def pod(
     annotations: dict[str, str] | None = None,
     created: str = LONG_AGO,
     restarts: int = 0,
-) -> Pod:
+) -> Any:
     """A pod of the template."""
     of_template = template()
     conditions = (PodCondition(type="Ready", status="True" if ready else "False", last_transition_time=since),)

@@ -190,3 +190,16 @@ def test_a_replica_set_that_comes_again_under_its_name_gets_pods_of_its_own() ->
     owner = world.create(RS, replica_set(2))
     world.system.settle()
     assert len([pod for pod in world.live if (held := controller_of(pod)) and held.uid == owner.metadata.uid]) == 2
+
+
+def test_nothing_is_remembered_of_a_replica_set_that_is_gone_with_its_pods() -> None:
+    world = Playground()
+    world.create(RS, replica_set(3))
+    world.system.settle()
+    world.scale(RS, "web", 0)
+    world.system.settle()
+    world.delete(RS, "web")
+    world.system.settle()
+    controller = world.system.look(ME)
+    assert controller._memories == {}
+    assert controller._appointments == {}
