@@ -120,8 +120,9 @@ def _unwrap(tree: Any) -> Any:
 
 def _tighten(obj: Any) -> Any:
     """The object with every field that may hold anything frozen; the same object if none of them is set."""
+    type_: Any = type(obj)
     changes: dict[str, Any] = {}
-    for name, freezer in _loose_fields(type(obj)):
+    for name, freezer in _loose_fields(type_):
         value = getattr(obj, name)
         if value is not None and value != ():
             frozen = freezer(value)
