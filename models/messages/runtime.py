@@ -203,9 +203,47 @@ class ListSandboxes(Request, frozen=True, gc=False):
 
 
 class SandboxesListed(Answer, frozen=True, gc=False):
-    """Answer to `ListSandboxes`."""
+    """Answer to `ListSandboxes`. `host_ip` is the node's address, "" if the runtime does not say."""
 
     sandboxes: tuple[SandboxState, ...]
+    host_ip: str = ""
+
+
+class ReadLog(Request, frozen=True, gc=False):
+    """The output of a container: of its newest attempt, or of the one before with `previous`. `lines` 0: all that is kept."""
+
+    pod_uid: str
+    name: str
+    previous: bool = False
+    lines: int = 0
+
+    def subject(self) -> str:
+        return f"{self.pod_uid}/{self.name}"
+
+
+class LogRead(Answer, frozen=True, gc=False):
+    """Answer to `ReadLog`."""
+
+    text: str
+
+
+class ReadUsage(Request, frozen=True, gc=False):
+    """What do the containers of this node use now?"""
+
+
+class ContainerUsage(msgspec.Struct, frozen=True, gc=False):
+    """What one container uses: thousandths of a core, and bytes."""
+
+    pod_uid: str
+    name: str
+    cpu_milli: int
+    memory_bytes: int
+
+
+class UsageRead(Answer, frozen=True, gc=False):
+    """Answer to `ReadUsage`: the running containers."""
+
+    containers: tuple[ContainerUsage, ...]
 
 
 class ServeRequest(Request, frozen=True, gc=False):

@@ -1,0 +1,167 @@
+"""What a simulated container does: written by users, carried out by `SimulatedRuntime` on its port's clock.
+
+Image names choose behaviours: `images={"flaky:*": Behaviour(...)}`. Whatever isn't named starts at once, runs for ever, is ready at once and
+answers requests with its pod's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from callboard.models.times import parse_duration
+
+Duration = float | int | str
+SECONDS_FIELDS = ("start", "runs_for", "ready_after", "stops_in")
+DEFAULT_STATUS = 200
+
+
+class ContainerRequest(msgspec.Struct, frozen=True, gc=False):
+    """One request that a simulated container answers. Header names are as they were sent."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    pod: str = ""
+    namespace: str = ""
+    container: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+
+class ContainerResponse(msgspec.Struct, frozen=True, gc=False):
+    """What a simulated container answered."""
+
+    status: int = DEFAULT_STATUS
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """What a container uses: thousandths of a core, and bytes."""
+
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """What a simulated container does. Durations are seconds or text such as "2s".
+
+    Args:
+        start: from the order to start it until it runs.
+        exits: the first life ends with the first of these codes, the second with the second; later lives run on.
+        runs_for: how long a life that ends runs.
+        ready_after: how long after its start it is ready (for containers without a readiness probe, and for readiness probes).
+        stops_in: how long it takes to end when it is asked to (SIGTERM); it ends with code 143, or is killed with 137 when its grace is over.
+        usage: what it uses, as a function of the seconds since it started, or a `Usage` if it is always the same.
+        serve: answers a `ContainerRequest` with text, bytes, `(status, body)`, `(status, headers, body)`, or anything that has `status`,
+            `headers` and `body`. HTTP probes are answered by it too.
+
+    A function that raises is a container that exits with code 1 and the traceback in its log.
+
+    Raises:
+        ValueError: a duration is none, or an exit code is not from 0 to 255.
+
+    >>> from callboard import Behaviour, Simulation
+    >>> flaky = Behaviour(exits=[1], serve=lambda request: f"{request.pod} was asked for {request.path}")
+    >>> pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "flaky:1"}]}}
+    >>> with Simulation(nodes=1, seed=1, images={"flaky:*": flaky}) as s:
+    ...     _ = s.apply(pod)
+    ...     s.wait("pod/web").status.container_statuses[0].restart_count
+    1
+    """
+
+    start: Duration = "0s"
+    exits: tuple[int, ...] = ()
+    runs_for: Duration = "0s"
+    ready_after: Duration = "0s"
+    stops_in: Duration = "0s"
+    usage: Callable[[float], Usage] | Usage | None = None
+    serve: Callable[[ContainerRequest], Any] | None = None
+
+    def __post_init__(self) -> None:
+        for name in SECONDS_FIELDS:
+            seconds = parse_duration(getattr(self, name))
+            if not 0 <= seconds < float("inf"):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not a time that can pass")
+            msgspec.structs.force_setattr(self, name, seconds)
+        codes = tuple(self.exits)
+        if not all(isinstance(code, int) and 0 <= code <= 255 for code in codes):
+            raise ValueError(f"exits={list(codes)!r}: an exit code is a number from 0 to 255")
+        msgspec.structs.force_setattr(self, "exits", codes)
+
+    def exit_code(self, life: int) -> int | None:
+        """The code that the life with this number (from 0) ends with of its own accord; None if it runs on."""
+        return self.exits[life] if life < len(self.exits) else None
+
+    def seconds(self, name: str) -> float:
+        """One of the durations, in seconds."""
+        value: float = getattr(self, name)  # made a float in `__post_init__`
+        return value
+
+    def use_at(self, running_s: float) -> Usage:
+        """What a container that has run for so long uses."""
+        if self.usage is None:
+            return Usage()
+        return self.usage(running_s) if callable(self.usage) else self.usage
+
+    def answer(self, request: ContainerRequest) -> ContainerResponse:
+        """The answer to a request. Raises whatever the user's function raises; TypeError if it returns something that is no answer."""
+        return response_of(request.pod if self.serve is None else self.serve(request))
+
+
+DEFAULT = Behaviour()
+
+
+def response_of(answer: Any) -> ContainerResponse:
+    """What a `serve` function returned, as a response.
+
+    Raises:
+        TypeError: it is none.
+    """
+    match answer:
+        case str() | bytes():
+            return ContainerResponse(body=_bytes(answer))
+        case (int() as status, str() | bytes() as body):
+            return ContainerResponse(status, (), _bytes(body))
+        case (int() as status, headers, str() | bytes() as body):
+            return ContainerResponse(status, _headers(headers), _bytes(body))
+    if hasattr(answer, "status") and hasattr(answer, "body"):
+        return ContainerResponse(int(answer.status), _headers(getattr(answer, "headers", ())), _bytes(answer.body))
+    raise TypeError(f"serve returned a {type(answer).__name__}; it should return text, bytes, (status, body) or (status, headers, body)")
+
+
+def _bytes(body: str | bytes) -> bytes:
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+def _headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return tuple((str(name), str(value)) for name, value in pairs)
+
+
+def behaviour_of(image: str, images: tuple[tuple[str, Behaviour], ...]) -> Behaviour:
+    """The behaviour for an image: an exact name first, then the pattern with the most characters that are no wildcards.
+
+    An image without a tag is `latest`, so `web:*` covers `web`.
+
+    >>> slow, fast = Behaviour(start=9), Behaviour(start=1)
+    >>> behaviour_of("shop/web:2", (("*", slow), ("shop/*", fast))).start
+    1.0
+    """
+    full = image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
+    best, weight = DEFAULT, -1
+    for pattern, behaviour in images:
+        if pattern in (image, full):
+            return behaviour
+        own = len(pattern) - pattern.count("*") - pattern.count("?")
+        if own > weight and (fnmatchcase(image, pattern) or fnmatchcase(full, pattern)):
+            best, weight = behaviour, own
+    return best
