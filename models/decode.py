@@ -37,8 +37,10 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     tree: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str | int | float | bool | None):
+        if not isinstance(key, str | int | float):
             raise yaml.constructor.ConstructorError("", node.start_mark, "a key must be text", key_node.start_mark)
+        if not isinstance(key, str):  # as Kubernetes reads it: `8080: x` has the key "8080", `on: x` the key "true"
+            key = str(key).lower() if isinstance(key, bool) else str(key)
         if key in tree:
             raise yaml.constructor.ConstructorError("", node.start_mark, f'the key "{key}" is given twice', key_node.start_mark)
         tree[key] = loader.construct_object(value_node, deep=True)
@@ -175,7 +177,5 @@ def _value_without_nulls(value: Any, type_: dict[str, Any]) -> Any:
         return _without_nulls(value, type_["ref"]) if isinstance(value, Mapping) else value
     if "list" in type_:
         item = type_["list"]
-        if not isinstance(item, dict):
-            return [one for one in value if one is not None]
-        return [_value_without_nulls(one, item) for one in value if one is not None]
+        return [_value_without_nulls(one, item) for one in value] if isinstance(item, dict) else value
     return {key: one for key, one in value.items() if one is not None}
