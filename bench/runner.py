@@ -36,6 +36,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
     say(f"memory from {first} to {first + more} pods")
     memory = repeat("rollout", {"nodes": 1_000, "pods": first, "more_pods": more}, max(1, plan.repeats // 3))
     yield _figure(f"resident memory, {first} to {first + more} pods", "KiB/pod", memory, "kib_per_pod", 12.0, more=False)
+    yield _figure(f"objects for the collector, {first} to {first + more} pods", "objects/pod", memory, "tracked_per_pod", None, more=False)
     for system in ("realtime", "simulated", "threaded"):
         say(f"messages on the {system} system")
         count = plan.threaded_messages if system == "threaded" else plan.messages

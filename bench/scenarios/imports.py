@@ -11,5 +11,5 @@ def measure() -> dict[str, float]:
     from callboard import Cluster, Simulation
 
     took_s = time.perf_counter() - began_s
-    assert Cluster is not Simulation
+    assert Cluster.__module__ != Simulation.__module__  # both are really there
     return {"import_ms": took_s * 1e3}

@@ -1,14 +1,19 @@
-"""Messages per second of each actor system: two actors that answer each other, and one that tells a thousand."""
+"""Messages per second of each actor system: two actors that answer each other, and one that tells a hundred."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from callboard.actors.component import Component, Port, handles
-from callboard.models.messages.base import Message, Request
-from callboard.runtime.systems import RealTimeSystem, SimulatedSystem, ThreadedSystem, System
+from callboard.models.messages.base import Address, Message, Request
+from callboard.runtime.systems import RealTimeSystem, SimulatedSystem, System, ThreadedSystem
 
-SYSTEMS = {"realtime": RealTimeSystem, "simulated": lambda: SimulatedSystem(seed=1), "threaded": ThreadedSystem}
+SYSTEMS: dict[str, Callable[[], System]] = {
+    "realtime": RealTimeSystem,
+    "simulated": lambda: SimulatedSystem(seed=1),
+    "threaded": ThreadedSystem,
+}
 LISTENERS = 100
 ASK_TIMEOUT_S = 300.0
 
@@ -27,20 +32,20 @@ class Play(Request, frozen=True, gc=False):
 
 
 class Tell(Request, frozen=True, gc=False):
-    """Tell all listeners so many times; answered when the last one has heard the last."""
+    """Tell all listeners so many times; answered when every one has heard the last."""
 
     rounds: int
 
 
 class Noise(Message, frozen=True, gc=False):
-    """What listeners hear; the last one reports."""
+    """What listeners hear; each reports the last one."""
 
     last: bool
     back_to: str
 
 
 class Heard(Message, frozen=True, gc=False):
-    """The last listener has heard the last message."""
+    """A listener has heard its last message."""
 
 
 class Over(Message, frozen=True, gc=False):
@@ -78,19 +83,21 @@ class Speaker(Component):
     def __init__(self, port: Port, listeners: int) -> None:
         super().__init__(port)
         self.names = [f"listener-{number}" for number in range(listeners)]
+        self.unheard = listeners
         self.asked: Request | None = None
 
     @handles(Tell)
     def _tell(self, request: Tell) -> None:
         self.asked = request
-        for round_ in range(request.rounds):
+        for left in reversed(range(request.rounds)):
             for name in self.names:
-                self.port.send(name, Noise(round_ == request.rounds - 1 and name == self.names[-1], self.port.name))
+                self.port.send(name, Noise(left == 0, self.port.name))
 
     @handles(Heard)
     def _heard(self, _message: Heard) -> None:
-        assert self.asked is not None
-        self.port.send(self.asked.reply_to, Over(self.asked.id))
+        self.unheard -= 1
+        if self.unheard == 0 and self.asked is not None:
+            self.port.send(self.asked.reply_to, Over(self.asked.id))
 
 
 class Listener(Component):
@@ -104,7 +111,7 @@ class Listener(Component):
 
 def measure(system: str, messages: int) -> dict[str, float]:
     """Messages per second to and fro, and from one to a hundred."""
-    world: System = SYSTEMS[system]()
+    world = SYSTEMS[system]()
     try:
         world.add_machine("m")
         world.start("a", Player, "b", machine="m")
@@ -120,7 +127,7 @@ def measure(system: str, messages: int) -> dict[str, float]:
     return {"ping_pong_per_s": ping, "fan_out_per_s": fan}
 
 
-def _timed(world: System, to: str, build: object, messages: int) -> float:
+def _timed(world: System, to: str, build: Callable[[int, Address], Request], messages: int) -> float:
     began_s = time.perf_counter()
-    world.ask(to, build, timeout_s=ASK_TIMEOUT_S)  # type: ignore[arg-type]
+    world.ask(to, build, timeout_s=ASK_TIMEOUT_S)
     return messages / (time.perf_counter() - began_s)

@@ -64,7 +64,8 @@ class ReadyEndpoints:
 
 
 def measure(nodes: int, pods: int, more_pods: int = 0) -> dict[str, float]:
-    """Pods per second for the first `pods`; with `more_pods`, also KiB of resident memory per further pod."""
+    """Pods per second for the first `pods`; with `more_pods`, also what each further pod adds: KiB of resident memory, and objects that
+    the garbage collector has to look at."""
     node_specs = [NodeSpec(name=f"node-{number}", cpu="64", memory="256Gi", pods=1000) for number in range(1, nodes + 1)]
     process = psutil.Process()
     with Cluster(nodes=node_specs) as cluster:
@@ -76,13 +77,19 @@ def measure(nodes: int, pods: int, more_pods: int = 0) -> dict[str, float]:
         took_s = time.perf_counter() - began_s
         figures = {"pods_per_s": pods / took_s}
         if more_pods:
-            gc.collect()
-            before = process.memory_info().rss
+            resident, tracked = _footprint(process)
             _apply(cluster, pods, more_pods)
             ready.until(pods + more_pods)
-            gc.collect()
-            figures["kib_per_pod"] = (process.memory_info().rss - before) / 1024 / more_pods
+            resident_after, tracked_after = _footprint(process)
+            figures["kib_per_pod"] = (resident_after - resident) / 1024 / more_pods
+            figures["tracked_per_pod"] = (tracked_after - tracked) / more_pods
     return figures
+
+
+def _footprint(process: psutil.Process) -> tuple[int, int]:
+    """Bytes of resident memory and objects known to the garbage collector, garbage taken away."""
+    gc.collect()
+    return process.memory_info().rss, len(gc.get_objects())
 
 
 def _apply(cluster: Cluster, first: int, pods: int) -> None:
