@@ -144,7 +144,7 @@ class Store(Component):
             self.port.send(request.reply_to, RevisionRead(request.id, self._keyspace.revision))
 
     def _wait(self, request: Request) -> None:
-        if len(self._waiting) < WAITING_LIMIT:
+        if len(self._waiting) < WAITING_LIMIT or isinstance(request, FollowStore):  # of these there are as many as apiservers
             self._waiting.append(request)
         else:
             self.port.send(request.reply_to, StoreRefused(request.id, 503, "the store is still reading its journal"))
