@@ -1,7 +1,7 @@
 """What a simulated container does: written by users, carried out by `SimulatedRuntime` on its port's clock.
 
-Image names choose behaviours: `images={"flaky:*": Behaviour(...)}`. Whatever isn't named starts at once, runs for ever, is ready at once and
-answers requests with its pod's name.
+Image names choose behaviours: `images={"flaky:*": Behaviour(...)}`. Whatever isn't named starts at once, runs for ever, is ready at once
+and answers requests with its pod's name.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         exits: the first life ends with the first of these codes, the second with the second; later lives run on.
         runs_for: how long a life that ends runs.
         ready_after: how long after its start it is ready (for containers without a readiness probe, and for readiness probes).
-        stops_in: how long it takes to end when it is asked to (SIGTERM); it ends with code 143, or is killed with 137 when its grace is over.
+        stops_in: how long it takes to end when it is asked to (SIGTERM), with code 143; it is killed (137) if its grace is over before.
         usage: what it uses, as a function of the seconds since it started, or a `Usage` if it is always the same.
         serve: answers a `ContainerRequest` with text, bytes, `(status, body)`, `(status, headers, body)`, or anything that has `status`,
             `headers` and `body`. HTTP probes are answered by it too.
@@ -71,7 +71,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
     >>> from callboard import Behaviour, Simulation
     >>> flaky = Behaviour(exits=[1], serve=lambda request: f"{request.pod} was asked for {request.path}")
-    >>> pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "flaky:1"}]}}
+    >>> spec = {"containers": [{"name": "web", "image": "flaky:1"}]}
+    >>> pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec}
     >>> with Simulation(nodes=1, seed=1, images={"flaky:*": flaky}) as s:
     ...     _ = s.apply(pod)
     ...     s.wait("pod/web").status.container_statuses[0].restart_count

@@ -1,0 +1,151 @@
+"""The sandboxes and containers of one node as `SimulatedRuntime` holds them."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from typing import Any, Literal
+
+from callboard.actors.component import Timer
+from callboard.models.api.core import Pod
+from callboard.models.behaviour import Behaviour, ContainerRequest, ContainerResponse, Usage
+from callboard.models.messages.runtime import ContainerExited, ContainerStarted, ContainerState, SandboxState, ServeRequest, StartContainer
+
+LOG_LINES_LIMIT = 1000
+"""Lines kept of one life of a container; older ones are dropped."""
+SIGTERM = 15
+SIGKILL = 9
+
+
+class Container:
+    """The newest life of one container."""
+
+    __slots__ = (
+        "attempt",
+        "behaviour",
+        "exited",
+        "id",
+        "log",
+        "name",
+        "own_end",
+        "pod_uid",
+        "ports",
+        "previous_log",
+        "ready",
+        "ready_timer",
+        "request",
+        "started_at_s",
+        "state",
+        "stop",
+    )
+
+    def __init__(self, request: StartContainer, behaviour: Behaviour, previous: Container | None) -> None:
+        container = request.container
+        self.pod_uid = request.pod_uid
+        self.name = request.name
+        self.attempt = request.attempt
+        self.behaviour = behaviour
+        self.id = f"simulated://{request.pod_uid}/{request.name}/{request.attempt}"
+        self.ports: tuple[int, ...] = tuple(port.container_port or 0 for port in container.ports)
+        self.state: Literal["starting", "running", "exited"] = "starting"
+        self.request: StartContainer | None = request
+        """The request that waits for the start."""
+        self.started_at_s = 0.0
+        self.ready = False
+        self.exited: ContainerExited | None = None
+        self.own_end: Timer | None = None
+        self.ready_timer: Timer | None = None
+        self.stop: tuple[float, Timer] | None = None
+        """When it will have ended since somebody asked it to, in seconds since the epoch."""
+        self.log: deque[str] = deque(maxlen=LOG_LINES_LIMIT)
+        self.previous_log: tuple[str, ...] = tuple(previous.log) if previous is not None else ()
+
+    def cancel_timers(self) -> None:
+        """Nothing of this life is to come any more."""
+        for timer in (self.own_end, self.ready_timer, self.stop[1] if self.stop is not None else None):
+            if timer is not None:
+                timer.cancel()
+
+    def started(self, number: int) -> ContainerStarted:
+        """The answer to a request for its start."""
+        return ContainerStarted(number, self.pod_uid, self.name, self.id, self.started_at_s, self.ready)
+
+    def ended(self, code: int, signal: int, now_s: float, message: str = "") -> ContainerExited:
+        """It ends now."""
+        self.cancel_timers()
+        self.state, self.ready = "exited", False
+        self.exited = ContainerExited(
+            self.pod_uid,
+            self.name,
+            self.id,
+            code,
+            signal,
+            self.started_at_s,
+            now_s,
+            "Completed" if code == 0 else "Error",
+            message,
+        )
+        return self.exited
+
+    def usage(self, now_s: float) -> Usage | str:
+        """What it uses; if the user's function raises, the traceback as text."""
+        try:
+            return self.behaviour.use_at(now_s - self.started_at_s)
+        except Exception:  # whatever a user's function raises is its container's end, never ours
+            return traceback.format_exc()
+
+    def reported(self) -> ContainerState:
+        """It as a kubelet sees it."""
+        return ContainerState(self.name, self.attempt, self.id, self.started_at_s, self.ready, self.exited)
+
+    def listens_on(self, port: int) -> bool:
+        """Whether a connection to this port is accepted. One that declares no ports listens on all of them."""
+        return self.state == "running" and (not self.ports or port in self.ports)
+
+
+class Sandbox:
+    """One pod here."""
+
+    __slots__ = ("containers", "ip", "pod")
+
+    def __init__(self, pod: Pod, ip: str) -> None:
+        self.pod = pod
+        self.ip = ip
+        self.containers: dict[str, Container] = {}
+
+    def by_id(self, identity: str) -> Container | None:
+        """The container with this id, if it is the newest life."""
+        return next((one for one in self.containers.values() if one.id == identity), None)
+
+    def server(self, port: int) -> Container | None:
+        """The container that accepts connections on a port: one that declares it before one that declares none."""
+        found = [one for one in self.containers.values() if one.listens_on(port)]
+        return next((one for one in found if port in one.ports), found[0] if found else None)
+
+    def reported(self, host_ip: str) -> SandboxState:
+        """It as a kubelet sees it."""
+        meta = self.pod.metadata
+        containers = tuple(one.reported() for one in self.containers.values() if one.state != "starting")
+        return SandboxState(meta.uid, meta.namespace, meta.name, self.ip, host_ip, containers)
+
+    def ask(self, container: Container, request: ServeRequest) -> ContainerResponse | str:
+        """What a container answers; if the user's function raises, the traceback as text."""
+        meta = self.pod.metadata
+        asked = ContainerRequest(request.method, request.path, request.headers, request.body, meta.name, meta.namespace, container.name)
+        try:
+            return container.behaviour.answer(asked)
+        except Exception:  # whatever a user's function raises is its container's end, never ours
+            return traceback.format_exc()
+
+
+def missing_configs(pod: Pod, configs: tuple[tuple[str, Any], ...]) -> str:
+    """Why a pod's volumes can't be made of these ConfigMaps and Secrets, in Kubernetes' words; "" if they can."""
+    absent = {key for key, obj in configs if obj is None}
+    namespace = pod.metadata.namespace
+    for volume in pod.spec.volumes if pod.spec is not None else ():
+        config_map, secret = volume.config_map, volume.secret
+        if config_map is not None and not config_map.optional and f"configmaps/{namespace}/{config_map.name}" in absent:
+            return f'MountVolume.SetUp failed for volume "{volume.name}" : configmap "{config_map.name}" not found'
+        if secret is not None and not secret.optional and f"secrets/{namespace}/{secret.secret_name}" in absent:
+            return f'MountVolume.SetUp failed for volume "{volume.name}" : secret "{secret.secret_name}" not found'
+    return ""
