@@ -165,11 +165,15 @@ def _without_nulls(tree: Mapping[str, Any], name: str) -> Any:
         return tree
     out: dict[str, Any] = {}
     for key, value in tree.items():
-        if value is None:
-            continue
         type_ = fields.get(key)
+        if value is None and not _is_free_form(type_):
+            continue
         out[key] = _value_without_nulls(value, type_) if isinstance(type_, dict) else value
     return out
+
+
+def _is_free_form(type_: Any) -> bool:
+    return isinstance(type_, dict) and "ref" in type_ and not definition(type_["ref"]).fields
 
 
 def _value_without_nulls(value: Any, type_: dict[str, Any]) -> Any:

@@ -65,7 +65,8 @@ def test_an_unknown_kind_is_told_where_it_is_served() -> None:
 
 
 def test_unknown_fields_are_told_all_at_once_in_kubernetes_words() -> None:
-    text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {foo: 1, template: {spec: {containers: [{name: a}, {bar: 1}]}}}}"
+    spec = "{foo: 1, template: {spec: {containers: [{name: a}, {bar: 1}]}}}"
+    text = f"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a}}, spec: {spec}}}"
     with pytest.raises(BadRequest) as caught:
         decode(text)
     assert str(caught.value) == (
