@@ -16,14 +16,17 @@ from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement
 from callboard.models.base import to_snake
 from callboard.models.errors import BadRequest
 
-_SET = re.compile(r"^(?P<key>[^\s=!(),]+)\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)$")
-_EQUAL = re.compile(r"^(?P<key>[^\s=!(),]+)\s*(?P<operator>!=|==|=)\s*(?P<value>[^\s=!(),]*)$")
-_EXISTS = re.compile(r"^(?P<negated>!?)\s*(?P<key>[^\s=!(),]+)$")
+_KEY = r"(?P<key>[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?)"
+_SET = re.compile(rf"{_KEY}\s+(?P<operator>in|notin)\s*\((?P<values>[-A-Za-z0-9_.,\s]*)\)")
+_EQUAL = re.compile(rf"{_KEY}\s*(?P<operator>!=|==|=)\s*(?P<value>[-A-Za-z0-9_.]*)")
+_COMPARE = re.compile(rf"{_KEY}\s*(?P<operator>[<>])\s*(?P<value>-?[0-9]+)")
+_EXISTS = re.compile(rf"(?P<negated>!?)\s*{_KEY}")
+_WHOLE = re.compile("-?[0-9]+")
 _COMMAS = re.compile(r",(?![^(]*\))")
 
 
 class Requirement(msgspec.Struct, frozen=True, gc=False):
-    """One requirement; `operator` is In, NotIn, Exists or DoesNotExist."""
+    """One requirement; `operator` is In, NotIn, Exists, DoesNotExist, Gt or Lt."""
 
     key: str
     operator: str
@@ -36,7 +39,16 @@ class Requirement(msgspec.Struct, frozen=True, gc=False):
             return value is not None and value in self.values
         if self.operator == "NotIn":
             return value is None or value not in self.values
+        if self.operator in ("Gt", "Lt"):
+            return _is_beyond(value, self.operator, int(self.values[0]))
         return (value is not None) == (self.operator == "Exists")
+
+
+def _is_beyond(value: str | None, operator: str, limit: int) -> bool:
+    """Whether a label is a whole number above (Gt) or below (Lt) the limit."""
+    if value is None or not _WHOLE.fullmatch(value):
+        return False
+    return int(value) > limit if operator == "Gt" else int(value) < limit
 
 
 class Selector(msgspec.Struct, frozen=True, gc=False):
@@ -73,15 +85,17 @@ def parse_labels(text: str) -> Selector:
     pairs: list[tuple[str, str]] = []
     others: list[Requirement] = []
     for part in (piece.strip() for piece in _COMMAS.split(text) if piece.strip()):
-        if (found := _SET.match(part)) is not None:
+        if (found := _SET.fullmatch(part)) is not None:
             values = tuple(value.strip() for value in found["values"].split(","))
             others.append(Requirement(found["key"], "In" if found["operator"] == "in" else "NotIn", values))
-        elif (found := _EQUAL.match(part)) is not None:
+        elif (found := _EQUAL.fullmatch(part)) is not None:
             if found["operator"] == "!=":
                 others.append(Requirement(found["key"], "NotIn", (found["value"],)))
             else:
                 pairs.append((found["key"], found["value"]))
-        elif (found := _EXISTS.match(part)) is not None:
+        elif (found := _COMPARE.fullmatch(part)) is not None:
+            others.append(Requirement(found["key"], "Gt" if found["operator"] == ">" else "Lt", (found["value"],)))
+        elif (found := _EXISTS.fullmatch(part)) is not None:
             others.append(Requirement(found["key"], "DoesNotExist" if found["negated"] else "Exists"))
         else:
             raise BadRequest(f'unable to parse requirement: "{part}" of the label selector "{text}"; write a=b, a!=b, a in (b,c), a or !a')

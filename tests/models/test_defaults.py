@@ -89,7 +89,9 @@ def test_a_template_gets_no_requests_from_limits_but_its_pods_do(stored: Reader)
     assert spec.containers[0].resources.requests == {}
     assert spec.enable_service_links is None
     pod = for_pod(spec)
-    assert dict(pod.containers[0].resources.requests) == {"cpu": 1}
+    resources = pod.containers[0].resources
+    assert resources is not None
+    assert dict(resources.requests) == {"cpu": 1}
     assert pod.enable_service_links is True
     assert for_pod(pod) is pod
 
