@@ -1,1 +1,104 @@
-"""Callboard: a Kubernetes control plane made of actors, to embed, pause, break on purpose and replay."""
+"""Callboard: a Kubernetes control plane made of actors, to embed, pause, break on purpose and replay.
+
+The names here are the public face; everything is imported when it is first used, so that `import callboard` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from callboard.models.behaviour import Behaviour
+    from callboard.models.errors import (
+        AlreadyExists,
+        ApiError,
+        BadRequest,
+        Conflict,
+        Forbidden,
+        Gone,
+        Invalid,
+        NotFound,
+        Timeout,
+        TooManyRequests,
+        Unavailable,
+        WaitTimeout,
+        YamlError,
+    )
+    from callboard.models.timing import Timing
+    from callboard.runtime.errors import CallboardError, InvariantBroken, RealTimeOnly
+    from callboard.runtime.face.cluster import Cluster
+    from callboard.runtime.face.nodespec import NodeSpec
+    from callboard.runtime.face.simulation import Simulation
+    from callboard.runtime.face.verbs import Response
+    from callboard.runtime.systems import ComponentFailed, SystemStopped, Unsettled
+
+_PLACES = {
+    "Behaviour": "callboard.models.behaviour",
+    **dict.fromkeys(
+        (
+            "AlreadyExists",
+            "ApiError",
+            "BadRequest",
+            "Conflict",
+            "Forbidden",
+            "Gone",
+            "Invalid",
+            "NotFound",
+            "Timeout",
+            "TooManyRequests",
+            "Unavailable",
+            "WaitTimeout",
+            "YamlError",
+        ),
+        "callboard.models.errors",
+    ),
+    "Timing": "callboard.models.timing",
+    **dict.fromkeys(("CallboardError", "InvariantBroken", "RealTimeOnly"), "callboard.runtime.errors"),
+    "Cluster": "callboard.runtime.face.cluster",
+    "NodeSpec": "callboard.runtime.face.nodespec",
+    "Simulation": "callboard.runtime.face.simulation",
+    "Response": "callboard.runtime.face.verbs",
+    **dict.fromkeys(("ComponentFailed", "SystemStopped", "Unsettled"), "callboard.runtime.systems"),
+}
+
+__all__ = [
+    "AlreadyExists",
+    "ApiError",
+    "BadRequest",
+    "Behaviour",
+    "CallboardError",
+    "Cluster",
+    "ComponentFailed",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "Invalid",
+    "InvariantBroken",
+    "NodeSpec",
+    "NotFound",
+    "RealTimeOnly",
+    "Response",
+    "Simulation",
+    "SystemStopped",
+    "Timeout",
+    "Timing",
+    "TooManyRequests",
+    "Unavailable",
+    "Unsettled",
+    "WaitTimeout",
+    "YamlError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'callboard' has no attribute {name!r}")
+    found = getattr(importlib.import_module(place), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

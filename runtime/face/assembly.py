@@ -1,0 +1,153 @@
+"""Which processes a cluster consists of, and on which machine each runs: the one place where components get their settings.
+
+Called by `Cluster` and `Simulation` on any system. Names and machines are those of the table in ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
+from callboard.actors.component import Component
+from callboard.actors.deployment.actor import DeploymentController
+from callboard.actors.endpointslice.actor import EndpointSliceController
+from callboard.actors.garbagecollector.actor import GarbageCollector
+from callboard.actors.informer import ClientSettings
+from callboard.actors.nodeagent.actor import Kubelet, KubeletSettings
+from callboard.actors.leadership import Election
+from callboard.actors.namespace.actor import NamespaceController
+from callboard.actors.nodelifecycle.actor import NodeLifecycleController
+from callboard.actors.proxy.actor import ServiceProxy
+from callboard.actors.replicaset.actor import ReplicaSetController
+from callboard.actors.scheduler.actor import Scheduler
+from callboard.actors.store.actor import Store
+from callboard.models.base import FrozenMap
+from callboard.models.behaviour import Behaviour
+from callboard.models.timing import Timing
+from callboard.runtime.containers.simulated import SimulatedRuntime
+from callboard.runtime.face.nodespec import NodeSpec
+from callboard.runtime.systems import System
+
+CONTROL_PLANE = "control-plane"
+SIMULATED_SERVICES = "10.96.0.0/12"
+SHARED_PROXY_FROM_NODES = 17
+"""From so many nodes on, a real-time cluster with simulated containers has one service proxy: one per node would multiply the cost of
+every change of an EndpointSlice by the number of nodes."""
+
+RuntimeFactory = Callable[[int, NodeSpec], tuple[type[Component], tuple[Any, ...]]]
+"""Class and arguments (after the port) of the container runtime of a node, by the node's index."""
+
+
+class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be built. `copies` of scheduler and each controller compete for leadership; `service_cidr` is where ClusterIPs come from;
+    `proxy_per_node` False means one proxy for all."""
+
+    nodes: tuple[NodeSpec, ...]
+    timing: Timing
+    apiservers: int = 1
+    copies: int = 1
+    service_cidr: str = SIMULATED_SERVICES
+    proxy_per_node: bool = True
+    data_plane: str = ""
+    journal: str = ""
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names of the apiservers."""
+        return tuple(f"apiserver-{number}" for number in range(self.apiservers))
+
+    def election(self, lease: str) -> ClientSettings:
+        """Client settings of a component of which there are several copies: they compete for a Lease. One alone doesn't."""
+        if self.copies == 1:
+            return self.client
+        grace_s = self.timing.node_grace_s
+        election = Election(lease=lease, duration_s=grace_s * 0.3, renew_deadline_s=grace_s * 0.2, retry_s=grace_s * 0.04)
+        return msgspec.structs.replace(self.client, election=election)
+
+    @property
+    def client(self) -> ClientSettings:
+        """How components use the API."""
+        timing = self.timing
+        return ClientSettings(
+            apiservers=self.servers,
+            request_timeout_s=timing.request_timeout_s,
+            watch_silence_s=timing.watch_silence_s,
+            gap_wait_s=timing.gap_wait_s,
+            retry_s=timing.retry_s,
+            retry_limit_s=timing.retry_limit_s,
+            endpoint_batch_s=timing.endpoint_batch_s,
+        )
+
+
+def start_control_plane(system: System, blueprint: Blueprint) -> None:
+    """Start store, apiservers, scheduler and controllers. A journal driver, if there is one, is started before."""
+    timing, client = blueprint.timing, blueprint.client
+    machine = system.add_machine(CONTROL_PLANE)
+    system.start("store", Store, machine.disk, blueprint.journal, machine=CONTROL_PLANE)
+    settings = ApiServerSettings(
+        store="store",
+        service_cidr=blueprint.service_cidr,
+        watch_heartbeat_s=timing.watch_heartbeat_s,
+        event_ttl_s=timing.event_ttl_s,
+        toleration_s=timing.toleration_s,
+        store_timeout_s=timing.request_timeout_s,
+    )
+    for name in blueprint.servers:
+        system.start(name, ApiServer, settings, machine=CONTROL_PLANE)
+    timed: tuple[tuple[str, type[Component]], ...] = (
+        ("scheduler", Scheduler),
+        ("controller/nodelifecycle", NodeLifecycleController),
+    )
+    plain: tuple[tuple[str, type[Component]], ...] = (
+        ("controller/deployment", DeploymentController),
+        ("controller/replicaset", ReplicaSetController),
+        ("controller/endpointslice", EndpointSliceController),
+        ("controller/garbagecollector", GarbageCollector),
+        ("controller/namespace", NamespaceController),
+    )
+    for copy in range(blueprint.copies):
+        suffix = f"-{copy}" if copy else ""
+        for name, component in timed:
+            system.start(name + suffix, component, blueprint.election(name.replace("/", "-")), timing, machine=CONTROL_PLANE)
+        for name, component in plain:
+            system.start(name + suffix, component, blueprint.election(name.replace("/", "-")), machine=CONTROL_PLANE)
+    if not blueprint.proxy_per_node:
+        system.start("proxy", ServiceProxy, client, blueprint.data_plane, machine=CONTROL_PLANE)
+
+
+def start_nodes(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory) -> None:
+    """Start a machine per node with its container runtime, its kubelet and, where each node has one, its service proxy."""
+    for index, spec in enumerate(blueprint.nodes):
+        component, arguments = runtime_of(index, spec)
+        system.start(f"runtime/{spec.name}", component, *arguments, machine=spec.name)
+        system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client, kubelet_settings(spec, blueprint.timing), machine=spec.name)
+        if blueprint.proxy_per_node:
+            system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client, machine=spec.name)
+
+
+def kubelet_settings(spec: NodeSpec, timing: Timing) -> KubeletSettings:
+    """What the kubelet of a node is told."""
+    return KubeletSettings(
+        node_name=spec.name,
+        runtime=f"runtime/{spec.name}",
+        cpu=str(spec.cpu),
+        memory=str(spec.memory),
+        pods=spec.pods,
+        labels=FrozenMap(spec.labels),
+        timing=timing,
+    )
+
+
+def simulated_runtimes(images: tuple[tuple[str, Behaviour], ...]) -> RuntimeFactory:
+    """Simulated containers: 1,020 pod addresses per node, in 10.128.0.0/9."""
+
+    def runtime_of(index: int, spec: NodeSpec) -> tuple[type[Component], tuple[Any, ...]]:
+        base = (10 << 24) + (128 << 16) + index * 1024
+        cidr = f"{base >> 24}.{base >> 16 & 255}.{base >> 8 & 255}.{base & 255}/22"
+        host_ip = f"172.16.{(index + 1) >> 8}.{(index + 1) & 255}"
+        return SimulatedRuntime, (spec.name, cidr, host_ip, images)
+
+    return runtime_of

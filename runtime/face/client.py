@@ -1,0 +1,149 @@
+"""The user's own client: asks apiservers, waits, tries again where that is safe. Used by `Cluster` and `Simulation`.
+
+It is a process outside with a link and time-outs of its own, never a reference to an apiserver. Requests that may be carried out twice without
+harm (reads, applies, merge patches) are sent again, to the next apiserver, when no answer comes; of others the outcome is unknown then, and the
+error says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from callboard.models.api.apiextensions import CustomResourceDefinition
+from callboard.models.errors import Timeout, UnknownKind, WaitTimeout, error_of
+from callboard.models.kinds import Resource, Scheme
+from callboard.models.messages import api
+from callboard.models.messages.base import Answer, Request
+from callboard.runtime.systems import ComponentFailed, System
+
+TOO_MANY_REQUESTS = 429
+UNAVAILABLE = 503
+_REPEATABLE = (api.GetObject, api.ListObjects, api.ApplyObject)
+PAUSE_S = 0.05
+
+
+class ApiClient:
+    """Sends requests to the apiservers of one system."""
+
+    def __init__(self, system: System, servers: tuple[str, ...], try_s: float, pause: Callable[[float], None]) -> None:
+        self._system = system
+        self._servers = servers
+        self._try_s = try_s
+        self._pause = pause
+        self._turn = 0
+
+    def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
+        """Send a request and wait for its answer.
+
+        Raises:
+            ApiError: the refusal, as Kubernetes words it.
+            Timeout: no answer in `timeout_s`; for writes the outcome is unknown.
+            SystemStopped: the cluster has been stopped.
+        """
+        now = self._system.now
+        deadline_s = now() + timeout_s
+        may_repeat = issubclass(request, _REPEATABLE) or (request is api.PatchObject and fields.get("type") != "json")
+        while True:
+            left_s = deadline_s - now()
+            server = self._servers[self._turn % len(self._servers)]
+            try:
+                answer = self._system.ask(server, lambda number, me: request(number, me, **fields), max(min(left_s, self._try_s), 0.001))
+            except (WaitTimeout, ComponentFailed) as problem:
+                self._turn += 1
+                if not may_repeat or now() >= deadline_s:
+                    raise _timeout(request, fields, server, problem) from problem
+                self._pause(PAUSE_S)
+                continue
+            if not isinstance(answer, api.Refused):
+                assert isinstance(answer, Answer)
+                return answer
+            again = answer.code == TOO_MANY_REQUESTS or (answer.code == UNAVAILABLE and may_repeat)
+            if not again or now() + answer.retry_after_s >= deadline_s:
+                raise error_of(answer.code, answer.reason, answer.message, answer.details)
+            self._turn += 1
+            self._pause(max(answer.retry_after_s, PAUSE_S))
+
+
+def _timeout(request: type[Request], fields: dict[str, Any], server: str, problem: Exception) -> Timeout:
+    what = f"{request.__name__} of {fields.get('resource', '?')} {fields.get('name', '')}".rstrip()
+    advice = "; whether it was carried out is unknown: read before you try again" if request not in (api.GetObject, api.ListObjects) else ""
+    return Timeout(f"{what} got no answer from {server}: {problem}{advice}")
+
+
+class LiveScheme(Scheme):
+    """The kinds that are served now. What isn't known is looked up once more among the stored CustomResourceDefinitions."""
+
+    def __init__(self, definitions: Callable[[], list[CustomResourceDefinition]]) -> None:
+        super().__init__(())
+        self._definitions = definitions
+        self._current = Scheme.builtin()
+
+    def _refreshed(self) -> Scheme:
+        scheme = Scheme.builtin()
+        for definition in self._definitions():
+            scheme = scheme.with_definition(definition)
+        self._current = scheme
+        return scheme
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        try:
+            return self._current.resource(api_version, kind)
+        except UnknownKind:
+            return self._refreshed().resource(api_version, kind)
+
+    def lookup(self, name: str) -> Resource:
+        try:
+            return self._current.lookup(name)
+        except UnknownKind:
+            return self._refreshed().lookup(name)
+
+    def stored(self, resource: str) -> Resource:
+        try:
+            return self._current.stored(resource)
+        except UnknownKind:
+            return self._refreshed().stored(resource)
+
+
+class ComponentStats(msgspec.Struct, frozen=True):
+    """Figures of one component over all its lives.
+
+    `restarts` counts its new incarnations, `messages` what it has handled, `mailbox_high_water` the most messages that ever waited,
+    `relists` how often its informers had to list again.
+    """
+
+    name: str
+    alive: bool
+    incarnation: int
+    restarts: int
+    messages: int
+    mailbox_high_water: int
+    relists: int
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """Figures of a whole cluster or simulation."""
+
+    components: tuple[ComponentStats, ...]
+    messages: int
+    restarts: int
+    relists: int
+    mailbox_high_water: int
+
+
+def stats_of(system: System) -> Stats:
+    """Collect the figures of every component."""
+    rows = []
+    for one in system.stats():
+        informers = getattr(system.look(one.name), "informers", ()) if one.alive else ()
+        relists = sum(informer.relists for informer in informers)
+        rows.append(ComponentStats(one.name, one.alive, one.incarnation, one.restarts, one.handled, one.high_water, relists))
+    return Stats(
+        tuple(rows),
+        sum(row.messages for row in rows),
+        sum(row.restarts for row in rows),
+        sum(row.relists for row in rows),
+        max((row.mailbox_high_water for row in rows), default=0),
+    )

@@ -1,0 +1,271 @@
+"""`Cluster`: a whole Kubernetes in this process, on real time. The first of the two things that users hold (the other is `Simulation`)."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from callboard.models.api.apiextensions import CustomResourceDefinition
+from callboard.models.behaviour import Behaviour
+from callboard.models.errors import BadRequest, WaitTimeout
+from callboard.models.kinds import Scheme
+from callboard.models.messages import api
+from callboard.models.messages.base import Answer, Request
+from callboard.models.timing import Timing, timing_named
+from callboard.runtime.face import datapath
+from callboard.runtime.face.assembly import (
+    SHARED_PROXY_FROM_NODES,
+    SIMULATED_SERVICES,
+    Blueprint,
+    simulated_runtimes,
+    start_control_plane,
+    start_nodes,
+)
+from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
+from callboard.runtime.face.handles import Components, Nodes
+from callboard.runtime.face.nodespec import NodeSpec, node_specs
+from callboard.runtime.face.processes import Processes
+from callboard.runtime.face.references import Reference
+from callboard.runtime.face.verbs import Response, Verbs, api_request
+from callboard.runtime.face.watching import Watchers
+from callboard.runtime.storage.driver import JournalDriver, JournalFolder, open_journal
+from callboard.runtime.systems import RealTimeSystem, System, SystemStopped, ThreadedSystem
+
+START_TIMEOUT_S = 60.0
+LOOK_AGAIN_S = 0.25
+"""A wait looks again after this long even if nothing told it to: a condition may depend on more than the object."""
+LOCATE_TIMEOUT_S = 5.0
+SYSTEMS = {"realtime": RealTimeSystem, "threaded": ThreadedSystem}
+
+
+class Cluster(Verbs):
+    """A cluster of actors in this process. Use it in a `with` statement, or call `stop()` in the end.
+
+    `nodes`: how many, or a list of `NodeSpec`. `containers`: "simulated" or "process" (real processes behind real Service addresses).
+    `images`: what simulated containers do, by image name or pattern. `timing`: "kubernetes", "fast" or a `Timing`. `data`: None keeps
+    everything in memory, and containers die with the program; a folder keeps objects in a journal there, and containers live on. `system`:
+    "realtime" (one engine) or "threaded" (a thread per actor). `controllers`: so many copies of the scheduler and of each controller, of
+    which one leads. Comes back when all nodes are Ready.
+
+    Raises:
+        BadRequest: an argument that makes no sense.
+        CallboardError: the data folder is locked or damaged, or the process daemon can't start; one sentence that says what to do.
+
+    >>> from callboard import Cluster
+    >>> with Cluster(nodes=2) as c:
+    ...     len(c.list("nodes"))
+    2
+    """
+
+    def __init__(
+        self,
+        nodes: int | Sequence[NodeSpec] = 3,
+        *,
+        containers: Literal["simulated", "process"] = "simulated",
+        images: Mapping[str, Behaviour] | None = None,
+        timing: str | Timing = "kubernetes",
+        data: str | Path | None = None,
+        system: Literal["realtime", "threaded"] = "realtime",
+        apiservers: int = 1,
+        controllers: int = 1,
+    ) -> None:
+        specs, profile = node_specs(nodes), _timing(timing)
+        if containers not in ("simulated", "process"):
+            raise BadRequest(f'containers={containers!r}: there are "simulated" and "process"')
+        if system not in SYSTEMS:
+            raise BadRequest(f'system={system!r}: there are "realtime" and "threaded"')
+        if apiservers < 1 or controllers < 1:
+            raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
+        self._processes = Processes(data, len(specs)) if containers == "process" else None
+        self._journal: JournalFolder | None = None
+        try:
+            journal = self._journal = open_journal(data) if data is not None else None
+        except BaseException:
+            if self._processes is not None:
+                self._processes.leave()
+            raise
+        real = self._processes
+        self._blueprint = Blueprint(
+            nodes=specs,
+            timing=profile,
+            apiservers=apiservers,
+            copies=controllers,
+            service_cidr=real.service_cidr if real is not None else SIMULATED_SERVICES,
+            proxy_per_node=real is None and len(specs) < SHARED_PROXY_FROM_NODES,
+            data_plane="dataplane" if real is not None else "",
+            journal="journal" if journal is not None else "",
+        )
+        self._system: System = SYSTEMS[system](restart_s=profile.supervisor_restart_s, restart_limit_s=profile.supervisor_restart_limit_s)
+        self._stopped = False
+        self._host = _Host(self._system, self._blueprint)
+        super().__init__(self._host, "default")
+        on_crash = real.crashed if real is not None else _nothing_real
+        self.nodes = Nodes(self._system, [spec.name for spec in specs], on_crash)
+        """The nodes by name: `c.nodes["node-1"].crash()`."""
+        self.components = Components(self._system)
+        """The components by name: `c.components["scheduler"].restart()`."""
+        try:
+            self._system.call(lambda: self._build(journal, tuple((images or {}).items())))
+            self._await_nodes()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _build(self, journal: Any, images: tuple[tuple[str, Behaviour], ...]) -> None:
+        system, blueprint = self._system, self._blueprint
+        if journal is not None:
+            system.start("journal", JournalDriver, journal, system.post)
+        if self._processes is not None:
+            self._processes.start(system)
+            runtimes = self._processes.runtimes(system)
+        else:
+            runtimes = simulated_runtimes(images)
+        start_control_plane(system, blueprint)
+        start_nodes(system, blueprint, runtimes)
+
+    def _await_nodes(self) -> None:
+        wanted = {spec.name for spec in self._blueprint.nodes}
+        ready: set[str] = set()
+        for event in self.watch("nodes", timeout=START_TIMEOUT_S):
+            conditions = event.obj.status.conditions if event.obj.status is not None else ()
+            if event.type != "DELETED" and any(one.type == "Ready" and one.status == "True" for one in conditions):
+                ready.add(event.obj.metadata.name)
+            if wanted <= ready:
+                return
+        missing = ", ".join(sorted(wanted - ready)[:5])
+        raise WaitTimeout(f"{len(wanted - ready)} of {len(wanted)} nodes are not Ready after {START_TIMEOUT_S:g} s: {missing}")
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop everything. Containers end, unless the cluster has a `data` folder. Calling it twice is allowed.
+
+        >>> from callboard import Cluster
+        >>> c = Cluster(nodes=1)
+        >>> c.stop()
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        self._host.stopped = True
+        with contextlib.ExitStack() as last:
+            if self._processes is not None:
+                last.callback(self._processes.leave)
+            if self._journal is not None:
+                last.callback(self._journal.close)
+            self._system.stop()
+
+    @property
+    def folder(self) -> str | None:
+        """Where the files of pods lie; None with simulated containers."""
+        return self._processes.folder if self._processes is not None else None
+
+    def stats(self) -> Stats:
+        """Messages handled, restarts, relists and mailbox high-water marks, in sum and by component.
+
+        >>> from callboard import Cluster
+        >>> with Cluster(nodes=1) as c:
+        ...     c.stats().restarts
+        0
+        """
+        return self._system.call(lambda: stats_of(self._system))
+
+
+class _Host:
+    """What the verbs need, on real time."""
+
+    def __init__(self, system: System, blueprint: Blueprint) -> None:
+        self._system = system
+        self._real = blueprint.data_plane
+        self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, time.sleep)
+        self._watchers = Watchers(system, blueprint.client)
+        self._scheme = LiveScheme(self._definitions)
+        self.stopped = False
+
+    def _definitions(self) -> list[CustomResourceDefinition]:
+        listed = self.ask(api.ListObjects, 30.0, resource="customresourcedefinitions.apiextensions.k8s.io")
+        assert isinstance(listed, api.Listed)
+        return [*listed.objects]
+
+    def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
+        if self.stopped:
+            raise SystemStopped("the cluster has been stopped; make a new one")
+        return self._api.ask(request, timeout_s, **fields)
+
+    def scheme(self) -> Scheme:
+        return self._scheme
+
+    def await_change(self, reference: Reference, met: Any, timeout_s: float) -> bool:
+        deadline_s = time.monotonic() + timeout_s
+        if met():
+            return True
+        changed = threading.Event()
+        fields = f"metadata.name={reference.name}"
+        name = self._watchers.open(lambda _event: changed.set(), reference.resource_name, reference.namespace, "", fields)
+        try:
+            while True:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return bool(met())
+                changed.wait(min(left_s, LOOK_AGAIN_S))
+                changed.clear()
+                if met():
+                    return True
+        finally:
+            self._close(name)
+
+    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
+        events: queue.SimpleQueue[api.WatchEvent] = queue.SimpleQueue()
+        name = self._watchers.open(events.put, resource, namespace, labels)
+        return self._read(name, events, timeout_s)
+
+    def _read(self, name: str, events: queue.SimpleQueue[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
+        try:
+            quiet_since_s = time.monotonic()
+            while not self.stopped:
+                left_s = LOOK_AGAIN_S if timeout_s is None else quiet_since_s + timeout_s - time.monotonic()
+                if left_s <= 0:
+                    return
+                try:
+                    event = events.get(timeout=min(left_s, LOOK_AGAIN_S))
+                except queue.Empty:
+                    continue
+                yield event
+                quiet_since_s = time.monotonic()
+        finally:
+            self._close(name)
+
+    def _close(self, name: str) -> None:
+        if not self.stopped:
+            self._watchers.close(name)
+
+    def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
+        if self._real:
+            return datapath.over_http(self.locate(namespace, service, port), request, timeout_s)
+        return datapath.through_proxies(self._system, namespace, service, port, request, timeout_s, time.sleep)
+
+    def locate(self, namespace: str, service: str, port: str) -> str:
+        if not self._real:
+            raise datapath.nothing_to_open(service)
+        return datapath.locate(self._system, self._real, namespace, service, port, LOCATE_TIMEOUT_S, time.sleep)
+
+
+def _timing(timing: str | Timing) -> Timing:
+    try:
+        return timing_named(timing)
+    except ValueError as problem:
+        raise BadRequest(str(problem)) from None
+
+
+def _nothing_real(_node: str) -> None:
+    """Simulated containers end with their machine."""

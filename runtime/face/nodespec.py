@@ -1,0 +1,49 @@
+"""What a user says about a node. Taken by `Cluster` and `Simulation` as `nodes=`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from callboard.models.errors import BadRequest
+from callboard.models.quantity import Quantity, cpu_milli, to_bytes
+
+NODES_LIMIT = 5_000
+
+
+class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One node: its name, what it has (Kubernetes quantities), how many pods it takes, and its labels.
+
+    >>> NodeSpec(name="big", cpu="16", labels={"disk": "ssd"}).cpu
+    '16'
+    """
+
+    name: str
+    cpu: Quantity = "4"
+    memory: Quantity = "8Gi"
+    pods: int = 110
+    labels: Mapping[str, str] = {}
+
+
+def node_specs(nodes: int | Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
+    """A number of nodes as `node-1`, `node-2`, ...; a list as it is.
+
+    Raises:
+        BadRequest: none, too many, two of one name, or a quantity that is none.
+    """
+    specs = tuple(NodeSpec(name=f"node-{number}") for number in range(1, nodes + 1)) if isinstance(nodes, int) else tuple(nodes)
+    if not 1 <= len(specs) <= NODES_LIMIT:
+        raise BadRequest(f"nodes={len(specs)}: a cluster has 1 to {NODES_LIMIT} nodes")
+    names = [spec.name for spec in specs]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise BadRequest(f"two nodes are called {twice[0]}; give each a name of its own")
+    for spec in specs:
+        try:
+            enough = cpu_milli(spec.cpu) > 0 and to_bytes(spec.memory) > 0 and spec.pods > 0
+        except ValueError as problem:
+            raise BadRequest(f"node {spec.name}: {problem}") from None
+        if not enough:
+            raise BadRequest(f"node {spec.name}: cpu, memory and pods must be more than nothing")
+    return specs

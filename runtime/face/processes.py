@@ -1,0 +1,91 @@
+"""What a cluster of real processes holds besides actors: the process daemon, the data plane, and the addresses of both. Used by `Cluster`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from callboard.actors.component import Component
+from callboard.models.errors import BadRequest
+from callboard.models.messages.base import Message
+from callboard.runtime.containers.process import ProcessRuntime
+from callboard.runtime.face.assembly import CONTROL_PLANE, RuntimeFactory
+from callboard.runtime.face.nodespec import NodeSpec
+from callboard.runtime.containers.process_state import abandon_node
+from callboard.runtime.process.client import ProcessDaemon
+from callboard.runtime.process.launch import state_folder
+from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
+from callboard.runtime.systems import System
+
+NODES_LIMIT = 32
+"""Nodes share the lower half of one /16 of loopback addresses, a /22 each."""
+_log = structlog.get_logger("callboard.process")
+
+
+class Processes:
+    """The process daemon of one cluster: one of its own that ends with it, or (with `data`) a durable one that containers live on under.
+
+    Raises:
+        BadRequest: more nodes than addresses.
+        ProcessDaemonError: the daemon could not be started; says why and what to do.
+    """
+
+    def __init__(self, data: str | Path | None, nodes: int) -> None:
+        if nodes > NODES_LIMIT:
+            raise BadRequest(f'nodes={nodes}: with containers="process" a cluster has at most {NODES_LIMIT} nodes; use containers="simulated"')
+        self._durable = data is not None
+        if data is None:
+            self._daemon = ProcessDaemon.start(None, self._heard)
+        else:
+            self._daemon = ProcessDaemon.connect(state_folder(data), self._heard)
+        self._post: Any = None
+        self._names: dict[str, str] = {}
+        self._slot = DriverSlot()
+
+    @property
+    def folder(self) -> str:
+        """The daemon's folder, in which pods have theirs."""
+        return str(self._daemon.state_dir)
+
+    @property
+    def service_cidr(self) -> str:
+        """Where ClusterIPs come from: the upper half of the cluster's block."""
+        return f"127.{self._daemon.block}.128.0/17"
+
+    def start(self, system: System) -> None:
+        """Start the data plane."""
+        system.start("dataplane", UserspaceDataPlane, system.post, "proxy", self._slot, machine=CONTROL_PLANE)
+
+    def runtimes(self, system: System) -> RuntimeFactory:
+        """Container runtimes of real processes."""
+        self._post = system.post
+
+        def runtime_of(index: int, spec: NodeSpec) -> tuple[type[Component], tuple[Any, ...]]:
+            self._names[spec.name] = f"runtime/{spec.name}"
+            return ProcessRuntime, (spec.name, index, self._daemon, self._daemon.state_dir, system.post)
+
+        return runtime_of
+
+    def crashed(self, node: str) -> None:
+        """A node has lost its power: so have its containers."""
+        self._daemon.kill_node(node)
+        abandon_node(self._daemon.state_dir, node)
+
+    def leave(self) -> None:
+        """End containers and daemon, unless they are to live on."""
+        self._slot.close()
+        if self._durable:
+            self._daemon.disconnect()
+        else:
+            self._daemon.stop()
+
+    def _heard(self, message: Message) -> None:
+        """Facts that the daemon pushes go to the runtime of their node; the loss of the daemon itself goes to all."""
+        if self._post is None:
+            return  # nothing has been started yet, so nothing can have ended
+        node = getattr(message, "node", "")
+        targets = [self._names[node]] if node in self._names else [] if node else list(self._names.values())
+        for name in targets:
+            self._post(name, message)

@@ -1,0 +1,281 @@
+"""`Simulation`: the same cluster on virtual time and one thread, where one seed is one history. The other thing that users hold."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from callboard.actors.store.actor import DISK_ENTRY
+from callboard.models.api.apiextensions import CustomResourceDefinition
+from callboard.models.behaviour import Behaviour
+from callboard.models.errors import BadRequest
+from callboard.models.kinds import Scheme
+from callboard.models.messages import api
+from callboard.models.messages.base import Answer, Request
+from callboard.models.messages.store import Compact
+from callboard.models.times import parse_duration, rfc3339
+from callboard.models.timing import Timing, timing_named
+from callboard.runtime.errors import InvariantBroken, RealTimeOnly
+from callboard.runtime.face import datapath, views
+from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane, start_nodes
+from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
+from callboard.runtime.face.handles import Components, Nodes
+from callboard.runtime.face.nodespec import NodeSpec, node_specs
+from callboard.runtime.face.references import Reference
+from callboard.runtime.face.verbs import Response, Seconds, Verbs, api_request
+from callboard.runtime.face.watching import Watchers
+from callboard.runtime.systems import Links, SimulatedSystem
+
+READY_TIMEOUT_S = 300.0
+SETTLE_TIMEOUT_S = 3600.0
+Invariant = Callable[["Simulation"], object]
+_RESTLESS = ("leases.coordination.k8s.io/", "events/")
+"""What is written for ever, in a cluster at rest too."""
+
+
+class Simulation(Verbs):
+    """A cluster on virtual time: nothing waits, and everything can be replayed. Use it in a `with` statement.
+
+    Arguments are those of `Cluster`; `seed` decides every order and every random number. `jitter_s`: messages between processes take up to
+    so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first).
+
+    Raises:
+        RealTimeOnly: real processes, or a journal on a real disk, were asked for.
+
+    >>> from callboard import Simulation
+    >>> with Simulation(nodes=2, seed=7) as s:
+    ...     [node.metadata.name for node in s.list("nodes")]
+    ['node-1', 'node-2']
+    """
+
+    def __init__(
+        self,
+        nodes: int | Sequence[NodeSpec] = 3,
+        *,
+        seed: int = 0,
+        containers: Literal["simulated"] = "simulated",
+        images: Mapping[str, Behaviour] | None = None,
+        timing: str | Timing = "kubernetes",
+        data: str | Path | None = None,
+        apiservers: int = 1,
+        controllers: int = 1,
+        jitter_s: float = 0.001,
+    ) -> None:
+        if containers != "simulated":
+            raise RealTimeOnly(f"containers={containers!r} needs real time; use Cluster, or leave containers simulated")
+        if data is not None:
+            raise RealTimeOnly("a data folder needs a real disk; use Cluster, or leave data away")
+        if apiservers < 1 or controllers < 1:
+            raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
+        specs = node_specs(nodes)
+        try:
+            profile = timing_named(timing)
+        except ValueError as problem:
+            raise BadRequest(str(problem)) from None
+        self.seed = seed
+        blueprint = Blueprint(nodes=specs, timing=profile, apiservers=apiservers, copies=controllers)
+        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
+        self._host = _Host(self._system, blueprint)
+        super().__init__(self._host, "default")
+        self.nodes = Nodes(self._system, [spec.name for spec in specs], _nothing_else)
+        """The nodes by name: `s.nodes["node-1"].crash()`."""
+        self.components = Components(self._system)
+        """The components by name: `s.components["scheduler"].restart()`."""
+        self._quiet_s = profile.node_grace_s + profile.node_monitor_s + profile.toleration_s
+        self._invariants: list[Invariant] = []
+        self._checked_revision = -1
+        start_control_plane(self._system, blueprint)
+        start_nodes(self._system, blueprint, simulated_runtimes(tuple((images or {}).items())))
+        self._system.quiet = self._host.settled_state
+        self._system.on_step.append(self._check)
+        for spec in specs:
+            self.wait(f"node/{spec.name}", "Ready", timeout=READY_TIMEOUT_S)
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the simulation; nothing of it remains."""
+        self._system.stop()
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the epoch."""
+        return self._system.now()
+
+    @property
+    def links(self) -> Links:
+        """The ways between processes, to be cut, slowed or held."""
+        return self._system.links
+
+    @property
+    def trace_hash(self) -> str:
+        """Stands for the whole history so far: equal for equal seeds and equal calls, in every process and on every machine.
+
+        >>> from callboard import Simulation
+        >>> def history(seed):
+        ...     with Simulation(nodes=1, seed=seed) as s:
+        ...         s.advance("1m")
+        ...         return s.trace_hash
+        >>> history(1) == history(1), history(1) == history(2)
+        (True, False)
+        """
+        return self._system.trace_hash
+
+    def advance(self, duration: Seconds) -> None:
+        """Let so much virtual time pass (seconds, or text such as "5m").
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     before = s.now
+        ...     s.advance("5m")
+        ...     round(s.now - before)
+        300
+        """
+        self._system.run_for(parse_duration(duration))
+
+    def settle(self, timeout: Seconds = SETTLE_TIMEOUT_S) -> None:
+        """Go on until nothing moves any more: no message under way, no timer due but periodic ones, nothing stored changes but leases.
+
+        Raises:
+            Unsettled: it did not within `timeout` of virtual time; names what keeps changing.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a"}]}})
+        ...     s.settle()
+        ...     s.get("pod/a").status.phase
+        'Running'
+        """
+        self._system.settle(parse_duration(timeout), quiet_s=self._quiet_s)
+
+    def invariant(self, holds: Invariant) -> None:
+        """From now on, `holds(simulation)` must be true after every step that changed something stored. It reads without a step.
+
+        Raises (from whatever call drives the simulation on):
+            InvariantBroken: it returned something false, or raised; names the function, the virtual time and the step.
+
+        >>> from callboard import InvariantBroken, Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     s.invariant(lambda view: not view.list("configmaps"))
+        ...     try:
+        ...         _ = s.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+        ...     except InvariantBroken as broken:
+        ...         print(str(broken).split(" at ")[0])
+        the invariant <lambda> does not hold
+        """
+        self._invariants.append(holds)
+        self._checked_revision = -1
+        self._check()
+
+    def _check(self) -> None:
+        if not self._invariants:
+            return
+        revision = self._host.revision
+        if revision == self._checked_revision:
+            return
+        self._checked_revision = revision
+        for holds in self._invariants:
+            name = getattr(holds, "__name__", repr(holds))
+            where = f"at {rfc3339(self.now)} (step {self._system.steps}, revision {revision}, seed {self.seed})"
+            try:
+                held = holds(self)
+            except Exception as problem:
+                raise InvariantBroken(f"the invariant {name} raised {problem!r} {where}") from problem
+            if not held:
+                raise InvariantBroken(f"the invariant {name} does not hold {where}")
+
+    def compact(self) -> None:
+        """Make the store forget its history: watches that are behind get 410 and list anew."""
+        self._system.post("store", Compact(self._host.revision))
+
+    def stats(self) -> Stats:
+        """Messages handled, restarts, relists and mailbox high-water marks, in sum and by component."""
+        return stats_of(self._system)
+
+
+class _Host:
+    """What the verbs need, on virtual time. Reads look into the store itself; all else goes through the apiserver's link."""
+
+    def __init__(self, system: SimulatedSystem, blueprint: Blueprint) -> None:
+        self._system = system
+        self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, system.run_for)
+        self._watchers = Watchers(system, blueprint.client)
+        self._scheme = LiveScheme(self._definitions)
+        self._counted_revision = 0
+        self._changes = 0
+
+    @property
+    def _keyspace(self) -> Any:
+        return self._system.add_machine(CONTROL_PLANE).disk[DISK_ENTRY]
+
+    @property
+    def revision(self) -> int:
+        """The store's revision."""
+        return int(self._keyspace.revision)
+
+    def settled_state(self) -> int:
+        """A number that changes whenever something stored does, leases and API Events excepted."""
+        keyspace = self._keyspace
+        if keyspace.revision != self._counted_revision:
+            events = keyspace.history.since(self._counted_revision)
+            if events is None or any(not event.key.startswith(_RESTLESS) for event in events):
+                self._changes += 1
+            self._counted_revision = keyspace.revision
+        return self._changes
+
+    def _definitions(self) -> list[CustomResourceDefinition]:
+        return [obj for key, obj in self._keyspace.items.items() if key.startswith("customresourcedefinitions.apiextensions.k8s.io/")]
+
+    def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
+        keyspace = self._keyspace
+        if request is api.GetObject:
+            return views.get(keyspace.items, keyspace.revision, fields["resource"], fields["namespace"], fields["name"])
+        if request is api.ListObjects:
+            labels, by_fields = fields.get("labels", ""), fields.get("fields", "")
+            return views.list_(keyspace.items, keyspace.revision, fields["resource"], fields.get("namespace", ""), labels, by_fields)
+        return self._api.ask(request, timeout_s, **fields)
+
+    def scheme(self) -> Scheme:
+        return self._scheme
+
+    def await_change(self, reference: Reference, met: Any, timeout_s: float) -> bool:
+        seen = -1
+
+        def looked() -> bool:
+            nonlocal seen
+            revision = self.revision
+            if revision == seen:
+                return False
+            seen = revision
+            return bool(met())
+
+        return self._system.run_until(looked, timeout_s)
+
+    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
+        events: deque[api.WatchEvent] = deque()
+        name = self._watchers.open(events.append, resource, namespace, labels)
+        return self._read(name, events, timeout_s)
+
+    def _read(self, name: str, events: deque[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
+        try:
+            while events or self._system.run_until(lambda: bool(events), SETTLE_TIMEOUT_S if timeout_s is None else timeout_s):
+                yield events.popleft()
+        finally:
+            self._watchers.close(name)
+
+    def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
+        return datapath.through_proxies(self._system, namespace, service, port, request, timeout_s, self._system.run_for)
+
+    def locate(self, namespace: str, service: str, port: str) -> str:
+        raise datapath.nothing_to_open(service)
+
+
+def _nothing_else(_node: str) -> None:
+    """Simulated containers end with their machine."""
