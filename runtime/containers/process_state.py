@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from callboard.models.api import core
 from callboard.models.base import decode_hook
 from callboard.models.messages.runtime import ContainerExited
+from callboard.runtime.logs import Logger
 from callboard.runtime.process.folders import remove_tree
 from callboard.runtime.process.podfolder import pod_folder
 from callboard.runtime.process.protocol import ContainerRecord, Exited
@@ -24,7 +24,7 @@ from callboard.runtime.process.protocol import ContainerRecord, Exited
 CONTAINER_SCHEME = "process://"
 LIFE_NAME = "life"
 LOST_MESSAGE = "The container could not be located: the process daemon that it ran under has ended"
-_log = structlog.get_logger("callboard.process")
+_log = Logger(component="process")
 
 
 class ContainerNote(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -15,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from callboard.models.api import core
 from callboard.models.messages.base import Address, Message
 from callboard.models.messages.runtime import ProbeContainer, Probed, UpdateVolumes
@@ -32,6 +30,7 @@ from callboard.runtime.containers.process_state import (
     remove_note,
     store_note,
 )
+from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.podfolder import VolumeError, pod_folder, remove_pod_folder, working_folder, write_plan
 from callboard.runtime.process.protocol import ContainerRecord, ProcessDaemonError
@@ -44,7 +43,7 @@ PROBES_LIMIT = 1024
 LOGS_KEPT = 2
 """Log files of the newest attempts of a container that are kept, as Kubernetes keeps the running one's and the previous one's."""
 Configs = tuple[tuple[str, Any], ...]
-_log = structlog.get_logger("callboard.process")
+_log = Logger(component="process")
 
 
 class NodeFound(Message, frozen=True, gc=False):

@@ -16,9 +16,9 @@ from callboard.actors.deployment.actor import DeploymentController
 from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
-from callboard.actors.nodeagent.actor import Kubelet, KubeletSettings
 from callboard.actors.leadership import Election
 from callboard.actors.namespace.actor import NamespaceController
+from callboard.actors.nodeagent.actor import Kubelet, KubeletSettings
 from callboard.actors.nodelifecycle.actor import NodeLifecycleController
 from callboard.actors.proxy.actor import ServiceProxy
 from callboard.actors.replicaset.actor import ReplicaSetController

@@ -1,8 +1,8 @@
 """The user's own client: asks apiservers, waits, tries again where that is safe. Used by `Cluster` and `Simulation`.
 
-It is a process outside with a link and time-outs of its own, never a reference to an apiserver. Requests that may be carried out twice without
-harm (reads, applies, merge patches) are sent again, to the next apiserver, when no answer comes; of others the outcome is unknown then, and the
-error says so.
+It is a process outside with a link and time-outs of its own, never a reference to an apiserver. Requests that may be carried out
+twice without harm (reads, applies, merge patches) are sent again, to the next apiserver, when no answer comes; of others the outcome is
+unknown then, and the error says so.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -34,14 +34,15 @@ from callboard.runtime.face.processes import Processes
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Response, Verbs, api_request
 from callboard.runtime.face.watching import Watchers
-from callboard.runtime.storage.driver import JournalDriver, JournalFolder, open_journal
+from callboard.runtime.storage.driver import JournalDriver, open_journal
+from callboard.runtime.storage.session import JournalFolder
 from callboard.runtime.systems import RealTimeSystem, System, SystemStopped, ThreadedSystem
 
 START_TIMEOUT_S = 60.0
 LOOK_AGAIN_S = 0.25
 """A wait looks again after this long even if nothing told it to: a condition may depend on more than the object."""
 LOCATE_TIMEOUT_S = 5.0
-SYSTEMS = {"realtime": RealTimeSystem, "threaded": ThreadedSystem}
+SYSTEMS: dict[str, Callable[..., System]] = {"realtime": RealTimeSystem, "threaded": ThreadedSystem}
 
 
 class Cluster(Verbs):
@@ -101,10 +102,10 @@ class Cluster(Verbs):
             data_plane="dataplane" if real is not None else "",
             journal="journal" if journal is not None else "",
         )
-        self._system: System = SYSTEMS[system](restart_s=profile.supervisor_restart_s, restart_limit_s=profile.supervisor_restart_limit_s)
+        self._system = SYSTEMS[system](restart_s=profile.supervisor_restart_s, restart_limit_s=profile.supervisor_restart_limit_s)
         self._stopped = False
-        self._host = _Host(self._system, self._blueprint)
-        super().__init__(self._host, "default")
+        self._own = _Host(self._system, self._blueprint)
+        super().__init__(self._own, "default")
         on_crash = real.crashed if real is not None else _nothing_real
         self.nodes = Nodes(self._system, [spec.name for spec in specs], on_crash)
         """The nodes by name: `c.nodes["node-1"].crash()`."""
@@ -157,7 +158,7 @@ class Cluster(Verbs):
         if self._stopped:
             return
         self._stopped = True
-        self._host.stopped = True
+        self._own.stopped = True
         with contextlib.ExitStack() as last:
             if self._processes is not None:
                 last.callback(self._processes.leave)

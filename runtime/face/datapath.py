@@ -1,4 +1,7 @@
-"""How a user's request reaches a Service: through a simulated service proxy, or over a real connection. Used by `Cluster` and `Simulation`."""
+"""How a user's request reaches a Service: through a simulated service proxy, or over a real connection.
+
+Used by `Cluster` and `Simulation`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from callboard.models.messages.runtime import Routed, RouteRequest
 from callboard.runtime.errors import RealTimeOnly
 from callboard.runtime.face.verbs import Response, api_request
 from callboard.runtime.systems import ComponentFailed, System
-
 
 PAUSE_S = 0.05
 Pause = Callable[[float], None]
@@ -80,7 +82,9 @@ def over_http(url: str, request: api_request, timeout_s: float) -> Response:
     address, _, port = url.removeprefix("http://").rpartition(":")
     connection = http.client.HTTPConnection(address, int(port), timeout=timeout_s)
     try:
-        connection.request(request.method, request.path, body=request.body or None, headers={"Connection": "close", **dict(request.headers)})
+        connection.request(
+            request.method, request.path, body=request.body or None, headers={"Connection": "close", **dict(request.headers)}
+        )
         answer = connection.getresponse()
         return Response(answer.status, tuple(answer.getheaders()), answer.read())
     except TimeoutError:
@@ -93,4 +97,6 @@ def over_http(url: str, request: api_request, timeout_s: float) -> Response:
 
 def nothing_to_open(service: str) -> RealTimeOnly:
     """The refusal of `url` where containers are simulated."""
-    return RealTimeOnly(f'service/{service} has no address that a program can open, since containers are simulated; use request("service/{service}")')
+    return RealTimeOnly(
+        f'service/{service} has no address that a program can open, since containers are simulated; use request("service/{service}")'
+    )

@@ -1,19 +1,21 @@
-"""What a cluster of real processes holds besides actors: the process daemon, the data plane, and the addresses of both. Used by `Cluster`."""
+"""What a cluster of real processes holds besides actors: the process daemon, the data plane, and the addresses of both.
+
+Used by `Cluster`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from callboard.actors.component import Component
 from callboard.models.errors import BadRequest
 from callboard.models.messages.base import Message
 from callboard.runtime.containers.process import ProcessRuntime
+from callboard.runtime.containers.process_state import abandon_node
 from callboard.runtime.face.assembly import CONTROL_PLANE, RuntimeFactory
 from callboard.runtime.face.nodespec import NodeSpec
-from callboard.runtime.containers.process_state import abandon_node
+from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.launch import state_folder
 from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
@@ -21,7 +23,7 @@ from callboard.runtime.systems import System
 
 NODES_LIMIT = 32
 """Nodes share the lower half of one /16 of loopback addresses, a /22 each."""
-_log = structlog.get_logger("callboard.process")
+_log = Logger(component="process")
 
 
 class Processes:
@@ -34,7 +36,9 @@ class Processes:
 
     def __init__(self, data: str | Path | None, nodes: int) -> None:
         if nodes > NODES_LIMIT:
-            raise BadRequest(f'nodes={nodes}: with containers="process" a cluster has at most {NODES_LIMIT} nodes; use containers="simulated"')
+            raise BadRequest(
+                f'nodes={nodes}: with containers="process" a cluster has at most {NODES_LIMIT} nodes; use containers="simulated"'
+            )
         self._durable = data is not None
         if data is None:
             self._daemon = ProcessDaemon.start(None, self._heard)

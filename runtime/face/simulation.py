@@ -78,8 +78,8 @@ class Simulation(Verbs):
         self.seed = seed
         blueprint = Blueprint(nodes=specs, timing=profile, apiservers=apiservers, copies=controllers)
         self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
-        self._host = _Host(self._system, blueprint)
-        super().__init__(self._host, "default")
+        self._own = _Host(self._system, blueprint)
+        super().__init__(self._own, "default")
         self.nodes = Nodes(self._system, [spec.name for spec in specs], _nothing_else)
         """The nodes by name: `s.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
@@ -89,7 +89,7 @@ class Simulation(Verbs):
         self._checked_revision = -1
         start_control_plane(self._system, blueprint)
         start_nodes(self._system, blueprint, simulated_runtimes(tuple((images or {}).items())))
-        self._system.quiet = self._host.settled_state
+        self._system.quiet = self._own.settled_state
         self._system.on_step.append(self._check)
         for spec in specs:
             self.wait(f"node/{spec.name}", "Ready", timeout=READY_TIMEOUT_S)
@@ -148,7 +148,8 @@ class Simulation(Verbs):
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1) as s:
-        ...     _ = s.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a"}]}})
+        ...     spec = {"containers": [{"name": "a", "image": "a"}]}
+        ...     _ = s.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec})
         ...     s.settle()
         ...     s.get("pod/a").status.phase
         'Running'
@@ -177,7 +178,7 @@ class Simulation(Verbs):
     def _check(self) -> None:
         if not self._invariants:
             return
-        revision = self._host.revision
+        revision = self._own.revision
         if revision == self._checked_revision:
             return
         self._checked_revision = revision
@@ -193,10 +194,16 @@ class Simulation(Verbs):
 
     def compact(self) -> None:
         """Make the store forget its history: watches that are behind get 410 and list anew."""
-        self._system.post("store", Compact(self._host.revision))
+        self._system.post("store", Compact(self._own.revision))
 
     def stats(self) -> Stats:
-        """Messages handled, restarts, relists and mailbox high-water marks, in sum and by component."""
+        """Messages handled, restarts, relists and mailbox high-water marks, in sum and by component.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     s.stats().relists
+        0
+        """
         return stats_of(self._system)
 
 

@@ -6,6 +6,7 @@ component. Every verb that waits takes `timeout` in seconds or as "30s".
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -123,7 +124,7 @@ class Verbs:
         fields: str = "",
         namespace: str | None = None,
         timeout: Seconds = DEFAULT_TIMEOUT_S,
-    ) -> list[Any]:
+    ) -> builtins.list[Any]:
         """All objects of a kind that match a label and a field selector; `namespace=""` means all namespaces.
 
         >>> from callboard import Cluster
@@ -143,7 +144,9 @@ class Verbs:
         assert isinstance(answer, api.Listed)
         return [*answer.objects]
 
-    def watch(self, kind: str, *, selector: str = "", namespace: str | None = None, timeout: Seconds | None = None) -> Iterator[api.WatchEvent]:
+    def watch(
+        self, kind: str, *, selector: str = "", namespace: str | None = None, timeout: Seconds | None = None
+    ) -> Iterator[api.WatchEvent]:
         """Changes of a kind, beginning with what is there (as ADDED): `type`, `key` and `obj` each. Ends when nothing has happened
         for `timeout`; without one it goes on until the caller stops or the cluster does.
 
@@ -171,7 +174,7 @@ class Verbs:
         reference = self._refer(what)
         wanted = condition if condition is not None else default_condition(reference.resource.kind)
         timeout_s = parse_duration(timeout)
-        seen: list[Any] = [None, ""]
+        seen: builtins.list[Any] = [None, ""]
 
         def met() -> bool:
             obj = self._look(reference)
@@ -194,7 +197,7 @@ class Verbs:
 
     # -- writing ----------------------------------------------------------------------------------------------------------------
 
-    def apply(self, source: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> list[Any]:
+    def apply(self, source: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> builtins.list[Any]:
         """Create or patch everything in a path, YAML text, dict, object or list of these; returns the objects as stored.
 
         Raises:
@@ -215,7 +218,7 @@ class Verbs:
             raise error
         return [result.obj for result in results]
 
-    def apply_each(self, source: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> list[Applied]:
+    def apply_each(self, source: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> builtins.list[Applied]:
         """As `apply`, but one document's error doesn't hide what became of the others."""
         timeout_s = parse_duration(timeout)
         return [self._apply_one(manifest, timeout_s) for manifest in manifests(source)]

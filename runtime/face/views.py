@@ -26,8 +26,6 @@ def list_(items: dict[str, Any], revision: int, resource: str, namespace: str, l
     prefix = f"{resource}/{namespace}/" if namespace else f"{resource}/"
     by_labels, by_fields = parse_labels(labels), parse_fields(fields)
     found = [
-        key
-        for key, obj in items.items()
-        if key.startswith(prefix) and by_labels.matches(obj.metadata.labels) and by_fields.matches(obj)
+        key for key, obj in items.items() if key.startswith(prefix) and by_labels.matches(obj.metadata.labels) and by_fields.matches(obj)
     ]
     return api.Listed(0, tuple(items[key] for key in sorted(found)), revision)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 
+from callboard.runtime.logs import Logger
 from callboard.runtime.process import folders, launch
 from callboard.runtime.process.procfs import kill_cluster_leftovers
 from callboard.runtime.process.protocol import (
@@ -43,7 +43,7 @@ AnswerT = TypeVar("AnswerT", bound=ProcessAnswer)
 READ_BYTES = 256 * 1024
 GONE_LIMIT_S = 15.0
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromDaemon)
-_log = structlog.get_logger("callboard.process")
+_log = Logger(component="process")
 
 
 class ProcessDaemon:

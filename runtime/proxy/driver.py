@@ -11,10 +11,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-import structlog
-
 from callboard.models.messages.base import Message
 from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, ProxyTable, ServicePort
+from callboard.runtime.logs import Logger
 from callboard.runtime.proxy.listener import CannotListen, ServiceListener, open_socket
 from callboard.runtime.proxy.protocol import ServiceStats
 
@@ -23,7 +22,7 @@ Place = tuple[str, str, int]
 """(service key, address, port): what a listener is known by."""
 
 _T = TypeVar("_T")
-_log = structlog.get_logger("callboard.proxy")
+_log = Logger(component="proxy")
 
 
 class ProxyDriver:

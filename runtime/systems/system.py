@@ -12,10 +12,9 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, Self, TypeVar
 
-import structlog
-
 from callboard.actors.component import Timer
 from callboard.models.messages.base import Address, Message, Request
+from callboard.runtime.logs import Logger
 from callboard.runtime.systems.edge import OUTSIDE, Edge
 from callboard.runtime.systems.errors import ComponentFailed, SystemStopped
 from callboard.runtime.systems.hooks import INBOX_LIMIT, Letter, LoopHooks
@@ -49,7 +48,7 @@ class System(ABC):
         self.links = Links(self._links_changed)
         self.failures: list[Failure] = []
         self.machines: dict[str, Machine] = {}
-        self.log: Any = structlog.get_logger()
+        self.log: Any = Logger()
         self._restart_s = restart_s
         self._restart_limit_s = restart_limit_s
         self._processes: dict[str, Process] = {}

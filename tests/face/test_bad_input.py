@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callboard import ApiError, Cluster, NotFound
-from callboard.models.decode import YamlError
+from callboard.models.errors import YamlError
 
 DEPLOYMENT = """
 apiVersion: apps/v1

@@ -1,7 +1,7 @@
 """Random worlds: a topology, workloads, and faults with a beginning and an end. Used by the convergence properties.
 
-A world is plain data, so that Hypothesis can shrink it and a test can write one down. `play` builds the simulation, lets the faults happen on
-virtual time, takes the last one back, and returns it for judgement.
+A world is plain data, so that Hypothesis can shrink it and a test can write one down. `play` builds the simulation, lets the faults
+happen on virtual time, takes the last one back, and returns it for judgement.
 """
 
 from __future__ import annotations

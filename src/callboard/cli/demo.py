@@ -136,9 +136,10 @@ def _web_is_available(cluster: Cluster) -> Step:
 
 def _requests_are_spread(console: Console, cluster: Cluster, url: str) -> Step:
     address = cluster.get("service/web").spec.cluster_ip
+    pods = {pod.metadata.name for pod in cluster.list("pods", selector="app=web")}
+    _wait_for(lambda: set(ask(url, len(pods))) == pods)  # Available is told a moment before the last endpoint is in the Service's table
     counts = ask(url, REQUESTS)
     console.print(_answers_table(counts, f"{REQUESTS} requests to {url}"))
-    pods = {pod.metadata.name for pod in cluster.list("pods", selector="app=web")}
     answered = {name for name in counts if name is not None}
     observed = counts[None] == 0 and answered == pods and urlsplit(url).hostname == address
     return Step("the Service spreads requests over its pods", observed, f"{counts[None]} failed, {len(answered)} pods answered")

@@ -1,0 +1,46 @@
+"""Where log lines go: wherever the program has configured structlog to, else warnings and worse on standard error, as Python's own
+logging does without a configuration. A library configures nothing; `callboard.cli.logs` does, for the command line.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+class Logger:
+    """Says an event and its fields, with those it was made with. What is configured is looked up at each line: lines are rare."""
+
+    __slots__ = ("_bound",)
+
+    def __init__(self, **bound: Any) -> None:
+        self._bound = bound
+
+    def _current(self) -> Any:
+        if structlog.is_configured():
+            return structlog.get_logger().bind(**self._bound)
+        quiet: Any = structlog.make_filtering_bound_logger(logging.WARNING)
+        return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet).bind(**self._bound)
+
+    def debug(self, event: str, **fields: Any) -> Any:
+        """For who looks for a fault."""
+        return self._current().debug(event, **fields)
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """A decision."""
+        return self._current().info(event, **fields)
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something that a person should look at."""
+        return self._current().warning(event, **fields)
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something that failed."""
+        return self._current().error(event, **fields)
+
+    def exception(self, event: str, **fields: Any) -> Any:
+        """Something that failed, with the traceback of the exception that is being handled."""
+        return self._current().error(event, exc_info=True, **fields)

@@ -1,0 +1,76 @@
+"""The convergence property notices when one of the rules of convergence is taken out of a copy of the code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("actors", "models", "runtime", "bench", "src", "examples", "tests/__init__.py", "tests/properties", "pyproject.toml")
+EXAMPLES = "2400"
+
+RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "2: a gap in a stream leads to a new list": (
+        (
+            "actors/informer.py",
+            "        if subscription == self._subscription and seq == self._expected_seq and self._early:\n            self.relist()",
+            "        self._early.clear()",
+        ),
+    ),
+    "3: a key waits for the controller's own writes": (
+        ("actors/ownwrites.py", "        return key not in self._in_flight and key not in self._awaited", "        return True"),
+    ),
+    "5: a bind carries the precondition that the pod has no node": (
+        ("actors/apiserver/shortways.py", "    if spec.node_name:\n", "    if False:\n"),
+    ),
+    "6: of several copies one leads, and its writes are fenced": (
+        ("actors/client.py", "        if self.candidate is None:\n            return True\n", "        return True\n"),
+        ("actors/client.py", "        return None if self.candidate is None else self.candidate.fence", "        return None"),
+    ),
+}
+
+
+def _copy(to: Path) -> None:
+    for name in COPIED:
+        source, target = ROOT / name, to / name
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+def _run(copy: Path, examples: str) -> subprocess.CompletedProcess[str]:
+    probe = "tests/properties/test_convergence.py"
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--show-capture=no", probe],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "src"), "CALLBOARD_EXAMPLES": examples, "CALLBOARD_SHRINK": "no"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_this_rule_worlds_do_not_converge(rule: str, tmp_path: Path) -> None:
+    _copy(tmp_path)
+    for module, before, after in RULES[rule]:
+        text = (tmp_path / module).read_text(encoding="utf-8")
+        assert text.count(before) == 1, f"{module} no longer says exactly once: {before}"
+        (tmp_path / module).write_text(text.replace(before, after), encoding="utf-8")
+    said = _run(tmp_path, EXAMPLES)
+    assert said.returncode == 1, f"nothing noticed that this rule is gone: {said.stdout[-2000:]}{said.stderr[-2000:]}"
+    assert "World(" in said.stdout, said.stdout[-4000:]
+
+
+def test_the_copy_itself_is_sound(tmp_path: Path) -> None:
+    _copy(tmp_path)
+    said = _run(tmp_path, "16")
+    assert said.returncode == 0, said.stdout[-4000:]
