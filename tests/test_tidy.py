@@ -16,12 +16,49 @@ FUNCTION_LINES_LIMIT = 70
 PURE_ROOMS = ("actors", "models")
 OFFLINE_TOOLS = ("models/codegen/",)
 BANNED_IMPORTS = frozenset(
-    "time random uuid os threading asyncio socket subprocess pathlib io secrets selectors signal tempfile shutil multiprocessing "
-    "concurrent logging queue sched glob".split()
+    [
+        "time",
+        "random",
+        "uuid",
+        "os",
+        "threading",
+        "asyncio",
+        "socket",
+        "subprocess",
+        "pathlib",
+        "io",
+        "secrets",
+        "selectors",
+        "signal",
+        "tempfile",
+        "shutil",
+        "multiprocessing",
+        "concurrent",
+        "logging",
+        "queue",
+        "sched",
+        "glob",
+    ]
 )
 BANNED_NAMES = frozenset({"open", "input", "print", "id", "hash"})
 TOP_LEVEL = frozenset(
-    "pyproject.toml Makefile README.md ARCHITECTURE.md LICENSE CHANGELOG.md .gitignore .ci actors runtime models tests bench src examples".split()
+    [
+        "pyproject.toml",
+        "Makefile",
+        "README.md",
+        "ARCHITECTURE.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        ".gitignore",
+        ".ci",
+        "actors",
+        "runtime",
+        "models",
+        "tests",
+        "bench",
+        "src",
+        "examples",
+    ]
 )
 
 
@@ -53,7 +90,9 @@ def test_functions_are_short_enough_to_see_at_once() -> None:
 
 
 def test_every_module_says_why_it_exists() -> None:
-    silent = [_relative(path) for path in _sources(*ROOMS) if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [
+        _relative(path) for path in _sources(*ROOMS) if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
     assert not silent, silent
 
 

@@ -6,10 +6,12 @@ that says what happened, where, and what to do.
 
 from __future__ import annotations
 
+from callboard.runtime.errors import CallboardError
+
 __all__ = ["DataFolderLocked", "JournalDamaged", "JournalFormatUnknown", "JournalPoisoned", "StorageError"]
 
 
-class StorageError(Exception):
+class StorageError(CallboardError):
     """The disk refused an operation, or what lies on it can't be used."""
 
 
