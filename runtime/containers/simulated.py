@@ -1,7 +1,7 @@
 """The container runtime of simulated containers: what they do is a Python object, when they do it is this machine's clock.
 
-See `models.messages.runtime` for its terms. A process of its own on the node: it outlives its kubelet, and dies with the machine and all its
-containers. While a container starts at once and runs on, as most do, a start costs one message and no timer.
+See `models.messages.runtime` for its terms. A process of its own on the node: it outlives its kubelet, and dies with the machine and all
+its containers. While a container starts at once and runs on, as most do, a start costs one message and no timer.
 """
 
 from __future__ import annotations

@@ -1,0 +1,42 @@
+"""How long a container that ended waits before it is started again. Pure.
+
+Source: client-go util/flowcontrol/backoff.go as the kubelet uses it (kuberuntime_manager.doBackOff): the first restart comes at once, then
+10 s after the end of the last life, doubling up to 300 s; forgotten when a life began more than 600 s before it ended.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from callboard.models.timing import Timing
+
+
+class BackOff(msgspec.Struct, frozen=True, gc=False):
+    """The pause that the next end of life is followed by, and when it was set. `pause_s` 0: none has been set yet."""
+
+    pause_s: float = 0.0
+    set_at_s: float = 0.0
+
+
+NO_BACK_OFF = BackOff()
+
+
+def _expired(back_off: BackOff, ended_s: float, timing: Timing) -> bool:
+    return back_off.pause_s == 0.0 or ended_s - back_off.set_at_s > timing.crash_back_off_reset_s
+
+
+def due_s(back_off: BackOff, ended_s: float, timing: Timing) -> float:
+    """When a container that ended at `ended_s` may be started again, in seconds since the epoch."""
+    return ended_s if _expired(back_off, ended_s, timing) else ended_s + back_off.pause_s
+
+
+def after_restart(back_off: BackOff, ended_s: float, now_s: float, timing: Timing) -> BackOff:
+    """The back-off after a container that ended at `ended_s` is started again now."""
+    if _expired(back_off, ended_s, timing):
+        return BackOff(timing.crash_back_off_s, now_s)
+    return BackOff(min(back_off.pause_s * 2, timing.crash_back_off_limit_s), now_s)
+
+
+def retry_pause_s(failures: int, timing: Timing) -> float:
+    """The pause after a start was refused so often in a row (pkg/kubelet/images: 10 s doubling up to 300 s)."""
+    return float(min(timing.crash_back_off_s * 2 ** min(failures - 1, 16), timing.crash_back_off_limit_s))

@@ -1,0 +1,95 @@
+"""The object of a node as its kubelet writes it: labels, capacity, addresses, conditions. Pure.
+
+Source: kubernetes pkg/kubelet/kubelet_node_status.go and nodestatus/setters.go.
+"""
+
+from __future__ import annotations
+
+from callboard.actors.kubelet.settings import VERSION, KubeletSettings
+from callboard.models.api.core import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, NodeSystemInfo
+from callboard.models.api.meta import ObjectMeta
+from callboard.models.base import FrozenMap, replace
+from callboard.models.podstatus import with_condition
+from callboard.models.times import rfc3339
+
+RUNTIME_VERSION = "callboard://1"
+OS_IMAGE = "Callboard"
+_PRESSURES = (
+    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+)
+_READY = ("KubeletReady", "kubelet is posting ready status")
+
+
+def labels_of(settings: KubeletSettings) -> FrozenMap:
+    """The labels that a kubelet gives its node."""
+    architecture = settings.architecture
+    return FrozenMap(
+        {
+            "beta.kubernetes.io/arch": architecture,
+            "beta.kubernetes.io/os": "linux",
+            "kubernetes.io/arch": architecture,
+            "kubernetes.io/hostname": settings.node_name,
+            "kubernetes.io/os": "linux",
+            **settings.labels,
+        }
+    )
+
+
+def new_node(settings: KubeletSettings, host_ip: str, problem: str, now_s: float) -> Node:
+    """The node as it is registered."""
+    return Node(
+        metadata=ObjectMeta(name=settings.node_name, labels=labels_of(settings)),
+        spec=NodeSpec(taints=settings.taints),
+        status=status_of_node(settings, NodeStatus(), host_ip, problem, now_s),
+    )
+
+
+def status_of_node(settings: KubeletSettings, seen: NodeStatus, host_ip: str, problem: str, now_s: float) -> NodeStatus:
+    """What the API should say of a node: what others wrote stays. `problem` says why it is not ready, "" if it is."""
+    addresses = (NodeAddress(type="InternalIP", address=host_ip),) if host_ip else ()
+    conditions = seen.conditions
+    time = rfc3339(now_s)
+    for type_, reason, message in _PRESSURES:
+        conditions = with_condition(conditions, _condition(type_, "False", reason, message, time))
+    reason, message = ("KubeletNotReady", problem) if problem else _READY
+    conditions = with_condition(conditions, _condition("Ready", "False" if problem else "True", reason, message, time))
+    return replace(
+        seen,
+        addresses=(*addresses, NodeAddress(type="Hostname", address=settings.node_name)),
+        capacity=settings.capacity,
+        allocatable=settings.capacity,
+        conditions=conditions,
+        node_info=NodeSystemInfo(
+            architecture=settings.architecture,
+            boot_id=settings.node_name,
+            container_runtime_version=RUNTIME_VERSION,
+            kernel_version=OS_IMAGE,
+            kube_proxy_version=VERSION,
+            kubelet_version=VERSION,
+            machine_id=settings.node_name,
+            operating_system="linux",
+            os_image=OS_IMAGE,
+            system_uuid=settings.node_name,
+        ),
+    )
+
+
+def _condition(type_: str, status: str, reason: str, message: str, time: str) -> NodeCondition:
+    return NodeCondition(type=type_, status=status, reason=reason, message=message, last_heartbeat_time=time, last_transition_time=time)
+
+
+def says_the_same(one: NodeStatus, other: NodeStatus) -> bool:
+    """Whether two statuses differ in nothing but the time of their heartbeats."""
+    return _without_heartbeats(one) == _without_heartbeats(other)
+
+
+def _without_heartbeats(status: NodeStatus) -> NodeStatus:
+    return replace(status, conditions=tuple([replace(one, last_heartbeat_time="") for one in status.conditions]))
+
+
+def lacks_labels(node: Node, settings: KubeletSettings) -> FrozenMap:
+    """The labels that a node should have and has not."""
+    labels = node.metadata.labels
+    return FrozenMap({name: value for name, value in labels_of(settings).items() if labels.get(name) != value})
