@@ -18,7 +18,8 @@ from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
 from callboard.actors.leadership import Election
 from callboard.actors.namespace.actor import NamespaceController
-from callboard.actors.nodeagent.actor import Kubelet, KubeletSettings
+from callboard.actors.kubelet.actor import Kubelet
+from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.nodelifecycle.actor import NodeLifecycleController
 from callboard.actors.proxy.actor import ServiceProxy
 from callboard.actors.replicaset.actor import ReplicaSetController

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from callboard.actors.store.actor import DISK_ENTRY
 from callboard.models.api.apiextensions import CustomResourceDefinition
+from callboard.models.api.core import Node
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest
 from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
-from callboard.models.messages.store import Compact
+from callboard.models.messages.store import Compact, StoreEvent
 from callboard.models.times import parse_duration, rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
@@ -32,8 +33,6 @@ from callboard.runtime.systems import Links, SimulatedSystem
 READY_TIMEOUT_S = 300.0
 SETTLE_TIMEOUT_S = 3600.0
 Invariant = Callable[["Simulation"], object]
-_RESTLESS = ("leases.coordination.k8s.io/", "events/")
-"""What is written for ever, in a cluster at rest too."""
 
 
 class Simulation(Verbs):
@@ -84,7 +83,7 @@ class Simulation(Verbs):
         """The nodes by name: `s.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
         """The components by name: `s.components["scheduler"].restart()`."""
-        self._quiet_s = profile.node_grace_s + profile.node_monitor_s + profile.toleration_s
+        self._quiet_s = profile.node_grace_s + 2 * profile.node_monitor_s  # what is lost now is noticed within that time
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
         start_control_plane(self._system, blueprint)
@@ -232,7 +231,7 @@ class _Host:
         keyspace = self._keyspace
         if keyspace.revision != self._counted_revision:
             events = keyspace.history.since(self._counted_revision)
-            if events is None or any(not event.key.startswith(_RESTLESS) for event in events):
+            if events is None or not all(_restless(event) for event in events):
                 self._changes += 1
             self._counted_revision = keyspace.revision
         return self._changes
@@ -282,6 +281,20 @@ class _Host:
 
     def locate(self, namespace: str, service: str, port: str) -> str:
         raise datapath.nothing_to_open(service)
+
+
+def _restless(event: StoreEvent) -> bool:
+    """Whether a change is of the kind that comes for ever, in a cluster at rest too: leases, API Events, heartbeats of nodes."""
+    if event.key.startswith(("leases.coordination.k8s.io/", "events/")):
+        return True
+    if not event.key.startswith("nodes/") or event.old is None or event.obj is None:
+        return False
+    return _but_heartbeats(event.old) == _but_heartbeats(event.obj)
+
+
+def _but_heartbeats(node: Node) -> Any:
+    conditions = [(one.type, one.status, one.reason) for one in node.status.conditions] if node.status is not None else []
+    return node.spec, node.metadata.labels, node.metadata.deletion_timestamp, conditions
 
 
 def _nothing_else(_node: str) -> None:
