@@ -119,8 +119,8 @@ class ContainerRecord:
 
     @property
     def restarts(self) -> int:
-        """Kubernetes' restartCount."""
-        return max(self.attempt, 0)
+        """Kubernetes' restartCount. A life that was only asked for does not count yet."""
+        return max(self.attempt - (self.state == "starting"), 0)
 
     def restarted_after(self, code: int, pod_policy: str) -> bool:
         """Whether it is started again after a life that ended with this code."""

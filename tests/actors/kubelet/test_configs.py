@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.actors.kubelet.kit import NODE, World, config_map, container, pod, secret
-
 from callboard.models.api.core import (
     ConfigMapEnvSource,
     ConfigMapKeySelector,
@@ -21,6 +19,7 @@ from callboard.models.api.core import (
 )
 from callboard.models.base import FrozenMap, replace
 from callboard.models.messages.runtime import StartContainer, UpdateVolumes
+from tests.actors.kubelet.kit import NODE, World, config_map, container, pod, secret
 
 
 def from_map(name: str, key: str, optional: bool | None = None) -> EnvVarSource:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.actors.kubelet.kit import KUBELET, World, container, pod
-
 from callboard.models.api.core import Probe, TCPSocketAction
 from callboard.models.behaviour import Behaviour
+from tests.actors.kubelet.kit import KUBELET, World, container, pod
 
 WORK = {"work:*": Behaviour(exits=[0] * 20, runs_for="3s"), "fail:*": Behaviour(exits=[1] * 20, runs_for="1s")}
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tests.actors.kubelet.kit import World, container, pod
-
 from callboard.models.api.core import Lifecycle, LifecycleHandler, SleepAction
 from callboard.models.base import replace
 from callboard.models.behaviour import Behaviour
 from callboard.models.messages.api import BindPod, WriteStatus
+from tests.actors.kubelet.kit import World, container, pod
 
 
 def test_a_pod_runs_and_is_ready_with_one_write_of_its_status() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.actors.kubelet.kit import KUBELET, World, container, pod
-
 from callboard.models.api.core import ExecAction, HTTPGetAction, Probe
 from callboard.models.behaviour import Behaviour
+from tests.actors.kubelet.kit import KUBELET, World, container, pod
 
 
 class Switch:

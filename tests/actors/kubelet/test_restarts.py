@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from tests.actors.kubelet.kit import KUBELET, NODE, RUNTIME, World, container, pod
 
 from callboard.models.behaviour import Behaviour
 from callboard.models.timing import CHAOS, KUBERNETES, Timing
+from tests.actors.kubelet.kit import KUBELET, NODE, RUNTIME, World, container, pod
 
 
 def test_a_crashing_container_is_started_at_once_then_after_ten_seconds_doubling_up_to_five_minutes() -> None:
@@ -20,7 +22,7 @@ def test_a_crashing_container_is_started_at_once_then_after_ten_seconds_doubling
             starts.append(world.now)
             seen = now
         world.run(0.1)
-    pauses = [round(after - before) for before, after in zip(starts, starts[1:], strict=False)]
+    pauses = [round(after - before) for before, after in pairwise(starts)]
     assert pauses[:8] == [0, 10, 20, 40, 80, 160, 300, 300], "the first restart comes at once"
     waiting = world.status().state
     assert waiting is not None
