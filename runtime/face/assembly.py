@@ -16,10 +16,10 @@ from callboard.actors.deployment.actor import DeploymentController
 from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
-from callboard.actors.leadership import Election
-from callboard.actors.namespace.actor import NamespaceController
 from callboard.actors.kubelet.actor import Kubelet
 from callboard.actors.kubelet.settings import KubeletSettings
+from callboard.actors.leadership import Election
+from callboard.actors.namespace.actor import NamespaceController
 from callboard.actors.nodelifecycle.actor import NodeLifecycleController
 from callboard.actors.proxy.actor import ServiceProxy
 from callboard.actors.replicaset.actor import ReplicaSetController
@@ -60,20 +60,12 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
         """The names of the apiservers."""
         return tuple(f"apiserver-{number}" for number in range(self.apiservers))
 
-    def election(self, lease: str) -> ClientSettings:
-        """Client settings of a component of which there are several copies: they compete for a Lease. One alone doesn't."""
-        if self.copies == 1:
-            return self.client
-        grace_s = self.timing.node_grace_s
-        election = Election(lease=lease, duration_s=grace_s * 0.3, renew_deadline_s=grace_s * 0.2, retry_s=grace_s * 0.04)
-        return msgspec.structs.replace(self.client, election=election)
-
-    @property
-    def client(self) -> ClientSettings:
-        """How components use the API."""
-        timing = self.timing
+    def client(self, turn: int = 0) -> ClientSettings:
+        """How a component uses the API. Components differ in `turn`, so that several apiservers share the load; each goes on to the next
+        apiserver when one doesn't answer."""
+        timing, first = self.timing, turn % self.apiservers
         return ClientSettings(
-            apiservers=self.servers,
+            apiservers=self.servers[first:] + self.servers[:first],
             request_timeout_s=timing.request_timeout_s,
             watch_silence_s=timing.watch_silence_s,
             gap_wait_s=timing.gap_wait_s,
@@ -82,10 +74,19 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
             endpoint_batch_s=timing.endpoint_batch_s,
         )
 
+    def competing_client(self, turn: int, lease: str) -> ClientSettings:
+        """The same for a component of which there are several copies: they compete for a Lease. One alone doesn't."""
+        client = self.client(turn)
+        if self.copies == 1:
+            return client
+        grace_s = self.timing.node_grace_s
+        election = Election(lease=lease, duration_s=grace_s * 0.3, renew_deadline_s=grace_s * 0.2, retry_s=grace_s * 0.04)
+        return msgspec.structs.replace(client, election=election)
+
 
 def start_control_plane(system: System, blueprint: Blueprint) -> None:
     """Start store, apiservers, scheduler and controllers. A journal driver, if there is one, is started before."""
-    timing, client = blueprint.timing, blueprint.client
+    timing = blueprint.timing
     machine = system.add_machine(CONTROL_PLANE)
     system.start("store", Store, machine.disk, blueprint.journal, machine=CONTROL_PLANE)
     settings = ApiServerSettings(
@@ -111,12 +112,12 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""
-        for name, component in timed:
-            system.start(name + suffix, component, blueprint.election(name.replace("/", "-")), timing, machine=CONTROL_PLANE)
-        for name, component in plain:
-            system.start(name + suffix, component, blueprint.election(name.replace("/", "-")), machine=CONTROL_PLANE)
+        for turn, (name, component) in enumerate((*timed, *plain)):
+            client = blueprint.competing_client(turn + copy, name.replace("/", "-"))
+            more = (timing,) if (name, component) in timed else ()
+            system.start(name + suffix, component, client, *more, machine=CONTROL_PLANE)
     if not blueprint.proxy_per_node:
-        system.start("proxy", ServiceProxy, client, blueprint.data_plane, machine=CONTROL_PLANE)
+        system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, machine=CONTROL_PLANE)
 
 
 def start_nodes(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory) -> None:
@@ -124,9 +125,9 @@ def start_nodes(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory
     for index, spec in enumerate(blueprint.nodes):
         component, arguments = runtime_of(index, spec)
         system.start(f"runtime/{spec.name}", component, *arguments, machine=spec.name)
-        system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client, kubelet_settings(spec, blueprint.timing), machine=spec.name)
+        system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint.timing), machine=spec.name)
         if blueprint.proxy_per_node:
-            system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client, machine=spec.name)
+            system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client(index), machine=spec.name)
 
 
 def kubelet_settings(spec: NodeSpec, timing: Timing) -> KubeletSettings:

@@ -189,7 +189,7 @@ class _Host:
         self._system = system
         self._real = blueprint.data_plane
         self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, time.sleep)
-        self._watchers = Watchers(system, blueprint.client)
+        self._watchers = Watchers(system, blueprint.client())
         self._scheme = LiveScheme(self._definitions)
         self.stopped = False
 

@@ -212,7 +212,7 @@ class _Host:
     def __init__(self, system: SimulatedSystem, blueprint: Blueprint) -> None:
         self._system = system
         self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, system.run_for)
-        self._watchers = Watchers(system, blueprint.client)
+        self._watchers = Watchers(system, blueprint.client())
         self._scheme = LiveScheme(self._definitions)
         self._counted_revision = 0
         self._changes = 0

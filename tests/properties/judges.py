@@ -96,15 +96,20 @@ def _containers(s: Simulation) -> str:
 
 
 class Steps:
-    """What must hold after every step: a pod never moves, and no ReplicaSet ever has more active pods than it was ever asked for."""
+    """What must hold after every step: a pod never moves, no ReplicaSet ever has more active pods than it was ever asked for, no
+    generation goes back and no deletion is taken back."""
 
     def __init__(self) -> None:
+        self._generations: dict[str, int] = {}
+        self._doomed: set[str] = set()
         self._nodes: dict[str, str] = {}
         self._most: dict[str, int] = {}
 
     def hold(self, s: Simulation) -> bool:
         """Look at everything stored."""
         active: Counter[str] = Counter()
+        for obj in (*s.list("replicasets"), *s.list("pods"), *s.list("deployments")):
+            self._only_forward(obj.metadata)
         for replicaset in s.list("replicasets"):
             uid = replicaset.metadata.uid
             self._most[uid] = max(self._most.get(uid, 0), replicaset.spec.replicas or 0)
@@ -118,3 +123,11 @@ class Steps:
         for uid, count in active.items():
             assert count <= self._most.get(uid, count), f"a ReplicaSet that wanted {self._most[uid]} pods at most has {count}"
         return True
+
+    def _only_forward(self, meta: Any) -> None:
+        before = self._generations.get(meta.uid, 0)
+        assert meta.generation >= before, f"{meta.name} was of generation {before} and is of generation {meta.generation}"
+        self._generations[meta.uid] = meta.generation
+        assert meta.deletion_timestamp or meta.uid not in self._doomed, f"the deletion of {meta.name} was taken back"
+        if meta.deletion_timestamp:
+            self._doomed.add(meta.uid)

@@ -25,8 +25,12 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "3: a key waits for the controller's own writes": (
         ("actors/ownwrites.py", "        return key not in self._in_flight and key not in self._awaited", "        return True"),
     ),
-    "5: a bind carries the precondition that the pod has no node": (
-        ("actors/apiserver/shortways.py", "    if spec.node_name:\n", "    if False:\n"),
+    "5: a write of what was read carries what was read as its precondition": (
+        (
+            "actors/store/keyspace.py",
+            "            if (0 if obj is None else obj.metadata.resource_version) != compare.mod_revision:",
+            "            if compare.mod_revision < 1 and (0 if obj is None else obj.metadata.resource_version) != compare.mod_revision:",
+        ),
     ),
     "6: of several copies one leads, and its writes are fenced": (
         ("actors/client.py", "        if self.candidate is None:\n            return True\n", "        return True\n"),

@@ -70,6 +70,7 @@ def worlds(draw: st.DrawFn) -> World:
     nodes, apiservers, copies = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
     apps = tuple(App(f"app-{number}", draw(st.integers(0, 4))) for number in range(draw(st.integers(1, 2))))
     components = ["scheduler", *(f"controller/{name}" for name in CONTROLLERS), *(f"kubelet/node-{n}" for n in range(1, nodes + 1))]
+    servers = [f"apiserver-{number}" for number in range(apiservers)]
     machines = st.integers(1, nodes).map(lambda number: f"node-{number}")
     at, long = st.floats(0, 20).map(lambda s: round(s, 2)), st.floats(0.1, 10).map(lambda s: round(s, 2))
     fault = st.one_of(
@@ -82,6 +83,8 @@ def worlds(draw: st.DrawFn) -> World:
         st.builds(Fault, st.just("answers-lost"), at, long, st.sampled_from(components), st.integers(1, 4)),
         st.builds(Fault, st.just("slow"), at, long, st.sampled_from(components), st.integers(1, 3000)),
         st.builds(Fault, st.just("deaf"), at, long, st.sampled_from(components)),
+        st.builds(Fault, st.just("lag"), at, long, st.sampled_from(servers), st.integers(1, 1500)),
+        st.builds(Fault, st.just("stale-server"), at, long, st.sampled_from(servers)),
         st.builds(Fault, st.just("scale"), at, st.just(0.0), st.sampled_from([app.name for app in apps]), st.integers(0, 5)),
         st.builds(Fault, st.just("compact"), at),
     )
@@ -140,6 +143,12 @@ def _deaf(s: Simulation, fault: Fault) -> Callable[[], None]:
     return lambda: s.links.remove(number)
 
 
+def _stale_server(s: Simulation, fault: Fault) -> Callable[[], None]:
+    """An apiserver is not told what the store has committed: what it plans, it plans from an old picture."""
+    number = s.links.drop("store", fault.target, lambda passage, _: passage.type == "StoreChanged")
+    return lambda: s.links.remove(number)
+
+
 def _scale(s: Simulation, fault: Fault) -> Callable[[], None]:
     s.scale(f"deployment/{fault.target}", fault.number)
     return _nothing
@@ -163,7 +172,9 @@ _KINDS: dict[str, Callable[[Simulation, Fault], Callable[[], None]]] = {
     "watch-repeat": _ruled(lambda s, f: s.links.duplicate("apiserver-*", f.target, _every(f, "WatchBatch"))),
     "answers-lost": _ruled(lambda s, f: s.links.drop("apiserver-*", f.target, _every(f, "Written", "Refused"))),
     "slow": _ruled(lambda s, f: s.links.delay("apiserver-*", f.target, f.number / 1000)),
+    "lag": _ruled(lambda s, f: s.links.delay("store", f.target, f.number / 1000)),
     "deaf": _deaf,
+    "stale-server": _stale_server,
     "scale": _scale,
     "compact": _compact,
 }
