@@ -150,6 +150,9 @@ class Kubelet(PodHealth):
                 self.look(pod)
             elif pod.sandbox == "running" and state is not None:
                 changed = [self._compare_container(one, state, now_s) for one in pod.containers.values()]
+                if state.ip != pod.ip:  # another sandbox, made for a request that came late
+                    pod.has_sandbox(state.ip, state.host_ip)
+                    changed.append(True)
                 if any(changed):
                     self.look(pod)
             elif state is not None and pod.goal != "run":

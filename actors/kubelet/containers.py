@@ -171,13 +171,7 @@ class ContainerRecord:
         """A start was refused: that life never began."""
         count = self.failure.count + 1 if self.failure is not None else 1
         self.failure = Failure(reason, message, count, now_s + retry_pause_s(count, timing))
-        self.request = 0
-        self.attempt -= 1
-        self.state = "waiting"
-        if self.previous is not None:
-            self.state, self.ended = "exited", self.previous
-        self.early_ready.clear()
-        self.early_exits.clear()
+        self._never_began()
 
     def has_exited(self, fact: ContainerExited) -> bool:
         """A life has ended. Returns whether that was news."""
@@ -215,9 +209,16 @@ class ContainerRecord:
         if self.state == "running":
             self.end(lost(self.container_id, self.started_at_s, now_s), now_s)
         elif self.state == "starting":
-            self.attempt -= 1
-            self.state, self.ended = ("exited", self.previous) if self.previous is not None else ("waiting", None)
+            self._never_began()
+
+    def _never_began(self) -> None:
+        """The life that was asked for will not be: it is as it was before."""
+        self.attempt -= 1
         self.request = 0
+        self.state, self.ended = "waiting", None
+        previous = self.previous
+        if previous is not None and not (self.kind == "init" and previous.exit_code == 0):  # such a one is begun for a new sandbox
+            self.state, self.ended = "exited", previous
         self.early_ready.clear()
         self.early_exits.clear()
 

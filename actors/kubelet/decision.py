@@ -17,8 +17,6 @@ from callboard.models.times import parse
 
 MINIMUM_GRACE_S = 2.0
 """What a container gets after its preStop hook, however long that took."""
-STUCK_AFTER_FAILURES = 3
-"""After so many refusals in a row a pod counts as stuck: it is tried again, but nothing goes on."""
 DEADLINE_REASON = "DeadlineExceeded"
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -52,7 +50,7 @@ def _run(pod: PodRecord, now_s: float, settings: KubeletSettings, decision: Deci
             decision.steps.append(steps.Finish(phase))  # its sandbox was lost, and nothing of it is to run again
         elif pod.failure is not None and now_s < pod.failure.retry_at_s:
             decision.again(pod.failure.retry_at_s)
-            decision.stuck = pod.failure.count > STUCK_AFTER_FAILURES
+            decision.stuck = pod.is_stuck()
         else:
             decision.steps.append(steps.ReadConfigs() if pod.configs is None else steps.MakeSandbox())
     elif pod.sandbox == "starting" and _overdue(pod.sandbox_asked_at_s, now_s, settings, decision):
@@ -132,7 +130,7 @@ def _advance(pod: PodRecord, one: ContainerRecord, now_s: float, settings: Kubel
         return
     if one.failure is not None and now_s < one.failure.retry_at_s:
         decision.again(one.failure.retry_at_s)
-        decision.stuck = decision.stuck or one.failure.count > STUCK_AFTER_FAILURES
+        decision.stuck = decision.stuck or pod.is_stuck()
         return
     if one.state == "exited":
         ended = one.ended

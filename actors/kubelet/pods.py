@@ -17,6 +17,8 @@ from callboard.models.times import rfc3339
 
 Goal = Literal["run", "end", "vanish"]
 DEFAULT_GRACE_S = 30
+STUCK_AFTER_FAILURES = 3
+"""After so many refusals in a row a pod counts as stuck: it is tried again, but nothing goes on."""
 EMPTY_STATUS = PodStatus()
 
 
@@ -136,6 +138,12 @@ class PodRecord:
     def busy(self) -> bool:
         """Whether a container runs or is being started."""
         return any(one.state in ("running", "starting") for one in self.containers.values())
+
+    def is_stuck(self) -> bool:
+        """Whether it has been refused something so often that only a change elsewhere will help."""
+        if self.failure is not None and self.failure.count > STUCK_AFTER_FAILURES:
+            return True
+        return any(one.failure is not None and one.failure.count > STUCK_AFTER_FAILURES for one in self.containers.values())
 
     def coming_up(self) -> bool:
         """Whether it is on its way up and nothing has gone wrong so far."""

@@ -120,6 +120,9 @@ class PodWork(NodeAgent):
             if not again:
                 break
             decision = decide(pod, now_s, self.own)
+        if decision.steps:
+            decision.again(now_s + self.own.runtime_timeout_s)  # what was asked may be lost, or its answer
+            decision.stuck = decision.stuck or pod.is_stuck()
         if pod.goal != "run":
             if pod.uid not in self.pods:
                 return

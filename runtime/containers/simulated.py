@@ -84,6 +84,8 @@ class SimulatedRuntime(Component):
         self._by_ip: dict[str, dict[str, Sandbox]] = {}
         self._images = images
         self._behaviours: dict[str, Behaviour] = {}
+        self._boot = port.new_id()[:8]
+        """In the ids of all containers of this incarnation: what ran before it is never taken for what runs now."""
 
     def on_start(self) -> None:
         """Tell the kubelet, if there is one, that nothing runs here yet."""
@@ -156,7 +158,7 @@ class SimulatedRuntime(Component):
         behaviour = self._behaviours.get(image)
         if behaviour is None:
             behaviour = self._behaviours[image] = behaviour_of(image, self._images)
-        container = sandbox.containers[name] = Container(request, behaviour, known)
+        container = sandbox.containers[name] = Container(request, behaviour, known, self._boot)
         delay_s = behaviour.seconds("start")
         if delay_s > 0:
             container.own_end = self.port.after(delay_s, Begin(uid, container.id))

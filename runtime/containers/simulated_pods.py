@@ -39,13 +39,13 @@ class Container:
         "stop",
     )
 
-    def __init__(self, request: StartContainer, behaviour: Behaviour, previous: Container | None) -> None:
+    def __init__(self, request: StartContainer, behaviour: Behaviour, previous: Container | None, boot: str) -> None:
         container = request.container
         self.pod_uid = request.pod_uid
         self.name = request.name
         self.attempt = request.attempt
         self.behaviour = behaviour
-        self.id = f"simulated://{request.pod_uid}/{request.name}/{request.attempt}"
+        self.id = f"simulated://{boot}/{request.pod_uid}/{request.name}/{request.attempt}"
         self.ports: tuple[int, ...] = tuple(port.container_port or 0 for port in container.ports)
         self.state: Literal["starting", "running", "exited"] = "starting"
         self.request: StartContainer | None = request

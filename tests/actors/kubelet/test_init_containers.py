@@ -96,7 +96,7 @@ def test_sidecars_end_after_the_others_the_last_first() -> None:
     world.create(pod("web", container(image="slow:1"), init_containers=sidecars))
     world.run(2)
     world.delete("web")
-    orders = []
+    orders: list[list[str]] = []
     while world.find("web") is not None:
         running = sorted(world.running())
         if not orders or orders[-1] != running:

@@ -27,7 +27,7 @@ def http(path: str = "/", **fields: Any) -> Probe:
     return Probe(http_get=HTTPGetAction(path=path, port=8080), **fields)
 
 
-def world_with(switch: Switch, **probes: Probe) -> World:
+def world_with(switch: Switch, **probes: Any) -> World:
     world = World(images={"web:*": Behaviour(serve=switch.serve)})
     world.create(pod("web", container(**probes), termination_grace_period_seconds=1))
     return world

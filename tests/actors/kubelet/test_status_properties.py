@@ -44,7 +44,7 @@ class LifeOfAPod(RuleBasedStateMachine):
         probed=st.booleans(),
     )
     def begin(self, policy: str, init: str, probed: bool) -> None:
-        extra = {"readiness_probe": PROBE, "liveness_probe": PROBE} if probed else {}
+        extra: dict[str, Any] = {"readiness_probe": PROBE, "liveness_probe": PROBE} if probed else {}
         before = () if not init else (container("before", restart_policy="Always" if init == "sidecar" else ""),)
         made = pod("web", container("a", **extra), container("b"), init_containers=before, restart_policy=policy)
         made = replace(made, metadata=replace(made.metadata, uid="uid-1", generation=1, resource_version=1))
