@@ -6,7 +6,7 @@ and answers requests with its pod's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -80,7 +80,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     start: Duration = "0s"
-    exits: tuple[int, ...] = ()
+    exits: Sequence[int] = ()
     runs_for: Duration = "0s"
     ready_after: Duration = "0s"
     stops_in: Duration = "0s"

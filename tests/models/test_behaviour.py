@@ -20,7 +20,7 @@ def test_what_can_not_be_is_refused_when_it_is_written(fields: dict[str, object]
 
 
 def test_lives_beyond_the_given_exits_run_on() -> None:
-    behaviour = Behaviour(exits=[1, 0])  # type: ignore[arg-type]
+    behaviour = Behaviour(exits=[1, 0])
     assert [behaviour.exit_code(life) for life in range(4)] == [1, 0, None, None]
 
 
