@@ -262,7 +262,7 @@ class _Host:
             seen = revision
             return bool(met())
 
-        return self._system.run_until(looked, timeout_s)
+        return bool(self._system.run_until(looked, timeout_s))
 
     def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
         events: deque[api.WatchEvent] = deque()
@@ -289,7 +289,7 @@ def _restless(event: StoreEvent) -> bool:
         return True
     if not event.key.startswith("nodes/") or event.old is None or event.obj is None:
         return False
-    return _but_heartbeats(event.old) == _but_heartbeats(event.obj)
+    return bool(_but_heartbeats(event.old) == _but_heartbeats(event.obj))
 
 
 def _but_heartbeats(node: Node) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -81,7 +82,7 @@ def _read(files: tuple[str, ...]) -> list[Any]:
     """All manifests, parsed before anything is started. Raises `ApiError` where one is none."""
     from callboard.runtime.face.manifests import manifests
 
-    sources: list[Any] = [click.get_text_stream("stdin").read() if file == "-" else Path(file) for file in files]
+    sources: list[Any] = [sys.stdin.read() if file == "-" else Path(file) for file in files]
     for source in sources:
         manifests(source)
     return sources
