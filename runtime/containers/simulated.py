@@ -7,7 +7,8 @@ its containers. While a container starts at once and runs on, as most do, a star
 from __future__ import annotations
 
 from callboard.actors.component import Component, Port, Timer, handles
-from callboard.models.behaviour import DEFAULT_STATUS, Behaviour, ContainerResponse, behaviour_of
+from callboard.models.api.core import Pod
+from callboard.models.behaviour import DEFAULT, DEFAULT_STATUS, Behaviour, ContainerResponse, behaviour_of
 from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.runtime import (
     ContainerReadiness,
@@ -62,6 +63,16 @@ class EndAsAsked(_OfContainer, frozen=True, gc=False):
     """Timer: a container that was asked to end has ended, or is killed since its grace is over."""
 
     killed: bool = False
+
+
+DONE_AT_ONCE = Behaviour(exits=(0,) * 64)
+"""What an init container does that nobody has said anything about: were it to run for ever, its pod would never come up."""
+
+
+def _has_to_end(pod: Pod, name: str) -> bool:
+    """Whether this is an init container that others wait for; sidecars are not."""
+    inits = pod.spec.init_containers if pod.spec is not None else ()
+    return any(one.name == name and one.restart_policy != "Always" for one in inits)
 
 
 class SimulatedRuntime(Component):
@@ -158,6 +169,8 @@ class SimulatedRuntime(Component):
         behaviour = self._behaviours.get(image)
         if behaviour is None:
             behaviour = self._behaviours[image] = behaviour_of(image, self._images)
+        if behaviour is DEFAULT and _has_to_end(sandbox.pod, name):
+            behaviour = DONE_AT_ONCE
         container = sandbox.containers[name] = Container(request, behaviour, known, self._boot)
         delay_s = behaviour.seconds("start")
         if delay_s > 0:

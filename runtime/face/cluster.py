@@ -28,11 +28,12 @@ from callboard.runtime.face.assembly import (
     start_nodes,
 )
 from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
+from callboard.runtime.face.contract import Response, api_request
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.processes import Processes
 from callboard.runtime.face.references import Reference
-from callboard.runtime.face.verbs import Response, Verbs, api_request
+from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.watching import Watchers
 from callboard.runtime.storage.driver import JournalDriver, open_journal
 from callboard.runtime.storage.session import JournalFolder

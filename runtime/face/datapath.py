@@ -13,7 +13,7 @@ from callboard.models.errors import Timeout, Unavailable, WaitTimeout
 from callboard.models.messages.proxy import LocateService, ServiceLocated
 from callboard.models.messages.runtime import Routed, RouteRequest
 from callboard.runtime.errors import RealTimeOnly
-from callboard.runtime.face.verbs import Response, api_request
+from callboard.runtime.face.contract import Response, api_request
 from callboard.runtime.systems import ComponentFailed, System
 
 PAUSE_S = 0.05

@@ -23,10 +23,11 @@ from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face import datapath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane, start_nodes
 from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
+from callboard.runtime.face.contract import Response, api_request
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
-from callboard.runtime.face.verbs import Response, Seconds, Verbs, api_request
+from callboard.runtime.face.verbs import Seconds, Verbs
 from callboard.runtime.face.watching import Watchers
 from callboard.runtime.systems import Links, SimulatedSystem
 

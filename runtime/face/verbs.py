@@ -8,81 +8,22 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from callboard.models.base import freeze
 from callboard.models.errors import ApiError, BadRequest, UnknownKind, WaitTimeout
-from callboard.models.kinds import Resource, Scheme
+from callboard.models.kinds import Resource
 from callboard.models.messages import api
-from callboard.models.messages.base import Answer, Request
 from callboard.models.times import parse_duration
 from callboard.runtime.face.conditions import DELETED, ROLLED_OUT, Condition, default_condition, judge
+from callboard.runtime.face.contract import Applied, Host, Response, api_request
 from callboard.runtime.face.manifests import Manifest, manifests
 from callboard.runtime.face.references import Reference, name_of, refer
 
 Seconds = float | int | str
 DEFAULT_TIMEOUT_S = 30.0
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What a Service answered: HTTP status, headers, body, and the endpoint that gave it ("" where it isn't known)."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    endpoint: str = ""
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", "replace")
-
-    def header(self, name: str) -> str | None:
-        """The first header of this name, whatever its case."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-
-class Applied(msgspec.Struct, frozen=True):
-    """What became of one document: the object as stored, or the error; `verb` is created, configured, unchanged or failed."""
-
-    origin: str
-    what: str
-    verb: str
-    obj: Any = None
-    error: ApiError | None = None
-
-
-class Host(Protocol):
-    """What verbs need of the cluster or simulation that they belong to."""
-
-    def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
-        """Send a request to an apiserver and wait for its answer; raises the `ApiError` of a refusal."""
-
-    def scheme(self) -> Scheme:
-        """The kinds that are served now, user-defined ones included."""
-
-    def await_change(self, reference: Reference, met: Any, timeout_s: float) -> bool:
-        """Return True as soon as `met()` is true; look again whenever the object may have changed. False when time is over."""
-
-    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
-        """Changes of a resource, beginning with all that is there; ends when nothing happened for `timeout_s`."""
-
-    def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
-        """Send one HTTP request to a Service along the data path."""
-
-    def locate(self, namespace: str, service: str, port: str) -> str:
-        """Where this program can open a Service's port: `http://address:port`."""
-
-
-class api_request(msgspec.Struct, frozen=True):
-    """One HTTP request of `request`."""
-
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class Verbs:
@@ -246,13 +187,27 @@ class Verbs:
         return Applied(manifest.origin, what, verb, answer.obj)
 
     def scale(self, what: Any, replicas: int, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
-        """Set `spec.replicas` of a workload; returns the object."""
+        """Set `spec.replicas` of a workload; returns the object.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.apply("examples/web.yaml")
+        ...     _ = s.scale("deployment/web", 2)
+        ...     s.wait("deployment/web").status.available_replicas
+        2
+        """
         return self.patch(what, {"spec": {"replicas": replicas}}, timeout=timeout)
 
     def patch(
         self, what: Any, patch: Any, *, type: api.PatchType = "merge", subresource: str = "", timeout: Seconds = DEFAULT_TIMEOUT_S
     ) -> Any:
-        """Patch an object: `type` is merge (RFC 7386), json (RFC 6902, a list of operations) or strategic; returns the object."""
+        """Patch an object: `type` is merge (RFC 7386), json (RFC 6902, a list of operations) or strategic; returns the object.
+
+        >>> from callboard import Cluster
+        >>> with Cluster(nodes=1) as c:
+        ...     c.patch("node/node-1", {"metadata": {"labels": {"disk": "ssd"}}}).metadata.labels["disk"]
+        'ssd'
+        """
         reference = self._refer(what)
         answer = self._host.ask(
             api.PatchObject,
@@ -276,7 +231,16 @@ class Verbs:
         propagation: api.Propagation = "Background",
         timeout: Seconds = DEFAULT_TIMEOUT_S,
     ) -> None:
-        """Delete an object; with `wait=True` come back when it is gone. `grace` overrides a pod's own grace period (0: at once)."""
+        """Delete an object; with `wait=True` come back when it is gone. `grace` overrides a pod's own grace period (0: at once).
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.apply("examples/web.yaml")
+        ...     s.delete("deployment/web")
+        ...     s.settle()
+        ...     s.list("pods")
+        []
+        """
         reference = self._refer(what)
         timeout_s = parse_duration(timeout)
         self._host.ask(
@@ -308,6 +272,13 @@ class Verbs:
 
         Raises:
             Unavailable: no endpoint answered.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.apply("examples/web.yaml")
+        ...     _ = s.wait("deployment/web")
+        ...     s.request("service/web").status
+        200
         """
         reference = self._service(what)
         wanted = api_request(method, path, tuple((headers or {}).items()), body)
@@ -318,6 +289,12 @@ class Verbs:
 
         Raises:
             RealTimeOnly: containers are simulated, so there is nothing to open; use `request`.
+
+        >>> from callboard import Cluster
+        >>> with Cluster(nodes=1, containers="process") as c:
+        ...     _ = c.apply("examples/web.yaml")
+        ...     c.url("service/web").startswith("http://127.")
+        True
         """
         reference = self._service(what)
         return self._host.locate(reference.namespace, reference.name, str(port))
@@ -331,7 +308,13 @@ class Verbs:
     # -- names ------------------------------------------------------------------------------------------------------------------
 
     def namespace(self, name: str) -> Verbs:
-        """The same verbs with another default namespace."""
+        """The same verbs with another default namespace.
+
+        >>> from callboard import Cluster
+        >>> with Cluster(nodes=1) as c:
+        ...     c.namespace("kube-system").list("pods")
+        []
+        """
         return Verbs(self._host, name)
 
     def _lookup(self, kind: str) -> Resource:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from callboard.models.timing import Timing
     from callboard.runtime.errors import CallboardError, InvariantBroken, RealTimeOnly
     from callboard.runtime.face.cluster import Cluster
+    from callboard.runtime.face.contract import Response
     from callboard.runtime.face.nodespec import NodeSpec
     from callboard.runtime.face.simulation import Simulation
-    from callboard.runtime.face.verbs import Response
     from callboard.runtime.systems import ComponentFailed, SystemStopped, Unsettled
 
 _PLACES = {
@@ -58,7 +58,7 @@ _PLACES = {
     "Cluster": "callboard.runtime.face.cluster",
     "NodeSpec": "callboard.runtime.face.nodespec",
     "Simulation": "callboard.runtime.face.simulation",
-    "Response": "callboard.runtime.face.verbs",
+    "Response": "callboard.runtime.face.contract",
     **dict.fromkeys(("ComponentFailed", "SystemStopped", "Unsettled"), "callboard.runtime.systems"),
 }
 

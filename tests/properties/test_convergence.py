@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.properties.judges import CONVERGES_WITHIN_S, Steps, difference
+from tests.properties.known import KNOWN
 from tests.properties.worlds import World, play, worlds
 
 CHUNKS = 8
 EXAMPLES = int(os.environ.get("CALLBOARD_EXAMPLES", "320"))
 """At least 300; more, to look for rarer bugs: `CALLBOARD_EXAMPLES=5000 make test ARGS=tests/properties`."""
-PHASES = (Phase.generate,) if os.environ.get("CALLBOARD_SHRINK") == "no" else (Phase.generate, Phase.shrink)
+PHASES = (Phase.generate, Phase.shrink)
 FIRST_SEED = int(os.environ.get("CALLBOARD_SEED", "1"))
 
 
@@ -29,6 +30,11 @@ def converges(world: World) -> None:
         assert not difference(s), f"it was right and did not stay so: {difference(s)}"
     finally:
         s.stop()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_worlds_converge(name: str) -> None:
+    converges(KNOWN[name])
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

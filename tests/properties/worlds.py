@@ -83,7 +83,7 @@ def worlds(draw: st.DrawFn) -> World:
         st.builds(Fault, st.just("answers-lost"), at, long, st.sampled_from(components), st.integers(1, 4)),
         st.builds(Fault, st.just("slow"), at, long, st.sampled_from(components), st.integers(1, 3000)),
         st.builds(Fault, st.just("deaf"), at, long, st.sampled_from(components)),
-        st.builds(Fault, st.just("lag"), at, long, st.sampled_from(servers), st.integers(1, 1500)),
+        st.builds(Fault, st.just("lag"), at, long, st.sampled_from(servers), st.integers(1, 450)),
         st.builds(Fault, st.just("stale-server"), at, long, st.sampled_from(servers)),
         st.builds(Fault, st.just("scale"), at, st.just(0.0), st.sampled_from([app.name for app in apps]), st.integers(0, 5)),
         st.builds(Fault, st.just("compact"), at),

@@ -1,0 +1,17 @@
+"""Worlds that once showed a missing rule or a bug, shrunk; each is played in every run. What found it stands beside it."""
+
+from __future__ import annotations
+
+from tests.properties.worlds import App, Fault, World
+
+KNOWN: dict[str, World] = {
+    "a node is cut off while its pod is bound": World(
+        0, 1, 1, 1, (App("app-0", 0),), (Fault("node-cut", 0.0, 1.0, "node-1"), Fault("scale", 0.0, 0.0, "app-0", 1))
+    ),
+    "two pods and nothing goes wrong": World(0, 1, 1, 1, (App("app-0", 2),), ()),
+    "scaled to nothing at once, two of everything": World(
+        0, 3, 2, 2, (App("app-0", 2), App("app-1", 0)), (Fault("scale", 0.0, 0.0, "app-0", 0),)
+    ),
+    "scaled up at once, two controllers": World(0, 1, 1, 2, (App("app-0", 0),), (Fault("scale", 0.0, 0.0, "app-0", 1),)),
+    "two of everything and nothing goes wrong": World(0, 3, 2, 2, (App("app-0", 3), App("app-1", 0)), ()),
+}
