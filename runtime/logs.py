@@ -8,8 +8,6 @@ import logging
 import sys
 from typing import Any
 
-import structlog
-
 
 class Logger:
     """Says an event and its fields, with those it was made with. What is configured is looked up at each line: lines are rare."""
@@ -20,6 +18,8 @@ class Logger:
         self._bound = bound
 
     def _current(self) -> Any:
+        import structlog  # it loads half of rich: at the first line, not when the package is imported
+
         if structlog.is_configured():
             return structlog.get_logger().bind(**self._bound)
         quiet: Any = structlog.make_filtering_bound_logger(logging.WARNING)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.behaviour import Behaviour
@@ -31,13 +31,15 @@ from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
 from callboard.runtime.face.contract import Response, api_request
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
-from callboard.runtime.face.processes import Processes
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.watching import Watchers
 from callboard.runtime.storage.driver import JournalDriver, open_journal
 from callboard.runtime.storage.session import JournalFolder
 from callboard.runtime.systems import RealTimeSystem, System, SystemStopped, ThreadedSystem
+
+if TYPE_CHECKING:
+    from callboard.runtime.face.processes import Processes
 
 START_TIMEOUT_S = 60.0
 LOOK_AGAIN_S = 0.25
@@ -84,7 +86,7 @@ class Cluster(Verbs):
             raise BadRequest(f'system={system!r}: there are "realtime" and "threaded"')
         if apiservers < 1 or controllers < 1:
             raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
-        self._processes = Processes(data, len(specs)) if containers == "process" else None
+        self._processes = _processes(data, len(specs)) if containers == "process" else None
         self._journal: JournalFolder | None = None
         try:
             journal = self._journal = open_journal(data) if data is not None else None
@@ -260,6 +262,12 @@ class _Host:
         if not self._real:
             raise datapath.nothing_to_open(service)
         return datapath.locate(self._system, self._real, namespace, service, port, LOCATE_TIMEOUT_S, time.sleep)
+
+
+def _processes(data: str | Path | None, nodes: int) -> Processes:
+    from callboard.runtime.face.processes import Processes  # asyncio and subprocesses: only for who wants real processes
+
+    return Processes(data, nodes)
 
 
 def _timing(timing: str | Timing) -> Timing:

@@ -5,7 +5,6 @@ Used by `Cluster` and `Simulation`.
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +78,8 @@ def over_http(url: str, request: api_request, timeout_s: float) -> Response:
         Unavailable: nobody answered, or not in HTTP.
         Timeout: nobody answered in time.
     """
+    import http.client  # with ssl and email it is a fifth of all that is imported, and simulations never need it
+
     address, _, port = url.removeprefix("http://").rpartition(":")
     connection = http.client.HTTPConnection(address, int(port), timeout=timeout_s)
     try:
