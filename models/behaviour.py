@@ -89,9 +89,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in SECONDS_FIELDS:
-            seconds = parse_duration(getattr(self, name))
-            if not 0 <= seconds < float("inf"):
-                raise ValueError(f"{name}={getattr(self, name)!r} is not a time that can pass")
+            try:
+                seconds = parse_duration(getattr(self, name))
+            except ValueError as problem:
+                raise ValueError(f"{name}: {problem}") from None
             msgspec.structs.force_setattr(self, name, seconds)
         codes = tuple(self.exits)
         if not all(isinstance(code, int) and 0 <= code <= 255 for code in codes):

@@ -64,7 +64,7 @@ def load_yaml(text: str, name: str) -> list[Document]:
         while loader.check_node():
             node = loader.get_node()
             line = node.start_mark.line + 1
-            tree = loader.construct_document(node)
+            tree = _constructed(loader, node, f"{name}:{line}")
             documents.extend(_documents(tree, line, name))
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
@@ -76,6 +76,16 @@ def load_yaml(text: str, name: str) -> list[Document]:
     finally:
         loader.dispose()
     return documents
+
+
+def _constructed(loader: Any, node: Any, place: str) -> Any:
+    """PyYAML lets pass what Python says of a scalar that is not what its tag claims."""
+    try:
+        return loader.construct_document(node)
+    except (ValueError, KeyError, OverflowError) as problem:
+        if isinstance(problem, yaml.YAMLError):
+            raise
+        raise YamlError(f"{place}: a value is not what its tag says: {problem}") from None
 
 
 def _line_and_column(text: str, position: int) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 Quantity = str | int | float
 
+DIGITS_LIMIT = 40
+"""Digits of a number, and greatest exponent; anything larger would only be a way to keep the server busy."""
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d+))?")
 _FACTORS = {
     **{
@@ -29,6 +31,8 @@ def parse_quantity(value: Quantity) -> Decimal:
     if found is None:
         raise ValueError(f'"{value}" is not a quantity; write a number with a suffix such as 250m, 512Mi or 2')
     number, suffix, exponent = found.groups()
+    if len(number) > DIGITS_LIMIT or (exponent and abs(int(exponent[:DIGITS_LIMIT])) > DIGITS_LIMIT):
+        raise ValueError(f"{str(value)[:DIGITS_LIMIT]!r} is not a quantity that any machine has")
     amount = Decimal(number)
     if suffix:
         return amount * _FACTORS[suffix]

@@ -139,8 +139,13 @@ def describe(value: Any) -> str:
     return "a list" if isinstance(value, list | tuple) else "nothing" if value is None else type(value).__name__
 
 
+INT64_MAX = 2**63 - 1
+
+
 def _integer(value: Any) -> str:
-    return "" if isinstance(value, int) and not isinstance(value, bool) else "integer"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "" if -INT64_MAX - 1 <= value <= INT64_MAX else "integer of at most 64 bits"
+    return "integer"
 
 
 def _number(value: Any) -> str:

@@ -45,6 +45,8 @@ def parse_duration(value: float | int | str) -> float:
         ValueError: it is neither.
     """
     if isinstance(value, int | float):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{value} is not a time that can pass; write seconds from 0 on")
         return float(value)
     text = value.strip()
     if text and _PART.sub("", text) == "":

@@ -129,7 +129,16 @@ def _check_requirement(one: LabelSelectorRequirement, path: str, errors: Errors)
         errors.extend(words.invalid(f"{path}.values[{index}]", value, problem) for problem in formats.label_value(value))
 
 
+INT32_MAX = 2**31 - 1
+
+
 def check_not_negative(value: int | None, path: str, errors: Errors) -> None:
     """A number that may be absent, but not negative."""
     if value is not None and value < 0:
         errors.append(words.invalid(path, value, words.NEGATIVE))
+
+
+def check_int32(value: int | None, path: str, errors: Errors) -> None:
+    """A number that Kubernetes keeps in 32 bits."""
+    if value is not None and value > INT32_MAX:
+        errors.append(words.invalid(path, value, f"must be less than or equal to {INT32_MAX}"))

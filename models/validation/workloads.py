@@ -7,7 +7,7 @@ from callboard.models.api.core import PodTemplateSpec
 from callboard.models.api.meta import LabelSelector
 from callboard.models.selectors import compile_selector
 from callboard.models.validation import formats, words
-from callboard.models.validation.meta import Errors, check_not_negative, check_selector
+from callboard.models.validation.meta import Errors, check_int32, check_not_negative, check_selector
 from callboard.models.validation.pods import check_template
 
 STRATEGIES = ("Recreate", "RollingUpdate")
@@ -22,6 +22,7 @@ def check_replicaset(obj: ReplicaSet, old: ReplicaSet | None, errors: Errors) ->
         errors.extend((words.required("spec.selector"), words.required("spec.template")))
         return
     check_not_negative(spec.replicas, "spec.replicas", errors)
+    check_int32(spec.replicas, "spec.replicas", errors)
     check_not_negative(spec.min_ready_seconds, "spec.minReadySeconds", errors)
     before = old.spec if old is not None else None
     _check_pods(spec.selector, spec.template, before.template if before is not None else None, errors)
@@ -36,6 +37,7 @@ def check_deployment(obj: Deployment, old: Deployment | None, errors: Errors) ->
         errors.extend((words.required("spec.selector"), words.required("spec.template")))
         return
     check_not_negative(spec.replicas, "spec.replicas", errors)
+    check_int32(spec.replicas, "spec.replicas", errors)
     before = old.spec if old is not None else None
     _check_pods(spec.selector, spec.template, before.template if before is not None else None, errors)
     _check_strategy(spec, errors)

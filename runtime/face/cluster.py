@@ -28,14 +28,13 @@ from callboard.runtime.face.assembly import (
     start_nodes,
 )
 from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
-from callboard.runtime.face.contract import Response, api_request
+from callboard.runtime.face.contract import Response, api_request, check_images
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.watching import Watchers
 from callboard.runtime.storage.driver import JournalDriver, open_journal
-from callboard.runtime.storage.session import JournalFolder
 from callboard.runtime.systems import RealTimeSystem, System, SystemStopped, ThreadedSystem
 
 if TYPE_CHECKING:
@@ -86,13 +85,14 @@ class Cluster(Verbs):
             raise BadRequest(f'system={system!r}: there are "realtime" and "threaded"')
         if apiservers < 1 or controllers < 1:
             raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
-        self._processes = _processes(data, len(specs)) if containers == "process" else None
-        self._journal: JournalFolder | None = None
+        behaviours = check_images(images)
+        # the journal first: a folder that can't be used must not leave a process daemon behind
+        journal = self._journal = open_journal(data) if data is not None else None
         try:
-            journal = self._journal = open_journal(data) if data is not None else None
+            self._processes = _processes(data, len(specs)) if containers == "process" else None
         except BaseException:
-            if self._processes is not None:
-                self._processes.leave()
+            if journal is not None:
+                journal.close()
             raise
         real = self._processes
         self._blueprint = Blueprint(
@@ -115,7 +115,7 @@ class Cluster(Verbs):
         self.components = Components(self._system)
         """The components by name: `c.components["scheduler"].restart()`."""
         try:
-            self._system.call(lambda: self._build(journal, tuple((images or {}).items())))
+            self._system.call(lambda: self._build(journal, behaviours))
             self._await_nodes()
         except BaseException:
             self.stop()

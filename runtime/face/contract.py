@@ -5,16 +5,59 @@ Used by `Verbs`, and implemented by `Cluster` and `Simulation`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from callboard.models.errors import ApiError
+from callboard.models.base import freeze
+from callboard.models.behaviour import Behaviour
+from callboard.models.errors import ApiError, BadRequest
 from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
+from callboard.models.times import parse_duration
 from callboard.runtime.face.references import Reference
+
+Seconds = float | int | str
+
+
+def seconds(value: Seconds) -> float:
+    """Seconds of a duration that a user wrote.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    try:
+        return parse_duration(value)
+    except (ValueError, AttributeError) as problem:
+        raise BadRequest(str(problem)) from None
+
+
+def plain_tree(value: Any, what: str) -> Any:
+    """A tree of plain data, frozen.
+
+    Raises:
+        BadRequest: it holds something that JSON has no form for.
+    """
+    try:
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as problem:
+        raise BadRequest(f"{what} is no plain data: {problem}") from None
+    return freeze(value)
+
+
+def check_images(images: Mapping[str, Any] | None) -> tuple[tuple[str, Behaviour], ...]:
+    """What `images=` says, as the runtimes take it.
+
+    Raises:
+        BadRequest: something in it is no `Behaviour`.
+    """
+    pairs = tuple((images or {}).items())
+    for image, behaviour in pairs:
+        if not isinstance(behaviour, Behaviour):
+            raise BadRequest(f"images[{image!r}] is a {type(behaviour).__name__}; give a Behaviour(...)")
+    return pairs
 
 
 class Response(msgspec.Struct, frozen=True):

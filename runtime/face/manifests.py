@@ -29,14 +29,21 @@ def manifests(source: Any) -> list[Manifest]:
         YamlError: text that does not parse; says file, line and column.
         BadRequest: something that is no manifest, or a file that can't be read.
     """
-    return list(_manifests(source, "the given object"))
+    found = list(_manifests(source, "the given object"))
+    if not found and isinstance(source, str | Path):
+        raise BadRequest(f"no objects passed to apply: {'the given text' if _is_text(source) else source} holds none")
+    return found
+
+
+def _is_text(source: str | Path) -> bool:
+    return isinstance(source, str) and ("\n" in source or ": " in source or not source.strip())
 
 
 def _manifests(source: Any, origin: str) -> Iterator[Manifest]:
     if isinstance(source, Path):
         yield from _of_file(source)
     elif isinstance(source, str):
-        if "\n" in source or ": " in source:
+        if _is_text(source):
             yield from _of_text(source, "the given text")
         else:
             yield from _of_file(Path(source))

@@ -17,17 +17,17 @@ from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.models.messages.store import Compact, StoreEvent
-from callboard.models.times import parse_duration, rfc3339
+from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face import datapath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane, start_nodes
 from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
-from callboard.runtime.face.contract import Response, api_request
+from callboard.runtime.face.contract import Response, Seconds, api_request, check_images, seconds
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
-from callboard.runtime.face.verbs import Seconds, Verbs
+from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.watching import Watchers
 from callboard.runtime.systems import Links, SimulatedSystem
 
@@ -88,7 +88,7 @@ class Simulation(Verbs):
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
         start_control_plane(self._system, blueprint)
-        start_nodes(self._system, blueprint, simulated_runtimes(tuple((images or {}).items())))
+        start_nodes(self._system, blueprint, simulated_runtimes(check_images(images)))
         self._system.quiet = self._own.settled_state
         self._system.on_step.append(self._check)
         for spec in specs:
@@ -138,7 +138,7 @@ class Simulation(Verbs):
         ...     round(s.now - before)
         300
         """
-        self._system.run_for(parse_duration(duration))
+        self._system.run_for(seconds(duration))
 
     def settle(self, timeout: Seconds = SETTLE_TIMEOUT_S) -> None:
         """Go on until nothing moves any more: no message under way, no timer due but periodic ones, nothing stored changes but leases.
@@ -154,7 +154,7 @@ class Simulation(Verbs):
         ...     s.get("pod/a").status.phase
         'Running'
         """
-        self._system.settle(parse_duration(timeout), quiet_s=self._quiet_s)
+        self._system.settle(seconds(timeout), quiet_s=self._quiet_s)
 
     def invariant(self, holds: Invariant) -> None:
         """From now on, `holds(simulation)` must be true after every step that changed something stored. It reads without a step.

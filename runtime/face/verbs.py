@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
-from callboard.models.base import freeze
 from callboard.models.errors import ApiError, BadRequest, UnknownKind, WaitTimeout
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
-from callboard.models.times import parse_duration
+from callboard.models.selectors import parse_labels
 from callboard.runtime.face.conditions import DELETED, ROLLED_OUT, Condition, default_condition, judge
-from callboard.runtime.face.contract import Applied, Host, Response, api_request
+from callboard.runtime.face.contract import Applied, Host, Response, Seconds, api_request, plain_tree, seconds
 from callboard.runtime.face.manifests import Manifest, manifests
 from callboard.runtime.face.references import Reference, name_of, refer
 
-Seconds = float | int | str
 DEFAULT_TIMEOUT_S = 30.0
 
 
@@ -49,7 +47,7 @@ class Verbs:
         reference = self._refer(what)
         answer = self._host.ask(
             api.GetObject,
-            parse_duration(timeout),
+            seconds(timeout),
             resource=reference.resource_name,
             namespace=reference.namespace,
             name=reference.name,
@@ -76,7 +74,7 @@ class Verbs:
         resource = self._lookup(kind)
         answer = self._host.ask(
             api.ListObjects,
-            parse_duration(timeout),
+            seconds(timeout),
             resource=name_of(resource),
             namespace=self._where(resource, namespace),
             labels=selector,
@@ -97,7 +95,8 @@ class Verbs:
         'node-1'
         """
         resource = self._lookup(kind)
-        quiet_s = None if timeout is None else parse_duration(timeout)
+        parse_labels(selector)  # a selector that is none is refused here, not in a stream that never says anything
+        quiet_s = None if timeout is None else seconds(timeout)
         return self._host.stream(name_of(resource), self._where(resource, namespace), selector, quiet_s)
 
     def wait(self, what: Any, condition: Condition | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
@@ -114,7 +113,7 @@ class Verbs:
         """
         reference = self._refer(what)
         wanted = condition if condition is not None else default_condition(reference.resource.kind)
-        timeout_s = parse_duration(timeout)
+        timeout_s = seconds(timeout)
         seen: builtins.list[Any] = [None, ""]
 
         def met() -> bool:
@@ -161,7 +160,7 @@ class Verbs:
 
     def apply_each(self, source: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> builtins.list[Applied]:
         """As `apply`, but one document's error doesn't hide what became of the others."""
-        timeout_s = parse_duration(timeout)
+        timeout_s = seconds(timeout)
         return [self._apply_one(manifest, timeout_s) for manifest in manifests(source)]
 
     def _apply_one(self, manifest: Manifest, timeout_s: float) -> Applied:
@@ -177,7 +176,7 @@ class Verbs:
                 resource=reference.resource_name,
                 namespace=reference.namespace,
                 name=reference.name,
-                tree=freeze(tree),
+                tree=plain_tree(tree, "the document"),
             )
         except ApiError as refusal:
             return Applied(manifest.origin, what, "failed", error=refusal)
@@ -208,15 +207,17 @@ class Verbs:
         ...     c.patch("node/node-1", {"metadata": {"labels": {"disk": "ssd"}}}).metadata.labels["disk"]
         'ssd'
         """
+        if type not in get_args(api.PatchType):
+            raise BadRequest(f"type={type!r}: a patch is one of {', '.join(get_args(api.PatchType))}")
         reference = self._refer(what)
         answer = self._host.ask(
             api.PatchObject,
-            parse_duration(timeout),
+            seconds(timeout),
             resource=reference.resource_name,
             namespace=reference.namespace,
             name=reference.name,
             type=type,
-            patch=freeze(patch),
+            patch=plain_tree(patch, "the patch"),
             subresource=subresource,
         )
         assert isinstance(answer, api.Written)
@@ -241,15 +242,17 @@ class Verbs:
         ...     s.list("pods")
         []
         """
+        if propagation not in get_args(api.Propagation):
+            raise BadRequest(f"propagation={propagation!r}: there are {', '.join(get_args(api.Propagation))}")
         reference = self._refer(what)
-        timeout_s = parse_duration(timeout)
+        timeout_s = seconds(timeout)
         self._host.ask(
             api.DeleteObject,
             timeout_s,
             resource=reference.resource_name,
             namespace=reference.namespace,
             name=reference.name,
-            grace_period_s=-1 if grace is None else int(parse_duration(grace)),
+            grace_period_s=-1 if grace is None else int(seconds(grace)),
             propagation=propagation,
         )
         if wait:
@@ -282,7 +285,7 @@ class Verbs:
         """
         reference = self._service(what)
         wanted = api_request(method, path, tuple((headers or {}).items()), body)
-        return self._host.carry(reference.namespace, reference.name, str(port), wanted, parse_duration(timeout))
+        return self._host.carry(reference.namespace, reference.name, str(port), wanted, seconds(timeout))
 
     def url(self, what: str, *, port: int | str = "") -> str:
         """An address of a Service's port that this program can open.

@@ -110,6 +110,8 @@ class Links:
         self._changed()
 
     def _add(self, kind: str, source: str, target: str, delay_s: float, judge: Judge | None) -> int:
+        if judge is not None and not callable(judge):
+            raise TypeError(f"judge is a {type(judge).__name__}; give a function of (passage, message), or None for all messages")
         with self._lock:
             self._numbers += 1
             number = self._numbers

@@ -82,7 +82,7 @@ def _read(files: tuple[str, ...]) -> list[Any]:
     """All manifests, parsed before anything is started. Raises `ApiError` where one is none."""
     from callboard.runtime.face.manifests import manifests
 
-    sources: list[Any] = [sys.stdin.read() if file == "-" else Path(file) for file in files]
+    sources: list[Any] = [f"{sys.stdin.read()}\n" if file == "-" else Path(file) for file in files]
     for source in sources:
         manifests(source)
     return sources
