@@ -57,6 +57,11 @@ class _Side(asyncio.Protocol):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.relay.made(self)
 
+    def pause(self) -> None:
+        """Read nothing until there is an endpoint to read for."""
+        if self.transport is not None and self.other is None:
+            self.transport.pause_reading()
+
     def data_received(self, data: bytes) -> None:
         self.got_bytes = True
         self._count(len(data))
@@ -107,8 +112,9 @@ class Relay:
         """One of the two connections stands."""
         assert side.transport is not None
         if side is self._client:
-            side.transport.pause_reading()
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            loop = asyncio.get_running_loop()
+            loop.call_soon(side.pause)  # not here: Python before 3.11.4 begins to read after this call, paused or not, and bytes were lost
+            self._connecting = loop.create_task(self._connect())
         elif self._client.transport is None:  # the client went away meanwhile
             side.transport.abort()
         else:  # at once, not when `_connect` goes on: a server that speaks first may be read before that
