@@ -12,6 +12,7 @@ from typing import Any
 from callboard.actors.component import Component, Port, Timer, handles
 from callboard.actors.informer import ChangeHandler, ClientSettings, GapExpired, Informer, RetryInformer
 from callboard.actors.leadership import Candidate, Compete
+from callboard.models.kinds import api_version_of, kind_of
 from callboard.models.messages.api import Got, Listed, RecordEvent, Refused, WatchBatch, WatchClosed, Written
 from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.store import Fence
@@ -62,8 +63,8 @@ class ApiComponent(Component):
             RecordEvent,
             None,
             involved_resource=resource,
-            involved_kind=obj.KIND if hasattr(obj, "KIND") else obj.kind,
-            involved_api_version=obj.API_VERSION if hasattr(obj, "API_VERSION") else obj.api_version,
+            involved_kind=kind_of(obj),
+            involved_api_version=api_version_of(obj),
             namespace=meta.namespace,
             name=meta.name,
             uid=meta.uid,

@@ -8,7 +8,7 @@ for one as new as the store; a stream that fell silent is resumed from the last 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -191,7 +191,7 @@ class Informer:
             return
         self._listing = False
         self._attempt = 0
-        fresh = {object_key(self.resource, obj.metadata.namespace, obj.metadata.name): obj for obj in answer.objects}
+        fresh = dict(zip(self._keys(answer), answer.objects, strict=True))
         for key in [key for key in self.objects if key not in fresh]:
             self._change(key, None)
         for key, obj in fresh.items():
@@ -200,6 +200,12 @@ class Informer:
         self.synced = True
         self.resume()
         self.owner.caught_up(self)
+
+    def _keys(self, answer: Listed) -> Iterable[str]:
+        """The keys of a list's objects; a list of everything tells them, since its objects are of many resources."""
+        if answer.keys:
+            return answer.keys
+        return (object_key(self.resource, obj.metadata.namespace, obj.metadata.name) for obj in answer.objects)
 
     def _retry_later(self) -> None:
         self._attempt += 1

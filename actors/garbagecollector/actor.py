@@ -15,7 +15,7 @@ import msgspec
 from callboard.actors import actions as act
 from callboard.actors.component import Port
 from callboard.actors.controller import Controller
-from callboard.actors.garbagecollector.everything import ASIDE, EVERYTHING, EverythingInformer, Kinds
+from callboard.actors.garbagecollector.everything import ASIDE, EVERYTHING, Kinds
 from callboard.actors.garbagecollector.graph import (
     Graph,
     OwnerState,
@@ -51,8 +51,7 @@ class GarbageCollector(Controller):
 
     def __init__(self, port: Port, client: ClientSettings) -> None:
         super().__init__(port, client)
-        self.everything = EverythingInformer(self, client, len(self.informers), EVERYTHING, self._changed)
-        self.informers.append(self.everything)
+        self.everything = self.inform(EVERYTHING, self._changed)
         self.graph = Graph()
         self.kinds = Kinds()
         self._absent: dict[tuple[str, str], None] = {}
@@ -161,9 +160,7 @@ class GarbageCollector(Controller):
             self.call(GetObject, _OwnerRead(key, uid), resource=resource, namespace=namespace, name=name)
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
-        if isinstance(context, EverythingInformer):
-            context.listed(answer)
-        elif isinstance(context, _OwnerRead):
+        if isinstance(context, _OwnerRead):
             self._reads_in_flight -= 1
             self._owner_read(context, answer)
             self._send_reads()

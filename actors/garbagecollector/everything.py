@@ -1,39 +1,18 @@
-"""The view of all objects that the garbage collector has, and how an owner reference becomes the key of an object in it."""
+"""What the garbage collector's view of all objects is called, and how an owner reference becomes the key of an object in it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from callboard.actors.informer import Informer
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.meta import OwnerReference
 from callboard.models.errors import UnknownKind
 from callboard.models.kinds import Scheme
-from callboard.models.messages.api import Got, Listed, Refused, Written, object_key
+from callboard.models.messages.api import object_key
 
 EVERYTHING = "*"
 ASIDE = ("events", "leases.coordination.k8s.io")
 """Resources that a view of everything leaves out."""
-
-
-class EverythingInformer(Informer):
-    """An informer on all resources at once: in a list of everything, the answer tells each object's key."""
-
-    def listed(self, answer: Got | Listed | Written | Refused) -> None:
-        if not isinstance(answer, Listed) or answer.id != self._list or answer.revision < self.revision:
-            super().listed(answer)
-            return
-        self._listing = False
-        self._attempt = 0
-        fresh = dict(zip(answer.keys, answer.objects, strict=True))
-        for key in [key for key in self.objects if key not in fresh]:
-            self._change(key, None)
-        for key, obj in fresh.items():
-            self._change(key, obj)
-        self.revision = answer.revision
-        self.synced = True
-        self.resume()
-        self.owner.caught_up(self)
 
 
 class Kinds:

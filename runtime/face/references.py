@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from callboard.models.errors import BadRequest
-from callboard.models.kinds import Resource, Scheme
+from callboard.models.kinds import Resource, Scheme, api_version_of, kind_of
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -20,16 +20,11 @@ class Reference(msgspec.Struct, frozen=True):
     @property
     def resource_name(self) -> str:
         """The resource as messages name it: `pods`, `deployments.apps`."""
-        return name_of(self.resource)
+        return self.resource.name
 
     def __str__(self) -> str:
         where = f" in namespace {self.namespace}" if self.namespace else ""
         return f"{self.resource.singular}/{self.name}{where}"
-
-
-def name_of(resource: Resource) -> str:
-    """`pods`, `deployments.apps`: plural, then the group if there is one."""
-    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
 
 
 def refer(what: Any, scheme: Scheme, namespace: str) -> Reference:
@@ -40,7 +35,7 @@ def refer(what: Any, scheme: Scheme, namespace: str) -> Reference:
         UnknownKind: no such kind is served.
     """
     if not isinstance(what, str):
-        resource = scheme.resource(what.API_VERSION if hasattr(what, "API_VERSION") else what.api_version, _kind_of(what))
+        resource = scheme.resource(api_version_of(what), kind_of(what))
         own = what.metadata.namespace or namespace
         return Reference(resource, own if resource.namespaced else "", what.metadata.name)
     kind, slash, name = what.partition("/")
@@ -48,7 +43,3 @@ def refer(what: Any, scheme: Scheme, namespace: str) -> Reference:
         raise BadRequest(f'"{what}" does not name an object; write kind/name, for example "deployment/web"')
     resource = scheme.lookup(kind)
     return Reference(resource, namespace if resource.namespaced else "", name)
-
-
-def _kind_of(obj: Any) -> str:
-    return str(obj.KIND if hasattr(obj, "KIND") else obj.kind)

@@ -19,7 +19,7 @@ from callboard.models.selectors import parse_labels
 from callboard.runtime.face.conditions import DELETED, ROLLED_OUT, Condition, default_condition, judge
 from callboard.runtime.face.contract import Applied, Host, Response, Seconds, api_request, plain_tree, seconds
 from callboard.runtime.face.manifests import Manifest, manifests
-from callboard.runtime.face.references import Reference, name_of, refer
+from callboard.runtime.face.references import Reference, refer
 
 DEFAULT_TIMEOUT_S = 30.0
 
@@ -75,7 +75,7 @@ class Verbs:
         answer = self._host.ask(
             api.ListObjects,
             seconds(timeout),
-            resource=name_of(resource),
+            resource=resource.name,
             namespace=self._where(resource, namespace),
             labels=selector,
             fields=fields,
@@ -97,7 +97,7 @@ class Verbs:
         resource = self._lookup(kind)
         parse_labels(selector)  # a selector that is none is refused here, not in a stream that never says anything
         quiet_s = None if timeout is None else seconds(timeout)
-        return self._host.stream(name_of(resource), self._where(resource, namespace), selector, quiet_s)
+        return self._host.stream(resource.name, self._where(resource, namespace), selector, quiet_s)
 
     def wait(self, what: Any, condition: Condition | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
         """Wait until an object meets a condition: the type of a status condition (`"Available"`), `"RolledOut"` (the default for

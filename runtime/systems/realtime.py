@@ -202,17 +202,6 @@ class RealTimeSystem(ClockedSystem):
             else:
                 inbox.scheduled = False
 
-    def _ended(self, process: Process, actor: Any) -> None:
-        """An actor has ended in its turn: by an exception, of its own will, or because somebody crashed it meanwhile."""
-        if process.actor is actor:
-            if actor.failure is not None:
-                self._fail(process, actor.failure)
-            else:
-                process.wanted = False
-                self._end(process)
-        if actor.escaped is not None:
-            raise actor.escaped
-
     def _began(self, process: Process) -> None:
         actor, inbox = process.actor, process.inbox
         inbox.ready = self._ready

@@ -61,16 +61,6 @@ class SimulatedWorld(System):
 
     # -- lives --------------------------------------------------------------------------------------------------------------------
 
-    def _ended(self, process: Process, actor: Any) -> None:
-        if process.actor is actor:
-            if actor.failure is not None:
-                self._fail(process, actor.failure)
-            else:
-                process.wanted = False
-                self._end(process)
-        if actor.escaped is not None:
-            raise actor.escaped
-
     def _began(self, process: Process) -> None:
         actor = process.actor
         self.trace.add((self._now, "", process.address, "began", ""))

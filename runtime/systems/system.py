@@ -285,6 +285,22 @@ class System(ABC):
         """Figures of every process."""
         return tuple(process.stats() for process in list(self._processes.values()))
 
+    def _ended(self, process: Process, actor: Any) -> None:
+        """An actor has ended in its turn; what no supervisor may keep goes on to whoever drives the system."""
+        self._over(process, actor)
+        if actor.escaped is not None:
+            raise actor.escaped
+
+    def _over(self, process: Process, actor: Any) -> None:
+        """An actor has ended: by an exception, of its own will, or because somebody crashed it meanwhile (then it is no longer current)."""
+        if process.actor is not actor:
+            return
+        if actor.failure is not None:
+            self._fail(process, actor.failure)
+        else:
+            process.wanted = False
+            self._end(process)
+
     # -- failures -----------------------------------------------------------------------------------------------------------------
 
     def _fail(self, process: Process, failure: BaseException) -> None:

@@ -179,12 +179,8 @@ class ThreadedSystem(ClockedSystem):
             if inbox.order and actor.escaped is None:
                 return  # who holds the lock has ended it, and may be waiting for this thread
         try:
-            if process.actor is actor and not inbox.order:
-                if actor.failure is not None:
-                    self._fail(process, actor.failure)
-                else:
-                    process.wanted = False
-                    self._end(process)
+            if not inbox.order:
+                self._over(process, actor)
         finally:
             self._lives.release()
         if actor.escaped is not None and not self._stopped:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from callboard.runtime.process.launch import state_folder, stop_durable
 from tests.e2e.programs import Program, all_gone, program
 
 WEB = str(Path(__file__).resolve().parents[2] / "examples" / "web.yaml")
@@ -52,8 +54,15 @@ def test_without_data_the_pods_die_with_the_program_even_by_kill_9(tmp_path: Pat
         assert all_gone(children) == []
 
 
-def test_with_data_the_pods_live_on_until_down(tmp_path: Path) -> None:
-    data = str(tmp_path / "state")
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[str]:
+    """A data folder; what lives on there ends with the test, however it ends."""
+    folder = tmp_path / "state"
+    yield str(folder)
+    stop_durable(state_folder(folder), grace_s=0.0)
+
+
+def test_with_data_the_pods_live_on_until_down(data: str, tmp_path: Path) -> None:
     with program("up", "-f", WEB, "--timing", "fast", "--data", data, cwd=tmp_path) as running:
         url = _serving(running)
         children = running.descendants()
@@ -71,8 +80,7 @@ def test_with_data_the_pods_live_on_until_down(tmp_path: Path) -> None:
     assert all_gone(children) == []
 
 
-def test_a_second_cluster_on_the_same_data_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    data = str(tmp_path / "state")
+def test_a_second_cluster_on_the_same_data_is_refused_in_one_sentence(data: str, tmp_path: Path) -> None:
     with program("up", "--data", data, cwd=tmp_path) as running:
         running.wait_line(lambda line: line.startswith("The cluster is up"))
         with program("up", "--data", data, cwd=tmp_path) as second:
