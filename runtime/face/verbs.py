@@ -1,139 +1,25 @@
-"""The verbs that `Cluster` and `Simulation` share, and `namespace(...)` views of them.
+"""The verbs that `Cluster` and `Simulation` share, and `namespace(...)` views of them: those that write, and traffic.
 
-A verb speaks to an apiserver through its host, as a client process with a link and time-outs of its own; it holds no reference to any
-component. Every verb that waits takes `timeout` in seconds or as "30s".
+Groups of verbs have files of their own: `reading`, on which all stand, and those that `Verbs` takes in.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, get_args
 
-import msgspec
-
-from callboard.models.errors import ApiError, BadRequest, UnknownKind, WaitTimeout
-from callboard.models.kinds import Resource
+from callboard.models.errors import ApiError, BadRequest
 from callboard.models.messages import api
-from callboard.models.selectors import parse_labels
-from callboard.runtime.face.conditions import DELETED, ROLLED_OUT, Condition, default_condition, judge
+from callboard.runtime.face.conditions import DELETED, ROLLED_OUT
 from callboard.runtime.face.contract import Applied, Host, Response, Seconds, api_request, plain_tree, seconds
 from callboard.runtime.face.manifests import Manifest, manifests
-from callboard.runtime.face.references import Reference, refer
+from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Located, Reading
+from callboard.runtime.face.references import Reference
 
-DEFAULT_TIMEOUT_S = 30.0
 
-
-class Verbs:
+class Verbs(Reading):
     """See `Cluster` for the contract of each verb."""
-
-    def __init__(self, host: Host, namespace: str) -> None:
-        self._host = host
-        self._namespace = namespace
-
-    # -- reading ----------------------------------------------------------------------------------------------------------------
-
-    def get(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
-        """The object `kind/name`.
-
-        Raises:
-            NotFound: there is none.
-
-        >>> from callboard import Cluster
-        >>> with Cluster(nodes=1) as c:
-        ...     c.get("node/node-1").status.conditions[-1].type
-        'Ready'
-        """
-        reference = self._refer(what)
-        answer = self._host.ask(
-            api.GetObject,
-            seconds(timeout),
-            resource=reference.resource_name,
-            namespace=reference.namespace,
-            name=reference.name,
-        )
-        assert isinstance(answer, api.Got)
-        return answer.obj
-
-    def list(
-        self,
-        kind: str,
-        *,
-        selector: str = "",
-        fields: str = "",
-        namespace: str | None = None,
-        timeout: Seconds = DEFAULT_TIMEOUT_S,
-    ) -> builtins.list[Any]:
-        """All objects of a kind that match a label and a field selector; `namespace=""` means all namespaces.
-
-        >>> from callboard import Cluster
-        >>> with Cluster(nodes=2) as c:
-        ...     [node.metadata.name for node in c.list("nodes")]
-        ['node-1', 'node-2']
-        """
-        resource = self._lookup(kind)
-        answer = self._host.ask(
-            api.ListObjects,
-            seconds(timeout),
-            resource=resource.name,
-            namespace=self._where(resource, namespace),
-            labels=selector,
-            fields=fields,
-        )
-        assert isinstance(answer, api.Listed)
-        return [*answer.objects]
-
-    def watch(
-        self, kind: str, *, selector: str = "", namespace: str | None = None, timeout: Seconds | None = None
-    ) -> Iterator[api.WatchEvent]:
-        """Changes of a kind, beginning with what is there (as ADDED): `type`, `key` and `obj` each. Ends when nothing has happened
-        for `timeout`; without one it goes on until the caller stops or the cluster does.
-
-        >>> from callboard import Cluster
-        >>> with Cluster(nodes=1) as c:
-        ...     next(iter(c.watch("nodes"))).obj.metadata.name
-        'node-1'
-        """
-        resource = self._lookup(kind)
-        parse_labels(selector)  # a selector that is none is refused here, not in a stream that never says anything
-        quiet_s = None if timeout is None else seconds(timeout)
-        return self._host.stream(resource.name, self._where(resource, namespace), selector, quiet_s)
-
-    def wait(self, what: Any, condition: Condition | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
-        """Wait until an object meets a condition: the type of a status condition (`"Available"`), `"RolledOut"` (the default for
-        workloads), `"Exists"`, `"Deleted"`, or a function of the object. Returns the object (None for `"Deleted"`).
-
-        Raises:
-            WaitTimeout: it did not within `timeout`; says what was last seen.
-
-        >>> from callboard import Simulation
-        >>> with Simulation(nodes=1, seed=7) as s:
-        ...     s.wait("node/node-1", "Ready").metadata.name
-        'node-1'
-        """
-        reference = self._refer(what)
-        wanted = condition if condition is not None else default_condition(reference.resource.kind)
-        timeout_s = seconds(timeout)
-        seen: builtins.list[Any] = [None, ""]
-
-        def met() -> bool:
-            obj = self._look(reference)
-            verdict = judge(obj, wanted)
-            seen[:] = [obj, verdict.seen]
-            return verdict.met
-
-        if not self._host.await_change(reference, met, timeout_s):
-            name = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", "the given function")
-            raise WaitTimeout(f"{reference} did not reach {name} within {timeout_s:g} s; last seen: {seen[1]}")
-        return None if wanted == DELETED else seen[0]
-
-    def _look(self, reference: Reference) -> Any:
-        try:
-            return self.get(f"{reference.resource_name}/{reference.name}" if not reference.namespace else _Located(reference))
-        except ApiError as refusal:
-            if refusal.code == 404 and not isinstance(refusal, UnknownKind):
-                return None
-            raise
 
     # -- writing ----------------------------------------------------------------------------------------------------------------
 
@@ -256,7 +142,7 @@ class Verbs:
             propagation=propagation,
         )
         if wait:
-            self.wait(_Located(reference), DELETED, timeout=timeout_s)
+            self.wait(Located(reference), DELETED, timeout=timeout_s)
 
     # -- traffic ----------------------------------------------------------------------------------------------------------------
 
@@ -308,29 +194,6 @@ class Verbs:
             raise BadRequest(f"{reference} can't be called; give service/name")
         return reference
 
-    # -- names ------------------------------------------------------------------------------------------------------------------
-
-    def namespace(self, name: str) -> Verbs:
-        """The same verbs with another default namespace.
-
-        >>> from callboard import Cluster
-        >>> with Cluster(nodes=1) as c:
-        ...     c.namespace("kube-system").list("pods")
-        []
-        """
-        return Verbs(self._host, name)
-
-    def _lookup(self, kind: str) -> Resource:
-        return self._host.scheme().lookup(kind)
-
-    def _where(self, resource: Resource, namespace: str | None) -> str:
-        if not resource.namespaced:
-            return ""
-        return self._namespace if namespace is None else namespace
-
-    def _refer(self, what: Any) -> Reference:
-        return what.reference if isinstance(what, _Located) else refer(what, self._host.scheme(), self._namespace)
-
     def _refer_tree(self, tree: Mapping[str, Any]) -> Reference:
         for field in ("apiVersion", "kind"):
             if not isinstance(tree.get(field), str) or not tree[field]:
@@ -342,11 +205,17 @@ class Verbs:
         namespace = str(meta.get("namespace") or self._namespace) if resource.namespaced else ""
         return Reference(resource, namespace, meta["name"])
 
+    # -- names ------------------------------------------------------------------------------------------------------------------
 
-class _Located(msgspec.Struct, frozen=True):
-    """A reference that is resolved already."""
+    def namespace(self, name: str) -> Verbs:
+        """The same verbs with another default namespace.
 
-    reference: Reference
+        >>> from callboard import Cluster
+        >>> with Cluster(nodes=1) as c:
+        ...     c.namespace("kube-system").list("pods")
+        []
+        """
+        return Verbs(self._host, name)
 
 
 __all__ = ["ROLLED_OUT", "Applied", "Host", "Response", "Verbs"]
