@@ -117,6 +117,14 @@ class DeleteObject(_Named, frozen=True, gc=False):
     fence: Fence | None = None
 
 
+class EvictPod(_Named, frozen=True, gc=False):
+    """Delete a pod (`resource` is `pods`) unless a PodDisruptionBudget forbids it now: the subresource pods/eviction. Refused with code 429
+    then. `uid` is a precondition; `grace_period_s=-1` means the pod's own. Answered by `Written`."""
+
+    uid: str = ""
+    grace_period_s: int = -1
+
+
 class WriteStatus(_Named, frozen=True, gc=False):
     """Replace the status of an object of ours: the trusted fast path of kubelets and controllers.
 
