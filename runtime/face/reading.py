@@ -7,7 +7,7 @@ component. Every verb that waits takes `timeout` in seconds or as "30s".
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -125,6 +125,28 @@ class Reading:
             name = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", "the given function")
             raise WaitTimeout(f"{reference} did not reach {name} within {timeout_s:g} s; last seen: {seen[1]}")
         return None if wanted == DELETED else seen[0]
+
+    def still_there(self, objects: Iterable[Any], *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> builtins.list[Any]:
+        """Wait until these very objects, by their UIDs, are gone; returns those that are still there after `timeout`.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=7) as s:
+        ...     s.still_there(s.list("pods"))
+        []
+        """
+        left = [*objects]
+
+        def met() -> bool:
+            left[:] = [obj for obj in left if self._is_there(obj)]
+            return not left
+
+        if left:
+            self._host.await_change(self._refer(left[0]), met, seconds(timeout))
+        return left
+
+    def _is_there(self, obj: Any) -> bool:
+        found = self._look(self._refer(obj))
+        return found is not None and found.metadata.uid == obj.metadata.uid
 
     def _look(self, reference: Reference) -> Any:
         try:

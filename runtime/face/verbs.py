@@ -144,6 +144,33 @@ class Verbs(Reading):
         if wait:
             self.wait(Located(reference), DELETED, timeout=timeout_s)
 
+    def evict(self, what: Any, *, grace: Seconds | None = None, timeout: Seconds = DEFAULT_TIMEOUT_S) -> None:
+        """Delete a pod unless a PodDisruptionBudget forbids it now: the subresource pods/eviction. An object means that very pod.
+
+        Raises:
+            TooManyRequests: a budget forbids it; try again later.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+        ...     _ = s.apply(pod)
+        ...     _ = s.wait("pod/a")
+        ...     s.evict("pod/a")
+        ...     s.wait("pod/a", "Deleted")
+        """
+        reference = self._refer(what)
+        if reference.resource.kind != "Pod":
+            raise BadRequest(f"{reference} can't be evicted; give pod/name")
+        self._host.ask(
+            api.EvictPod,
+            seconds(timeout),
+            resource=reference.resource_name,
+            namespace=reference.namespace,
+            name=reference.name,
+            uid="" if isinstance(what, str | Located) else what.metadata.uid,
+            grace_period_s=-1 if grace is None else int(seconds(grace)),
+        )
+
     # -- traffic ----------------------------------------------------------------------------------------------------------------
 
     def request(
