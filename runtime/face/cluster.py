@@ -228,9 +228,9 @@ class _Host:
         finally:
             self._close(name)
 
-    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
+    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
         events: queue.SimpleQueue[api.WatchEvent] = queue.SimpleQueue()
-        name = self._watchers.open(events.put, resource, namespace, labels)
+        name = self._watchers.open(events.put, resource, namespace, labels, fields)
         return self._read(name, events, timeout_s)
 
     def _read(self, name: str, events: queue.SimpleQueue[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:

@@ -100,7 +100,7 @@ class Host(Protocol):
     def await_change(self, reference: Reference, met: Any, timeout_s: float) -> bool:
         """Return True as soon as `met()` is true; look again whenever the object may have changed. False when time is over."""
 
-    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
+    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
         """Changes of a resource, beginning with all that is there; ends when nothing happened for `timeout_s`."""
 
     def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:

@@ -15,7 +15,7 @@ import msgspec
 from callboard.models.errors import ApiError, UnknownKind, WaitTimeout
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
-from callboard.models.selectors import parse_labels
+from callboard.models.selectors import parse_fields, parse_labels
 from callboard.runtime.face.conditions import DELETED, Condition, default_condition, judge
 from callboard.runtime.face.contract import Host, Seconds, seconds
 from callboard.runtime.face.references import Reference, refer
@@ -83,10 +83,11 @@ class Reading:
         return [*answer.objects]
 
     def watch(
-        self, kind: str, *, selector: str = "", namespace: str | None = None, timeout: Seconds | None = None
+        self, kind: str, *, selector: str = "", fields: str = "", namespace: str | None = None, timeout: Seconds | None = None
     ) -> Iterator[api.WatchEvent]:
-        """Changes of a kind, beginning with what is there (as ADDED): `type`, `key` and `obj` each. Ends when nothing has happened
-        for `timeout`; without one it goes on until the caller stops or the cluster does.
+        """Changes of a kind, beginning with what is there (as ADDED): `type`, `key` and `obj` each; only of objects
+        that match a label and a field selector. Ends when nothing has happened for `timeout`; without one it goes on until the caller stops
+        or the cluster does.
 
         >>> from callboard import Cluster
         >>> with Cluster(nodes=1) as c:
@@ -95,8 +96,9 @@ class Reading:
         """
         resource = self._lookup(kind)
         parse_labels(selector)  # a selector that is none is refused here, not in a stream that never says anything
+        parse_fields(fields)
         quiet_s = None if timeout is None else seconds(timeout)
-        return self._host.stream(resource.name, self._where(resource, namespace), selector, quiet_s)
+        return self._host.stream(resource.name, self._where(resource, namespace), selector, quiet_s, fields)
 
     def wait(self, what: Any, condition: Condition | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
         """Wait until an object meets a condition: the type of a status condition (`"Available"`), `"RolledOut"` (the default for

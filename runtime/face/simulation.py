@@ -265,9 +265,9 @@ class _Host:
 
         return bool(self._system.run_until(looked, timeout_s))
 
-    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None) -> Iterator[api.WatchEvent]:
+    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
         events: deque[api.WatchEvent] = deque()
-        name = self._watchers.open(events.append, resource, namespace, labels)
+        name = self._watchers.open(events.append, resource, namespace, labels, fields)
         return self._read(name, events, timeout_s)
 
     def _read(self, name: str, events: deque[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
