@@ -120,14 +120,22 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, machine=CONTROL_PLANE)
 
 
-def start_nodes(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory) -> None:
-    """Start a machine per node with its container runtime, its kubelet and, where each node has one, its service proxy."""
-    for index, spec in enumerate(blueprint.nodes):
-        component, arguments = runtime_of(index, spec)
-        system.start(f"runtime/{spec.name}", component, *arguments, machine=spec.name)
-        system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint.timing), machine=spec.name)
-        if blueprint.proxy_per_node:
-            system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client(index), machine=spec.name)
+def start_node(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory, index: int, spec: NodeSpec) -> None:
+    """Start a node: on a machine of its own its container runtime, its kubelet and, where each node has one, its service proxy. `index` is
+    the node's own for ever, since its addresses come from it."""
+    component, arguments = runtime_of(index, spec)
+    system.start(f"runtime/{spec.name}", component, *arguments, machine=spec.name)
+    system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint.timing), machine=spec.name)
+    if blueprint.proxy_per_node:
+        system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client(index), machine=spec.name)
+
+
+def stop_node(system: System, name: str) -> None:
+    """Take a node's processes out of the world; its machine stays, switched on, should a node of this name come again."""
+    for process in (f"proxy/{name}", f"kubelet/{name}", f"runtime/{name}"):
+        if process in system.names():
+            system.remove(process)
+    system.add_machine(name).alive = True
 
 
 def kubelet_settings(spec: NodeSpec, timing: Timing) -> KubeletSettings:

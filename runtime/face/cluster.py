@@ -25,10 +25,10 @@ from callboard.runtime.face.assembly import (
     Blueprint,
     simulated_runtimes,
     start_control_plane,
-    start_nodes,
 )
 from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
 from callboard.runtime.face.contract import Response, api_request, check_images
+from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
@@ -109,8 +109,9 @@ class Cluster(Verbs):
         self._stopped = False
         self._own = _Host(self._system, self._blueprint)
         super().__init__(self._own, "default")
-        on_crash = real.crashed if real is not None else _nothing_real
-        self.nodes = Nodes(self._system, [spec.name for spec in specs], on_crash)
+        of_processes = (real.crashed, real.nodes_limit) if real is not None else ()
+        self._fleet = Fleet(self._system, self._blueprint, *of_processes)
+        self.nodes = Nodes(self._fleet, self)
         """The nodes by name: `c.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
         """The components by name: `c.components["scheduler"].restart()`."""
@@ -131,7 +132,7 @@ class Cluster(Verbs):
         else:
             runtimes = simulated_runtimes(images)
         start_control_plane(system, blueprint)
-        start_nodes(system, blueprint, runtimes)
+        self._fleet.start_all(runtimes)
 
     def _await_nodes(self) -> None:
         wanted = {spec.name for spec in self._blueprint.nodes}
@@ -275,7 +276,3 @@ def _timing(timing: str | Timing) -> Timing:
         return timing_named(timing)
     except ValueError as problem:
         raise BadRequest(str(problem)) from None
-
-
-def _nothing_real(_node: str) -> None:
-    """Simulated containers end with their machine."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 
-from callboard.models.errors import BadRequest
+from callboard.models.errors import BadRequest, NotFound
+from callboard.models.quantity import Quantity
+from callboard.runtime.face import maintenance
+from callboard.runtime.face.contract import Seconds
+from callboard.runtime.face.fleet import Fleet
+from callboard.runtime.face.nodespec import NodeSpec
+from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.systems import System
+
+READY_TIMEOUT_S = 60.0
 
 
 class NodeHandle:
     """One node of a cluster or simulation."""
 
-    def __init__(self, system: System, name: str, on_crash: Callable[[str], None]) -> None:
-        self._system = system
-        self._on_crash = on_crash
+    def __init__(self, fleet: Fleet, verbs: Verbs, name: str) -> None:
+        self._fleet = fleet
+        self._system = fleet.system
+        self._verbs = verbs
         self.name = name
 
     def crash(self) -> None:
@@ -26,7 +36,7 @@ class NodeHandle:
         'node-1'
         """
         self._system.crash_machine(self.name)
-        self._on_crash(self.name)
+        self._fleet.lost(self.name)
 
     def restart(self) -> None:
         """Switch the node on again, with an empty container runtime.
@@ -64,6 +74,66 @@ class NodeHandle:
         'node-1'
         """
         self._system.links.heal(self.name, "*")
+
+    def cordon(self) -> None:
+        """Let no further pods come here; those that are here stay.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     s.nodes["node-1"].cordon()
+        ...     s.get("node/node-1").spec.unschedulable
+        True
+        """
+        maintenance.cordon(self._verbs, self.name)
+
+    def uncordon(self) -> None:
+        """Let pods come here again.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     s.nodes["node-1"].cordon()
+        ...     s.nodes["node-1"].uncordon()
+        ...     bool(s.get("node/node-1").spec.unschedulable)
+        False
+        """
+        maintenance.uncordon(self._verbs, self.name)
+
+    def drain(
+        self,
+        *,
+        force: bool = False,
+        ignore_daemonsets: bool = False,
+        delete_emptydir_data: bool = False,
+        grace: Seconds | None = None,
+        timeout: Seconds = maintenance.DRAIN_TIMEOUT_S,
+    ) -> list[str]:
+        """Cordon the node, evict its pods as disruption budgets allow, and come back when they are gone; returns what was done, in
+        kubectl's words.
+
+        Raises:
+            BadRequest: pods are here that the options don't allow to evict; none was evicted then.
+            WaitTimeout: pods are still here after `timeout`; names them.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=2, seed=1) as s:
+        ...     _ = s.apply("examples/web.yaml")
+        ...     _ = s.wait("deployment/web")
+        ...     s.nodes["node-1"].drain()[-1]
+        ...     _ = s.wait("deployment/web")
+        ...     {pod.spec.node_name for pod in s.list("pods")}
+        'node/node-1 drained'
+        {'node-2'}
+        """
+        lines = maintenance.drain(
+            self._verbs,
+            self.name,
+            force=force,
+            ignore_daemonsets=ignore_daemonsets,
+            delete_emptydir_data=delete_emptydir_data,
+            grace=grace,
+            timeout=timeout,
+        )
+        return [*lines]
 
 
 class ComponentHandle:
@@ -106,20 +176,60 @@ class ComponentHandle:
 class Nodes:
     """The nodes by name: `c.nodes["node-1"]`."""
 
-    def __init__(self, system: System, names: list[str], on_crash: Callable[[str], None]) -> None:
-        self._handles = {name: NodeHandle(system, name, on_crash) for name in names}
+    def __init__(self, fleet: Fleet, verbs: Verbs) -> None:
+        self._fleet = fleet
+        self._verbs = verbs
+
+    def add(
+        self,
+        name: str,
+        *,
+        cpu: Quantity = "4",
+        memory: Quantity = "8Gi",
+        pods: int = 110,
+        labels: Mapping[str, str] | None = None,
+        timeout: Seconds = READY_TIMEOUT_S,
+    ) -> NodeHandle:
+        """Add a node, and come back when it is Ready. What it has is said as in `NodeSpec`.
+
+        Raises:
+            BadRequest: there is one of this name, or what it has makes no sense.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     s.nodes.add("big", cpu="16").name
+        ...     s.get("node/big").status.capacity["cpu"]
+        'big'
+        '16'
+        """
+        self._fleet.add(NodeSpec(name=name, cpu=cpu, memory=memory, pods=pods, labels=dict(labels or {})))
+        self._verbs.wait(f"node/{name}", "Ready", timeout=timeout)
+        return self[name]
+
+    def remove(self, name: str) -> None:
+        """Take a node away for good: its object is deleted, its machine is gone with all that ran there. Drain it first to spare its pods.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=2, seed=1) as s:
+        ...     s.nodes.remove("node-2")
+        ...     [node.metadata.name for node in s.list("nodes")]
+        ['node-1']
+        """
+        self[name]
+        self._fleet.remove(name)
+        with contextlib.suppress(NotFound):  # somebody has deleted the object already
+            self._verbs.delete(f"node/{name}")
 
     def __getitem__(self, name: str) -> NodeHandle:
-        try:
-            return self._handles[name]
-        except KeyError:
-            raise BadRequest(f'there is no node "{name}"; there are {", ".join(self._handles)}') from None
+        if name not in self._fleet.names:
+            raise BadRequest(f'there is no node "{name}"; there are {", ".join(self._fleet.names)}')
+        return NodeHandle(self._fleet, self._verbs, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._handles)
+        return iter(self._fleet.names)
 
     def __len__(self) -> int:
-        return len(self._handles)
+        return len(self._fleet.names)
 
 
 class Components:

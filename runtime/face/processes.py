@@ -12,6 +12,7 @@ from callboard.actors.component import Component
 from callboard.models.errors import BadRequest
 from callboard.models.messages.base import Message
 from callboard.runtime.containers.process import ProcessRuntime
+from callboard.runtime.containers.process_addresses import NODES_LIMIT
 from callboard.runtime.containers.process_state import abandon_node
 from callboard.runtime.face.assembly import CONTROL_PLANE, RuntimeFactory
 from callboard.runtime.face.nodespec import NodeSpec
@@ -21,8 +22,6 @@ from callboard.runtime.process.launch import state_folder
 from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
 from callboard.runtime.systems import System
 
-NODES_LIMIT = 32
-"""Nodes share the lower half of one /16 of loopback addresses, a /22 each."""
 _log = Logger(component="process")
 
 
@@ -33,6 +32,8 @@ class Processes:
         BadRequest: more nodes than addresses.
         ProcessDaemonError: the daemon could not be started; says why and what to do.
     """
+
+    nodes_limit = NODES_LIMIT
 
     def __init__(self, data: str | Path | None, nodes: int) -> None:
         if nodes > NODES_LIMIT:

@@ -21,9 +21,10 @@ from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face import datapath, views
-from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane, start_nodes
+from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane
 from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
 from callboard.runtime.face.contract import Response, Seconds, api_request, check_images, seconds
+from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
@@ -80,7 +81,8 @@ class Simulation(Verbs):
         self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
         self._own = _Host(self._system, blueprint)
         super().__init__(self._own, "default")
-        self.nodes = Nodes(self._system, [spec.name for spec in specs], _nothing_else)
+        self._fleet = Fleet(self._system, blueprint)
+        self.nodes = Nodes(self._fleet, self)
         """The nodes by name: `s.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
         """The components by name: `s.components["scheduler"].restart()`."""
@@ -88,7 +90,7 @@ class Simulation(Verbs):
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
         start_control_plane(self._system, blueprint)
-        start_nodes(self._system, blueprint, simulated_runtimes(check_images(images)))
+        self._fleet.start_all(simulated_runtimes(check_images(images)))
         self._system.quiet = self._own.settled_state
         self._system.on_step.append(self._check)
         for spec in specs:
@@ -296,7 +298,3 @@ def _restless(event: StoreEvent) -> bool:
 def _but_heartbeats(node: Node) -> Any:
     conditions = [(one.type, one.status, one.reason) for one in node.status.conditions] if node.status is not None else []
     return node.spec, node.metadata.labels, node.metadata.deletion_timestamp, conditions
-
-
-def _nothing_else(_node: str) -> None:
-    """Simulated containers end with their machine."""

@@ -1,0 +1,67 @@
+"""Nodes that come and go while a cluster runs: starting and ending the processes of one. Used by `Nodes`, for clusters and simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callboard.models.errors import BadRequest
+from callboard.runtime.face.assembly import Blueprint, RuntimeFactory, start_node, stop_node
+from callboard.runtime.face.nodespec import NODES_LIMIT, NodeSpec, node_specs
+from callboard.runtime.systems import System
+
+
+def _nothing_more(_node: str) -> None:
+    """Simulated containers end with their machine."""
+
+
+class Fleet:
+    """The machines of one cluster. `lost` is told the name of a node that has lost its power: its real containers end with it."""
+
+    def __init__(self, system: System, blueprint: Blueprint, lost: Callable[[str], None] = _nothing_more, limit: int = NODES_LIMIT) -> None:
+        self.system = system
+        self.lost = lost
+        self._blueprint = blueprint
+        self._limit = limit
+        self._runtime_of: RuntimeFactory | None = None
+        self._specs = {spec.name: spec for spec in blueprint.nodes}
+        self._made = 0
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes that there are."""
+        return list(self._specs)
+
+    def start_all(self, runtime_of: RuntimeFactory) -> None:
+        """Start every node of the blueprint. Call it where the system's state may be changed."""
+        self._runtime_of = runtime_of
+        for spec in self._specs.values():
+            self._start(spec)
+
+    def add(self, spec: NodeSpec) -> None:
+        """Start one more node.
+
+        Raises:
+            BadRequest: its name is taken, what it says makes no sense, or there are no addresses left for it.
+        """
+        node_specs([spec])
+        if spec.name in self._specs:
+            raise BadRequest(f'there is a node "{spec.name}" already; give the new one a name of its own')
+        if self._made >= self._limit:
+            raise BadRequest(f"{self._made} nodes have been made, and there are addresses for {self._limit}")
+        self.system.call(lambda: self._start(spec))
+        self._specs[spec.name] = spec
+
+    def _start(self, spec: NodeSpec) -> None:
+        assert self._runtime_of is not None
+        start_node(self.system, self._blueprint, self._runtime_of, self._made, spec)
+        self._made += 1  # never used again: a node's addresses may still be in somebody's table
+
+    def remove(self, name: str) -> None:
+        """Take a node's machine away, with all that runs on it."""
+        del self._specs[name]
+        self.system.call(lambda: self._stop(name))
+        self.lost(name)
+
+    def _stop(self, name: str) -> None:
+        self.system.crash_machine(name)
+        stop_node(self.system, name)
