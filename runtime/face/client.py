@@ -12,9 +12,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.api.apiextensions import CustomResourceDefinition
-from callboard.models.errors import Timeout, UnknownKind, WaitTimeout, error_of
-from callboard.models.kinds import Resource, Scheme
+from callboard.models.errors import Timeout, WaitTimeout, error_of
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.runtime.systems import ComponentFailed, System
@@ -71,40 +69,6 @@ def _timeout(request: type[Request], fields: dict[str, Any], server: str, proble
     what = f"{request.__name__} of {fields.get('resource', '?')} {fields.get('name', '')}".rstrip()
     advice = "; whether it was carried out is unknown: read before you try again" if request not in (api.GetObject, api.ListObjects) else ""
     return Timeout(f"{what} got no answer from {server}: {problem}{advice}")
-
-
-class LiveScheme(Scheme):
-    """The kinds that are served now. What isn't known is looked up once more among the stored CustomResourceDefinitions."""
-
-    def __init__(self, definitions: Callable[[], list[CustomResourceDefinition]]) -> None:
-        super().__init__(())
-        self._definitions = definitions
-        self._current = Scheme.builtin()
-
-    def _refreshed(self) -> Scheme:
-        scheme = Scheme.builtin()
-        for definition in self._definitions():
-            scheme = scheme.with_definition(definition)
-        self._current = scheme
-        return scheme
-
-    def resource(self, api_version: str, kind: str) -> Resource:
-        try:
-            return self._current.resource(api_version, kind)
-        except UnknownKind:
-            return self._refreshed().resource(api_version, kind)
-
-    def lookup(self, name: str) -> Resource:
-        try:
-            return self._current.lookup(name)
-        except UnknownKind:
-            return self._refreshed().lookup(name)
-
-    def stored(self, resource: str) -> Resource:
-        try:
-            return self._current.stored(resource)
-        except UnknownKind:
-            return self._refreshed().stored(resource)
 
 
 class ComponentStats(msgspec.Struct, frozen=True):

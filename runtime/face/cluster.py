@@ -26,19 +26,21 @@ from callboard.runtime.face.assembly import (
     simulated_runtimes,
     start_control_plane,
 )
-from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
+from callboard.runtime.face.client import ApiClient, Stats, stats_of
 from callboard.runtime.face.contract import Response, api_request, check_images
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import Components, Nodes
+from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Verbs
-from callboard.runtime.face.watching import Watchers
+from callboard.runtime.face.watching import Tell, Watchers
 from callboard.runtime.storage.driver import JournalDriver, open_journal
 from callboard.runtime.systems import RealTimeSystem, System, SystemStopped, ThreadedSystem
 
 if TYPE_CHECKING:
     from callboard.runtime.face.processes import Processes
+    from callboard.runtime.remote.server import RemoteServer
 
 START_TIMEOUT_S = 60.0
 LOOK_AGAIN_S = 0.25
@@ -107,6 +109,7 @@ class Cluster(Verbs):
         )
         self._system = SYSTEMS[system](restart_s=profile.supervisor_restart_s, restart_limit_s=profile.supervisor_restart_limit_s)
         self._stopped = False
+        self._links: list[RemoteServer] = []
         self._own = _Host(self._system, self._blueprint)
         super().__init__(self._own, "default")
         of_processes = (real.crashed, real.nodes_limit) if real is not None else ()
@@ -163,12 +166,32 @@ class Cluster(Verbs):
             return
         self._stopped = True
         self._own.stopped = True
+        for link in self._links:
+            link.stop()
         with contextlib.ExitStack() as last:
             if self._processes is not None:
                 last.callback(self._processes.leave)
             if self._journal is not None:
                 last.callback(self._journal.close)
             self._system.stop()
+
+    def serve(self, name: str = "") -> str:
+        """Let other programs of this user reach the cluster until it stops: `callboard get ...`, and `callboard.connect(name)`. `name`
+        tells it from others that run; "" takes the first free one. Returns the path of its Unix socket.
+
+        Raises:
+            CallboardError: another cluster has this name, or there is no safe folder for the socket.
+
+        >>> from callboard import Cluster, connect
+        >>> with Cluster(nodes=1) as c, connect(c.serve()) as other_program:
+        ...     other_program.get("node/node-1").metadata.name
+        'node-1'
+        """
+        from callboard.runtime.remote.server import RemoteServer  # sockets and threads: only for who wants to be reached
+
+        link = RemoteServer(self._own, name)
+        self._links.append(link)
+        return link.path
 
     @property
     def folder(self) -> str | None:
@@ -233,6 +256,11 @@ class _Host:
         events: queue.SimpleQueue[api.WatchEvent] = queue.SimpleQueue()
         name = self._watchers.open(events.put, resource, namespace, labels, fields)
         return self._read(name, events, timeout_s)
+
+    def observe(self, tell: Tell, resource: str, namespace: str, labels: str, fields: str) -> Callable[[], None]:
+        """Tell each change of a selection, on the system's thread, until the function that this returns is called."""
+        name = self._watchers.open(tell, resource, namespace, labels, fields)
+        return lambda: self._close(name)
 
     def _read(self, name: str, events: queue.SimpleQueue[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
         try:

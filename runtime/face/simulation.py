@@ -22,10 +22,11 @@ from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face import datapath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane
-from callboard.runtime.face.client import ApiClient, LiveScheme, Stats, stats_of
+from callboard.runtime.face.client import ApiClient, Stats, stats_of
 from callboard.runtime.face.contract import Response, Seconds, api_request, check_images, seconds
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import Components, Nodes
+from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Verbs
