@@ -15,6 +15,7 @@ MODULES = (
     "callboard.runtime.face.cluster",
     "callboard.runtime.face.simulation",
     "callboard.runtime.face.handles",
+    "callboard.runtime.face.rollout",
     "callboard.models.behaviour",
 )
 README_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
@@ -31,9 +32,11 @@ def test_examples_in_docstrings_run(name: str) -> None:
 def test_the_public_verbs_each_have_an_example() -> None:
     from callboard.runtime.face.cluster import Cluster
     from callboard.runtime.face.handles import ComponentHandle, NodeHandle
+    from callboard.runtime.face.rollout import Rollouts
     from callboard.runtime.face.simulation import Simulation
 
-    contract = {
+    contract: dict[type, str] = {
+        Rollouts: "history undo pause resume restart status",
         Cluster: "apply get list watch wait scale patch delete url request stats namespace",
         Simulation: "advance settle invariant trace_hash",
         NodeHandle: "crash restart partition heal",

@@ -10,13 +10,13 @@ from callboard.actors import actions as act
 from callboard.actors.component import Port
 from callboard.actors.controller import Controller
 from callboard.actors.deployment.decision import REPLICA_SETS, RESOURCE, View, decide
-from callboard.actors.deployment.revisions import same_template, template_of
 from callboard.actors.informer import ClientSettings
 from callboard.actors.matching import SelectorIndex
 from callboard.models.api.apps import Deployment, ReplicaSet
 from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.api import Refused, Written, object_key
 from callboard.models.owners import controller_of, is_controlled_by
+from callboard.models.rollouts import same_template, template_of
 from callboard.models.selectors import selector_of
 
 ADOPTION_WAIT_S = 0.05

@@ -16,6 +16,7 @@ from callboard.models.api.apps import Deployment, DeploymentStatus, ReplicaSet
 from callboard.models.api.meta import OwnerReference
 from callboard.models.base import FrozenMap, replace
 from callboard.models.owners import owner_reference
+from callboard.models.rollouts import DESIRED, REVISION
 from callboard.models.selectors import Selector, selector_of
 
 RESOURCE = "deployments.apps"
@@ -128,7 +129,7 @@ class _Sync:
     def _is_scaling_event(self) -> bool:
         """Whether an active ReplicaSet was scaled for another size of the Deployment than it has now (isScalingEvent)."""
         wanted = sizes.desired_replicas(self.deployment)
-        return any(sizes.number_of(one, sizes.DESIRED) not in (None, wanted) for one in self._active(self.all))
+        return any(sizes.number_of(one, DESIRED) not in (None, wanted) for one in self._active(self.all))
 
     def _scale(self) -> None:
         """Follow `spec.replicas` without changing what is rolled out (scale). The size annotations of active ReplicaSets are brought up
@@ -155,7 +156,7 @@ class _Sync:
         new, wanted = self.new, sizes.desired_replicas(self.deployment)
         if new is None or not sizes.is_observed(new):
             return False
-        return sizes.spec_replicas(new) == wanted == sizes.number_of(new, sizes.DESIRED) and sizes.surely_available(new) == wanted
+        return sizes.spec_replicas(new) == wanted == sizes.number_of(new, DESIRED) and sizes.surely_available(new) == wanted
 
     def _resize(self, replica_set: ReplicaSet, replicas: int) -> None:
         annotations = replica_set.metadata.annotations
@@ -250,10 +251,10 @@ class _Sync:
     def _revision(self) -> act.Action | None:
         """The Deployment's own revision annotation follows that of its new ReplicaSet."""
         meta = self.deployment.metadata
-        wanted = self.new.metadata.annotations.get(revisions.REVISION, "") if self.new is not None else ""
-        if not wanted or meta.annotations.get(revisions.REVISION) == wanted:
+        wanted = self.new.metadata.annotations.get(REVISION, "") if self.new is not None else ""
+        if not wanted or meta.annotations.get(REVISION) == wanted:
             return None
-        patch = FrozenMap({"metadata": FrozenMap({"annotations": FrozenMap({revisions.REVISION: wanted})})})
+        patch = FrozenMap({"metadata": FrozenMap({"annotations": FrozenMap({REVISION: wanted})})})
         return act.Patch(resource=RESOURCE, namespace=meta.namespace, name=meta.name, uid=meta.uid, patch=patch)
 
     def _with_counts(self) -> tuple[act.Action, ...]:

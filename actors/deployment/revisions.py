@@ -7,50 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from callboard.actors.deployment.sizes import DESIRED, MAXIMUM, age, desired_replicas, grown, max_surge
+from callboard.actors.deployment.sizes import age, desired_replicas, grown, max_surge
 from callboard.models.api.apps import Deployment, ReplicaSet, ReplicaSetSpec
 from callboard.models.api.core import PodTemplateSpec
 from callboard.models.api.meta import LabelSelector, ObjectMeta
 from callboard.models.base import FrozenMap, replace
 from callboard.models.names import template_hash
 from callboard.models.owners import owner_reference
+from callboard.models.rollouts import (
+    DESIRED,
+    HASH_LABEL,
+    MAXIMUM,
+    NOT_COPIED,
+    REVISION,
+    REVISION_HISTORY,
+    revision_of,
+    same_template,
+    template_of,
+)
 
-HASH_LABEL = "pod-template-hash"
-REVISION = "deployment.kubernetes.io/revision"
-REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 NAME_LIMIT = 253
 HISTORY_LIMIT = 2000
 """Characters of the revision-history annotation at most."""
-_NOT_COPIED = frozenset(
-    {
-        "kubectl.kubernetes.io/last-applied-configuration",
-        REVISION,
-        REVISION_HISTORY,
-        DESIRED,
-        MAXIMUM,
-        "deprecated.deployment.rollback.to",
-    }
-)
-
-
-def same_template(one: PodTemplateSpec | None, other: PodTemplateSpec | None) -> bool:
-    """Whether two templates differ in nothing but their hash label (EqualIgnoreHash)."""
-    if one is None or other is None:
-        return one is other
-    return one.spec == other.spec and _without_hash(one.metadata) == _without_hash(other.metadata)
-
-
-def _without_hash(meta: ObjectMeta | None) -> ObjectMeta:
-    if meta is None:
-        return ObjectMeta()
-    if HASH_LABEL not in meta.labels:
-        return meta
-    return replace(meta, labels=FrozenMap({key: value for key, value in meta.labels.items() if key != HASH_LABEL}))
-
-
-def template_of(replica_set: ReplicaSet) -> PodTemplateSpec | None:
-    """The template of a ReplicaSet."""
-    return replica_set.spec.template if replica_set.spec is not None else None
 
 
 def new_of(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> ReplicaSet | None:
@@ -58,12 +36,6 @@ def new_of(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> Replic
     assert deployment.spec is not None
     template = deployment.spec.template
     return next((one for one in sorted(replica_sets, key=age) if same_template(template_of(one), template)), None)
-
-
-def revision_of(replica_set: ReplicaSet) -> int:
-    """The number in the revision annotation, 0 if there is none."""
-    text = replica_set.metadata.annotations.get(REVISION, "")
-    return int(text) if text.isdigit() else 0
 
 
 def next_revision(old: Iterable[ReplicaSet]) -> int:
@@ -85,7 +57,7 @@ def with_revision(annotations: FrozenMap, deployment: Deployment, revision: int)
 
     The same map comes back if nothing changes (SetNewReplicaSetAnnotations).
     """
-    changed = {key: value for key, value in deployment.metadata.annotations.items() if key not in _NOT_COPIED}
+    changed = {key: value for key, value in deployment.metadata.annotations.items() if key not in NOT_COPIED}
     text = annotations.get(REVISION, "")
     if (int(text) if text.isdigit() else 0) < revision:
         changed[REVISION] = str(revision)

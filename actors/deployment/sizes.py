@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from callboard.models.api.apps import Deployment, DeploymentStrategy, ReplicaSet
+from callboard.models.rollouts import MAXIMUM
 
 DEFAULT_SHARE = "25%"
-DESIRED = "deployment.kubernetes.io/desired-replicas"
-MAXIMUM = "deployment.kubernetes.io/max-replicas"
 
 
 def desired_replicas(deployment: Deployment) -> int:

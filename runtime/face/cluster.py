@@ -230,6 +230,9 @@ class _Host:
             raise SystemStopped("the cluster has been stopped; make a new one")
         return self._api.ask(request, timeout_s, **fields)
 
+    def now(self) -> float:
+        return time.time()
+
     def scheme(self) -> Scheme:
         return self._scheme
 

@@ -94,6 +94,9 @@ class Host(Protocol):
     def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
         """Send a request to an apiserver and wait for its answer; raises the `ApiError` of a refusal."""
 
+    def now(self) -> float:
+        """What time it is there, in seconds since the epoch; virtual in a simulation."""
+
     def scheme(self) -> Scheme:
         """The kinds that are served now, user-defined ones included."""
 

@@ -252,6 +252,9 @@ class _Host:
             return views.list_(keyspace.items, keyspace.revision, fields["resource"], fields.get("namespace", ""), labels, by_fields)
         return self._api.ask(request, timeout_s, **fields)
 
+    def now(self) -> float:
+        return self._system.now()
+
     def scheme(self) -> Scheme:
         return self._scheme
 

@@ -16,6 +16,7 @@ from callboard.runtime.face.contract import Applied, Host, Response, Seconds, ap
 from callboard.runtime.face.manifests import Manifest, manifests
 from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Located, Reading
 from callboard.runtime.face.references import Reference
+from callboard.runtime.face.rollout import Rollouts
 
 
 class Verbs(Reading):
@@ -170,6 +171,18 @@ class Verbs(Reading):
             uid="" if isinstance(what, str | Located) else what.metadata.uid,
             grace_period_s=-1 if grace is None else int(seconds(grace)),
         )
+
+    @property
+    def rollout(self) -> Rollouts:
+        """The rollouts of Deployments: `history`, `undo`, `pause`, `resume`, `restart`, `status`; what `kubectl rollout` does.
+
+        >>> from callboard import Simulation
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.apply("examples/web.yaml")
+        ...     s.rollout.status("deployment/web")
+        'deployment "web" successfully rolled out'
+        """
+        return Rollouts(self, self._host, self._namespace)
 
     # -- traffic ----------------------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from callboard.actors import actions as act
 from callboard.actors.deployment.decision import View, decide
-from callboard.actors.deployment.revisions import HASH_LABEL
 from callboard.models.api.apps import DeploymentStatus
 from callboard.models.base import FrozenMap, replace
 from callboard.models.owners import controller_of
+from callboard.models.rollouts import HASH_LABEL
 from tests.actors.controller.playground import template
 from tests.actors.deployment.kit import DESIRED, MAXIMUM, NOW, NOW_TEXT, of_type, owned, sizes_after, stored
 
