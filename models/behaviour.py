@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from callboard.models.base import EMPTY_MAP, FrozenMap
 from callboard.models.times import parse_duration
 
 Duration = float | int | str
@@ -44,11 +45,34 @@ class ContainerResponse(msgspec.Struct, frozen=True, gc=False):
     body: bytes = b""
 
 
-class Usage(msgspec.Struct, frozen=True, gc=False):
-    """What a container uses: thousandths of a core, and bytes."""
+class Usage(msgspec.Struct, frozen=True):
+    """What a container uses: thousandths of a core, bytes of memory, bytes of files of its own (its writable layer and its log), processes,
+    and bytes in emptyDir volumes by the volume's name. Parts of a unit are cut off.
 
-    cpu_milli: int = 0
-    memory_bytes: int = 0
+    Raises:
+        ValueError: something is negative, or no number.
+    """
+
+    cpu_milli: float = 0
+    memory_bytes: float = 0
+    storage_bytes: float = 0
+    processes: float = 1
+    volumes: Mapping[str, float] = EMPTY_MAP
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_milli", "memory_bytes", "storage_bytes", "processes"):
+            msgspec.structs.force_setattr(self, name, _amount(name, getattr(self, name)))
+        volumes = FrozenMap({str(name): _amount(f"volumes[{name!r}]", value) for name, value in self.volumes.items()})
+        msgspec.structs.force_setattr(self, "volumes", volumes)
+
+
+def _amount(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"{name}={value!r}: a container uses a number from 0 on")
+    return int(value)
+
+
+NO_USAGE = Usage()
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +84,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         runs_for: how long a life that ends runs.
         ready_after: how long after its start it is ready (for containers without a readiness probe, and for readiness probes).
         stops_in: how long it takes to end when it is asked to (SIGTERM), with code 143; it is killed (137) if its grace is over before.
-        usage: what it uses, as a function of the seconds since it started, or a `Usage` if it is always the same.
+        usage: what it uses, as a function of the seconds since it started, or a `Usage` if it is always the same. A container that uses
+            more memory than its limit is killed (137, OOMKilled).
         serve: answers a `ContainerRequest` with text, bytes, `(status, body)`, `(status, headers, body)`, or anything that has `status`,
             `headers` and `body`. HTTP probes are answered by it too.
 
@@ -109,10 +134,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
     def use_at(self, running_s: float) -> Usage:
-        """What a container that has run for so long uses."""
+        """What a container that has run for so long uses. Raises whatever the user's function raises; TypeError if it returns no `Usage`."""
         if self.usage is None:
-            return Usage()
-        return self.usage(running_s) if callable(self.usage) else self.usage
+            return NO_USAGE
+        used = self.usage(running_s) if callable(self.usage) else self.usage
+        if not isinstance(used, Usage):
+            raise TypeError(f"usage returned a {type(used).__name__}; it should return a Usage(...)")
+        return used
 
     def answer(self, request: ContainerRequest) -> ContainerResponse:
         """The answer to a request. Raises whatever the user's function raises; TypeError if it returns something that is no answer."""

@@ -61,6 +61,10 @@ class Timing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """API Events are kept this long (--event-ttl)."""
     volume_sync_s: float = 60.0
     """ConfigMap and Secret volumes follow their objects within this time (syncFrequency)."""
+    usage_s: float = 15.0
+    """A kubelet measures its node's containers, judges pressure and reports this often (metrics-server: --metric-resolution)."""
+    pressure_transition_s: float = 300.0
+    """A node's pressure condition stays so long after it was last observed (--eviction-pressure-transition-period)."""
 
 
 KUBERNETES = Timing()
@@ -90,6 +94,8 @@ FAST = Timing(
     supervisor_restart_s=0.1,
     supervisor_restart_limit_s=5.0,
     volume_sync_s=1.0,
+    usage_s=1.0,
+    pressure_transition_s=5.0,
 )
 
 CHAOS = msgspec.structs.replace(
@@ -104,6 +110,8 @@ CHAOS = msgspec.structs.replace(
     pod_gc_period_s=2.0,
     pod_gc_quarantine_s=4.0,
     supervisor_restart_s=1.0,
+    usage_s=2.0,
+    pressure_transition_s=10.0,
 )
 
 PROFILES = {"kubernetes": KUBERNETES, "fast": FAST, "chaos": CHAOS}

@@ -210,21 +210,55 @@ class SandboxesListed(Answer, frozen=True, gc=False):
 
 
 class ReadLog(Request, frozen=True, gc=False):
-    """The output of a container: of its newest attempt, or of the one before with `previous`. `lines` 0: all that is kept."""
+    """A piece of the output of a container: of the life with `container_id`, or of the newest one if it is "". See `pods.ReadPodLog`."""
 
     pod_uid: str
     name: str
-    previous: bool = False
-    lines: int = 0
+    container_id: str = ""
+    tail_lines: int = -1
+    since_s: float = 0.0
+    timestamps: bool = False
+    offset: int = 0
 
     def subject(self) -> str:
         return f"{self.pod_uid}/{self.name}"
 
 
 class LogRead(Answer, frozen=True, gc=False):
-    """Answer to `ReadLog`."""
+    """Answer to `ReadLog`: see `pods.PodLogRead`. Refused with `NotFound` if that output is not kept any more, with `Unsupported` if this
+    runtime can't tell."""
 
-    text: str
+    content: bytes
+    offset: int
+    end: int
+    ended: bool
+    container_id: str
+
+
+class RunCommand(Request, frozen=True, gc=False):
+    """Carry a command out in a running container, within `timeout_s`. Answered by `CommandDone`."""
+
+    pod_uid: str
+    container_id: str
+    name: str
+    command: tuple[str, ...]
+    stdin: bytes = b""
+    timeout_s: float = 30.0
+
+    def subject(self) -> str:
+        return f"{self.pod_uid}/{self.name}"
+
+
+class CommandDone(Answer, frozen=True, gc=False):
+    """How a command went. `timed_out`: it was killed when its time was over; `problem` tells why nothing could be carried out at all
+    (the container doesn't run, too many commands are under way)."""
+
+    exit_code: int = 0
+    stdout: bytes = b""
+    stderr: bytes = b""
+    truncated: bool = False
+    timed_out: bool = False
+    problem: str = ""
 
 
 class ReadUsage(Request, frozen=True, gc=False):
@@ -232,18 +266,28 @@ class ReadUsage(Request, frozen=True, gc=False):
 
 
 class ContainerUsage(msgspec.Struct, frozen=True, gc=False):
-    """What one container uses: thousandths of a core, and bytes."""
+    """What one container uses: thousandths of a core, bytes of memory, bytes of files of its own (its writable layer and its log)."""
 
-    pod_uid: str
     name: str
     cpu_milli: int
     memory_bytes: int
+    storage_bytes: int = 0
+
+
+class PodMeasured(msgspec.Struct, frozen=True, gc=False):
+    """What one pod's running containers use, how many processes they are, and the bytes in its emptyDir volumes, by name."""
+
+    pod_uid: str
+    containers: tuple[ContainerUsage, ...]
+    processes: int = 0
+    volumes: tuple[tuple[str, int], ...] = ()
 
 
 class UsageRead(Answer, frozen=True, gc=False):
-    """Answer to `ReadUsage`: the running containers."""
+    """Answer to `ReadUsage`: the pods of which something runs. Where nothing has changed, `pods` is the very tuple of the answer before, so
+    that a node at rest costs nothing per pod."""
 
-    containers: tuple[ContainerUsage, ...]
+    pods: tuple[PodMeasured, ...]
 
 
 class ServeRequest(Request, frozen=True, gc=False):

@@ -13,7 +13,6 @@ from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.runtime import (
     ContainerReadiness,
     ContainerStopping,
-    ContainerUsage,
     ListSandboxes,
     LogRead,
     ProbeContainer,
@@ -37,6 +36,7 @@ from callboard.models.messages.runtime import (
 )
 from callboard.runtime.containers.simulated_addresses import NoAddressLeft, SimulatedAddresses
 from callboard.runtime.containers.simulated_pods import SIGKILL, SIGTERM, Container, Sandbox, missing_configs
+from callboard.runtime.containers.simulated_usage import LOOK_AT_MEMORY_S, UsageBook
 
 
 class _OfContainer(Message, frozen=True, gc=False):
@@ -65,6 +65,11 @@ class EndAsAsked(_OfContainer, frozen=True, gc=False):
     killed: bool = False
 
 
+class LookAtMemory(Message, frozen=True, gc=False):
+    """Timer: does a container use more memory than its limit by now?"""
+
+
+OOM_CODE = 128 + SIGKILL
 DONE_AT_ONCE = Behaviour(exits=(0,) * 64)
 """What an init container does that nobody has said anything about: were it to run for ever, its pod would never come up."""
 
@@ -95,6 +100,8 @@ class SimulatedRuntime(Component):
         self._by_ip: dict[str, dict[str, Sandbox]] = {}
         self._images = images
         self._behaviours: dict[str, Behaviour] = {}
+        self._usage = UsageBook()
+        self._looks_at_memory = False
         self._boot = port.new_id()[:8]
         """In the ids of all containers of this incarnation: what ran before it is never taken for what runs now."""
 
@@ -128,6 +135,7 @@ class SimulatedRuntime(Component):
         if sandbox is not None:
             for container in sandbox.containers.values():
                 container.cancel_timers()
+                self._usage.changed(container.pod_uid, container.id)
             of_ip = self._by_ip[sandbox.ip]
             del of_ip[request.pod_uid]
             if not of_ip:
@@ -205,6 +213,11 @@ class SimulatedRuntime(Component):
         request, container.request = container.request, None
         assert request is not None
         port.send(request.reply_to, container.started(request.id))
+        self._usage.began(container, request.container)
+        if behaviour.usage is not None and self._usage.limited:
+            self._kill_for_memory()
+            if container.exited is not None:
+                return
         if gets_ready and ready_s > 0:
             container.ready_timer = port.after(ready_s, BecomeReady(container.pod_uid, container.id))
         if code is None:
@@ -227,11 +240,12 @@ class SimulatedRuntime(Component):
         if container is not None and container.state == "running":
             self._end(container, container.behaviour.exit_code(container.attempt) or 0)
 
-    def _end(self, container: Container, code: int, signal: int = 0, traceback: str = "") -> None:
+    def _end(self, container: Container, code: int, signal: int = 0, traceback: str = "", reason: str = "") -> None:
         if traceback:
             container.log.extend(traceback.splitlines())
         last = traceback.strip().rpartition("\n")[2]
-        self.port.send(self.kubelet, container.ended(code, signal, self.port.now(), last))
+        self._usage.changed(container.pod_uid, container.id)
+        self.port.send(self.kubelet, container.ended(code, signal, self.port.now(), last, reason))
 
     @handles(StopContainer)
     def _stop_container(self, request: StopContainer) -> None:
@@ -326,19 +340,30 @@ class SimulatedRuntime(Component):
         lines = container.previous_log if request.previous else tuple(container.log)
         self.port.send(request.reply_to, LogRead(request.id, "".join(f"{line}\n" for line in lines[-request.lines :])))
 
+    # -- usage ----------------------------------------------------------------------------------------------------------------------
+
     @handles(ReadUsage)
     def _read_usage(self, request: ReadUsage) -> None:
-        now_s = self.port.now()
-        found = []
-        for uid, sandbox in self.sandboxes.items():
-            for container in sandbox.containers.values():
-                if container.state == "running":
-                    usage = container.usage(now_s)
-                    if isinstance(usage, str):
-                        self._end(container, 1, traceback=usage)
-                    else:
-                        found.append(ContainerUsage(uid, container.name, usage.cpu_milli, usage.memory_bytes))
-        self.port.send(request.reply_to, UsageRead(request.id, tuple(found)))
+        pods, failed = self._usage.read(self.sandboxes, self.port.now())
+        for container, traceback in failed:
+            self._end(container, 1, traceback=traceback)
+        self.port.send(request.reply_to, UsageRead(request.id, pods))
+
+    def _kill_for_memory(self) -> None:
+        """Kill what uses more memory than its limit, as the kernel does for a cgroup; look again as long as a curve may get there."""
+        for container, traceback in self._usage.over_limit(self.port.now()):
+            if traceback:
+                self._end(container, 1, traceback=traceback)
+            else:
+                self._end(container, OOM_CODE, reason="OOMKilled")
+        if not self._looks_at_memory and self._usage.limit_can_be_reached():
+            self._looks_at_memory = True
+            self.port.after(LOOK_AT_MEMORY_S, LookAtMemory(), periodic=True)
+
+    @handles(LookAtMemory)
+    def _look_at_memory(self, _timer: LookAtMemory) -> None:
+        self._looks_at_memory = False
+        self._kill_for_memory()
 
     def _refuse(self, request: Request, uid: str, reason: str, message: str) -> None:
         self.port.send(request.reply_to, RuntimeRefused(request.id, uid, reason, message))

@@ -70,7 +70,7 @@ class Container:
         """The answer to a request for its start."""
         return ContainerStarted(number, self.pod_uid, self.name, self.id, self.started_at_s, self.ready)
 
-    def ended(self, code: int, signal: int, now_s: float, message: str = "") -> ContainerExited:
+    def ended(self, code: int, signal: int, now_s: float, message: str = "", reason: str = "") -> ContainerExited:
         """It ends now."""
         self.cancel_timers()
         self.state, self.ready = "exited", False
@@ -82,7 +82,7 @@ class Container:
             signal,
             self.started_at_s,
             now_s,
-            "Completed" if code == 0 else "Error",
+            reason or ("Completed" if code == 0 else "Error"),
             message,
         )
         return self.exited

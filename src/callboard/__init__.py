@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from callboard.models.behaviour import Behaviour
+    from callboard.models.behaviour import Behaviour, Usage
     from callboard.models.errors import (
         AlreadyExists,
         ApiError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from callboard.runtime.systems import ComponentFailed, SystemStopped, Unsettled
 
 _PLACES = {
-    "Behaviour": "callboard.models.behaviour",
+    **dict.fromkeys(("Behaviour", "Usage"), "callboard.models.behaviour"),
     **dict.fromkeys(
         (
             "AlreadyExists",
@@ -86,6 +86,7 @@ __all__ = [
     "TooManyRequests",
     "Unavailable",
     "Unsettled",
+    "Usage",
     "WaitTimeout",
     "YamlError",
 ]

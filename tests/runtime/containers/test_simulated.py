@@ -23,6 +23,7 @@ from callboard.models.messages.runtime import (
     ContainerExited,
     ContainerReadiness,
     ContainerStarted,
+    ContainerUsage,
     ListSandboxes,
     LogRead,
     ProbeContainer,
@@ -256,8 +257,9 @@ def test_usage_is_a_function_of_the_time_that_a_container_has_run() -> None:
         node.sandbox(one)
         node.start(one)
     node.system.run_for(20)
-    (used,) = node.ask(ReadUsage).containers
-    assert (used.pod_uid, used.name, used.cpu_milli, used.memory_bytes) == ("uid-web", "c", 120, 2**20)
+    (used,) = node.ask(ReadUsage).pods
+    assert used.pod_uid == "uid-web"
+    assert used.containers == (ContainerUsage("c", 120, 2**20),)
     assert node.exits() == [("c", 1, 0)]
 
 
