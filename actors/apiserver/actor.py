@@ -11,6 +11,7 @@ from typing import Any
 from callboard.actors.apiserver.cache import WatchCache
 from callboard.actors.apiserver.deletion import plan_delete
 from callboard.actors.apiserver.eventsink import plan_event
+from callboard.actors.apiserver.forwarding import Forwarding
 from callboard.actors.apiserver.own import OwnWork
 from callboard.actors.apiserver.planning import Context, Job, Planner, View
 from callboard.actors.apiserver.reads import EVERYTHING, got, listed
@@ -21,7 +22,7 @@ from callboard.actors.apiserver.streams import Streams
 from callboard.actors.apiserver.userkinds import DEFINITIONS, serve
 from callboard.actors.apiserver.waiting import WaitingRoom
 from callboard.actors.apiserver.writes import plan_apply, plan_create, plan_patch, plan_update
-from callboard.actors.component import Component, Port, handles
+from callboard.actors.component import Port, handles
 from callboard.models.errors import ApiError, Conflict, Timeout, TooManyRequests, UnknownKind, conflict, error_of
 from callboard.models.kinds import Scheme
 from callboard.models.messages.api import (
@@ -43,6 +44,7 @@ from callboard.models.messages.api import (
     Written,
 )
 from callboard.models.messages.base import Request
+from callboard.models.messages.pods import ExecInPod, ReadPodLog
 from callboard.models.messages.store import (
     Committed,
     Compare,
@@ -75,7 +77,7 @@ PLANNERS: dict[type[Request], Planner] = {
 }
 
 
-class ApiServer(Component):
+class ApiServer(Forwarding):
     """One apiserver over the store that `settings` names."""
 
     def __init__(self, port: Port, settings: ApiServerSettings | None = None) -> None:
@@ -128,7 +130,7 @@ class ApiServer(Component):
 
     @handles(GetObject, ListObjects)
     def _read(self, request: GetObject | ListObjects) -> None:
-        if not self._has_room(request) or self._is_early(request):
+        if not self._has_room(request) or self._is_early(request) or self.forward_elsewhere(request):
             return
         if request.min_revision < 0:
             self._wait_for_newest(request)
@@ -196,6 +198,8 @@ class ApiServer(Component):
                 self._try(item)
             elif isinstance(item, WatchObjects):
                 self._open_watch_at_last(item)
+            elif isinstance(item, ReadPodLog | ExecInPod):
+                self.forward_into_pod(item)
             else:
                 self._answer_read(item)
 
@@ -361,6 +365,8 @@ class ApiServer(Component):
 
     @handles(Written, Refused)
     def _own_answered(self, answer: Written | Refused) -> None:
+        if isinstance(answer, Refused) and answer.id and self.answer_forwarded(answer):
+            return
         if self._own.answered(answer) and not self._is_open:
             self._open()
 

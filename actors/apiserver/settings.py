@@ -31,6 +31,11 @@ class ApiServerSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     toleration_s: int = 300
     """Pods tolerate not-ready and unreachable nodes this long unless they say otherwise."""
 
+    @property
+    def forward_timeout_s(self) -> float:
+        """A kubelet or an aggregated API that has not answered by then does not answer. Less than a client waits for one try."""
+        return self.store_timeout_s * 0.8
+
 
 class BeatWatchers(Message, frozen=True, gc=False):
     """Timer: tell the watchers that have heard nothing how far things are."""

@@ -1,0 +1,192 @@
+"""Requests that an apiserver passes on: into pods to their kubelets, and those of an aggregated API to the component that serves it.
+
+Each is sent on under a number of this apiserver's own and remembered until it is answered or its time is over; then the client hears 504
+(a kubelet) or 503 (an aggregated API), never nothing. Sources: pkg/registry/core/pod/strategy.go (which container, which node) and
+kube-aggregator, pkg/apiserver/handler_proxy.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from callboard.actors.apiserver.cache import WatchCache
+from callboard.actors.apiserver.settings import ApiServerSettings
+from callboard.actors.component import Component, Port, Timer, handles
+from callboard.models.api.core import Pod, PodSpec
+from callboard.models.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unavailable, conflict, not_found
+from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, object_key
+from callboard.models.messages.base import Address, Message, Request
+from callboard.models.messages.pods import ExecDone, ExecInPod, PodLogRead, ReadPodLog
+
+AGGREGATED = {"metrics.k8s.io": "metrics-server"}
+"""API groups that another component serves, and its name (the APIServices of a real cluster)."""
+SLACK_S = 1.0
+"""A kubelet has this much longer than the command that it carries out."""
+
+InPod = ReadPodLog | ExecInPod
+
+
+class ForwardExpired(Message, frozen=True, gc=False):
+    """Timer: a request that was passed on has had its time."""
+
+    number: int
+
+
+class _Forwarded(msgspec.Struct, frozen=True, gc=False):
+    request: Any
+    to: Address
+    timer: Timer
+
+
+def served_elsewhere(resource: str) -> Address:
+    """The component that serves this resource, "" if it is the apiserver itself.
+
+    >>> served_elsewhere("pods.metrics.k8s.io")
+    'metrics-server'
+    """
+    return AGGREGATED.get(resource.partition(".")[2], "")
+
+
+def containers_of(spec: PodSpec) -> list[str]:
+    """The names of all containers of a pod, init containers first, as `podutil.VisitContainers` goes."""
+    return [one.name for one in (*spec.init_containers, *spec.containers)] + [one.name for one in spec.ephemeral_containers]
+
+
+def chosen_container(pod: Pod, wanted: str) -> str:
+    """The container that a request means (validateContainer).
+
+    Raises:
+        BadRequest: it names none although there are several, or one that the pod doesn't have.
+    """
+    spec = pod.spec or PodSpec()
+    names = containers_of(spec)
+    if wanted:
+        if wanted in names:
+            return wanted
+        raise BadRequest(f"container {wanted} is not valid for pod {pod.metadata.name}")
+    if len(spec.containers) == 1:
+        return spec.containers[0].name
+    raise BadRequest(f"a container name must be specified for pod {pod.metadata.name}, choose one of: [{' '.join(names)}]")
+
+
+def target_of(request: InPod, cache: WatchCache) -> tuple[Address, InPod] | None:
+    """Where a request into a pod goes, and as what; None: the pod has no node yet and so has written nothing.
+
+    Raises:
+        NotFound: there is no such pod, or its node is gone.
+        Conflict: it is another pod than the client means.
+        BadRequest: it names no container of the pod, or a command is to run in a pod without a node.
+    """
+    pod = cache.get(object_key("pods", request.namespace, request.name))
+    if pod is None:
+        raise not_found("pods", request.name)
+    uid = pod.metadata.uid
+    if request.uid not in ("", uid):
+        why = f"the UID in the precondition ({request.uid}) does not match the UID in record ({uid})"
+        raise conflict("pods", request.name, why)
+    container = chosen_container(pod, request.container)
+    node = pod.spec.node_name if pod.spec is not None else ""
+    if not node:
+        if isinstance(request, ReadPodLog):
+            return None
+        raise BadRequest(f"pod {request.name} does not have a host assigned")
+    if cache.get(object_key("nodes", "", node)) is None:
+        raise not_found("nodes", node)
+    return f"kubelet/{node}", msgspec.structs.replace(request, container=container, uid=uid)
+
+
+def no_answer(request: Any, to: Address, waited_s: float) -> ApiError:
+    """What the client hears when nobody has answered."""
+    if isinstance(request, GetObject | ListObjects):
+        verb = "get" if isinstance(request, GetObject) else "list"
+        return Unavailable(f"the server is currently unable to handle the request ({verb} {request.resource})")
+    advice = "; whether the command was carried out is unknown" if isinstance(request, ExecInPod) else ""
+    return Timeout(f"Timeout: {to} did not answer within {waited_s:g} s{advice}")
+
+
+class Forwarding(Component):
+    """The base of `ApiServer` that passes requests on. What it needs of the rest is declared here."""
+
+    settings: ApiServerSettings
+    cache: WatchCache
+
+    def __init__(self, port: Port) -> None:
+        super().__init__(port)
+        self._forwarded: dict[int, _Forwarded] = {}
+
+    def _next_id(self) -> int:
+        raise NotImplementedError
+
+    def _refuse(self, request: Any, refusal: ApiError) -> None:
+        raise NotImplementedError
+
+    def _has_room(self, request: Request) -> bool:
+        raise NotImplementedError
+
+    def _is_early(self, request: Request) -> bool:
+        raise NotImplementedError
+
+    def _wait_for_newest(self, item: Any) -> None:
+        raise NotImplementedError
+
+    @handles(ReadPodLog, ExecInPod)
+    def _in_pod(self, request: InPod) -> None:
+        """Look the pod up in a picture as new as the store's, so that one that was just created is found."""
+        if self._has_room(request) and not self._is_early(request):
+            self._wait_for_newest(request)
+
+    def forward_into_pod(self, request: InPod) -> None:
+        """The picture is new enough: pass the request on to the pod's kubelet."""
+        try:
+            target = target_of(request, self.cache)
+        except ApiError as refusal:
+            self._refuse(request, refusal)
+            return
+        if target is None:
+            self.port.send(request.reply_to, PodLogRead(request.id))
+            return
+        to, wanted = target
+        limit_s = wanted.timeout_s + SLACK_S if isinstance(wanted, ExecInPod) else self.settings.forward_timeout_s
+        self._pass_on(request, wanted, to, limit_s)
+
+    def forward_elsewhere(self, request: GetObject | ListObjects) -> bool:
+        """Pass a read on if its resource is served by another component. Returns whether it is."""
+        to = served_elsewhere(request.resource)
+        if to:
+            self._pass_on(request, request, to, self.settings.forward_timeout_s)
+        return bool(to)
+
+    def _pass_on(self, request: Request, as_what: Any, to: Address, limit_s: float) -> None:
+        if len(self._forwarded) >= self.settings.in_flight_limit:
+            self._refuse(request, TooManyRequests("the server has received too many requests and has asked us to try again later"))
+            return
+        number = self._next_id()
+        self._forwarded[number] = _Forwarded(request, to, self.port.after(limit_s, ForwardExpired(number)))
+        self.port.send(to, msgspec.structs.replace(as_what, id=number, reply_to=self.port.me))
+
+    @handles(PodLogRead, ExecDone, Got, Listed)
+    def _forward_answered(self, answer: Any) -> None:
+        self.answer_forwarded(answer)
+
+    def answer_forwarded(self, answer: PodLogRead | ExecDone | Got | Listed | Refused) -> bool:
+        """Hand an answer back to whoever asked. Returns whether a request that was passed on waits for it."""
+        entry = self._forwarded.pop(answer.id, None)
+        if entry is None:
+            return False  # too late: the client has been told that nobody answered
+        entry.timer.cancel()
+        self.port.send(entry.request.reply_to, msgspec.structs.replace(answer, id=entry.request.id))
+        return True
+
+    @handles(ForwardExpired)
+    def _forward_expired(self, timer: ForwardExpired) -> None:
+        entry = self._forwarded.pop(timer.number, None)
+        if entry is None:
+            return
+        request = entry.request
+        limit_s = request.timeout_s + SLACK_S if isinstance(request, ExecInPod) else self.settings.forward_timeout_s
+        self._refuse(request, no_answer(request, entry.to, limit_s))
+
+
+__all__ = ["Forwarding", "chosen_container", "containers_of", "no_answer", "served_elsewhere", "target_of"]
