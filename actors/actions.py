@@ -47,6 +47,15 @@ class Update(Action, frozen=True, gc=False, kw_only=True):
     announce: TellUser | None = None
 
 
+class Apply(Action, frozen=True, gc=False, kw_only=True):
+    """Create an object from a document (a frozen tree with apiVersion and kind), or patch it three ways with what was applied last."""
+
+    resource: str
+    namespace: str
+    name: str
+    tree: Any
+
+
 class Patch(Action, frozen=True, gc=False, kw_only=True):
     """Patch an object, on condition that it still has this uid."""
 

@@ -21,7 +21,7 @@ from callboard.actors.client import ApiComponent
 from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.ownwrites import OwnWrites
-from callboard.actors.requests import request_of
+from callboard.actors.requests import request_of, takes_fence
 from callboard.models.errors import ApiError
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, Written
 from callboard.models.messages.base import Message
@@ -131,6 +131,10 @@ class Controller(ApiComponent):
     def settled(self, key: str, refused: bool) -> None:
         """All writes of a decision have been answered or resolved; `refused` tells whether any was refused."""
 
+    def is_worth_another(self, key: str) -> bool:
+        """Whether a key is decided again although nothing but its own writes, which the caches show, has happened."""
+        return True
+
     def same_child(self, wanted: Any, existing: Any) -> bool:
         """Whether what exists already under the name of a child to be created is that very child."""
         return owner_and_hash(wanted) == owner_and_hash(existing)
@@ -208,9 +212,17 @@ class Controller(ApiComponent):
         try:
             wanted = self.decide(key)
         except (ApiError, ValueError) as problem:  # this object's fault, not ours: it must not stop the others
-            self.port.log.error("decision failed", key=key, problem=repr(problem))
-            self._back_off(key)
+            self.give_up(key, problem)
             return
+        self.carry_out(key, wanted)
+
+    def give_up(self, key: str, problem: BaseException) -> None:
+        """A decision about this key failed: it is decided again after a back-off."""
+        self.port.log.error("decision failed", key=key, problem=repr(problem))
+        self._back_off(key)
+
+    def carry_out(self, key: str, wanted: tuple[act.Action, ...]) -> None:
+        """Do what a decision about this key wants."""
         writes = 0
         again_s: float | None = None
         for action in wanted:
@@ -244,7 +256,9 @@ class Controller(ApiComponent):
                 continue
             self._writes_in_flight += 1
             request, fields = request_of(write.action)
-            self.call(request, write, fence=self.fence, **fields)
+            if takes_fence(write.action):
+                fields["fence"] = self.fence
+            self.call(request, write, **fields)
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
         if isinstance(context, _Write):
@@ -301,7 +315,7 @@ class Controller(ApiComponent):
             self._back_off(key, pause_s)
             return
         self._failures.pop(key, None)
-        if self.own_writes.may_decide(key):
+        if self.own_writes.may_decide(key) and self.is_worth_another(key):
             self.mark(key)
 
     def _existing_read(self, check: _Check, answer: Got | Listed | Written | Refused) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors import actions as act
-from callboard.models.messages.api import BindPod, CreateObject, DeleteObject, PatchObject, UpdateObject, WriteStatus
+from callboard.models.messages.api import ApplyObject, BindPod, CreateObject, DeleteObject, PatchObject, UpdateObject, WriteStatus
 from callboard.models.messages.base import Request
 
 
 def request_of(action: act.Action) -> tuple[type[Request], dict[str, Any]]:
-    """The request that carries out an action, without id, sender and fence.
+    """The request that carries out an action, without id and sender; `takes_fence` tells whether it may carry a fence.
 
     Raises:
         TypeError: the action is no write.
@@ -31,10 +31,18 @@ def request_of(action: act.Action) -> tuple[type[Request], dict[str, Any]]:
             }
         case act.Patch():
             return PatchObject, {**_named(action), "type": action.type, "patch": action.patch, "subresource": action.subresource}
+        case act.Apply():
+            named = {"resource": action.resource, "namespace": action.namespace, "name": action.name}
+            return ApplyObject, {**named, "tree": action.tree}
         case act.Bind():
-            named = {"namespace": action.namespace, "name": action.name, "uid": action.uid}
-            return BindPod, {"resource": "pods", **named, "node_name": action.node_name}
+            pod = {"resource": "pods", "namespace": action.namespace, "name": action.name, "uid": action.uid}
+            return BindPod, {**pod, "node_name": action.node_name}
     raise TypeError(f"{type(action).__name__} is not a write")
+
+
+def takes_fence(action: act.Action) -> bool:
+    """Whether the write of an action may carry a fence: all but `Apply`, which is a user's verb."""
+    return not isinstance(action, act.Apply)
 
 
 def _named(action: act.SetStatus | act.Delete | act.Patch) -> dict[str, Any]:

@@ -12,10 +12,13 @@ from typing import Any
 
 import msgspec
 
+from callboard.actors.usercontroller.actor import UserController
+from callboard.models.base import replace
 from callboard.models.errors import Timeout, WaitTimeout, error_of
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.runtime.systems import ComponentFailed, System
+from callboard.runtime.systems.process import ProcessStats
 
 TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
@@ -75,7 +78,8 @@ class ComponentStats(msgspec.Struct, frozen=True):
     """Figures of one component over all its lives.
 
     `restarts` counts its new incarnations, `messages` what it has handled, `mailbox_high_water` the most messages that ever waited,
-    `relists` how often its informers had to list again.
+    `relists` how often its informers had to list again. Of a user's controller, in its present life: `failures` decisions that its code
+    failed, `slow_turns` that took long (see `Cluster.add`), `longest_turn_s` seconds of the longest one.
     """
 
     name: str
@@ -85,6 +89,9 @@ class ComponentStats(msgspec.Struct, frozen=True):
     messages: int
     mailbox_high_water: int
     relists: int
+    failures: int = 0
+    slow_turns: int = 0
+    longest_turn_s: float = 0.0
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -99,15 +106,19 @@ class Stats(msgspec.Struct, frozen=True):
 
 def stats_of(system: System) -> Stats:
     """Collect the figures of every component."""
-    rows = []
-    for one in system.stats():
-        informers = getattr(system.look(one.name), "informers", ()) if one.alive else ()
-        relists = sum(informer.relists for informer in informers)
-        rows.append(ComponentStats(one.name, one.alive, one.incarnation, one.restarts, one.handled, one.high_water, relists))
+    rows = tuple(_row(one, system.look(one.name) if one.alive else None) for one in system.stats())
     return Stats(
-        tuple(rows),
+        rows,
         sum(row.messages for row in rows),
         sum(row.restarts for row in rows),
         sum(row.relists for row in rows),
         max((row.mailbox_high_water for row in rows), default=0),
     )
+
+
+def _row(one: ProcessStats, actor: Any) -> ComponentStats:
+    relists = sum(informer.relists for informer in getattr(actor, "informers", ()))
+    row = ComponentStats(one.name, one.alive, one.incarnation, one.restarts, one.handled, one.high_water, relists)
+    if not isinstance(actor, UserController):
+        return row
+    return replace(row, failures=actor.failures, slow_turns=actor.slow_turns, longest_turn_s=actor.longest_turn_s)

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ from callboard.models.messages.base import Answer, Request
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.face import datapath
 from callboard.runtime.face.assembly import (
+    CONTROL_PLANE,
     SHARED_PROXY_FROM_NODES,
     SIMULATED_SERVICES,
     Blueprint,
@@ -28,8 +29,9 @@ from callboard.runtime.face.assembly import (
 )
 from callboard.runtime.face.client import ApiClient, Stats, stats_of
 from callboard.runtime.face.contract import Response, api_request, check_images
+from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
-from callboard.runtime.face.handles import Components, Nodes
+from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
 from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
@@ -192,6 +194,40 @@ class Cluster(Verbs):
         link = RemoteServer(self._own, name)
         self._links.append(link)
         return link.path
+
+    def add(
+        self,
+        controller: Any,
+        *,
+        watches: Sequence[str],
+        keys_of: Callable[[Any], Iterable[str]] | None = None,
+        name: str | None = None,
+        blocking: bool = False,
+    ) -> ComponentHandle:
+        """Add a controller of your own: a class (or object, or function) with `reconcile(view, now) -> actions`.
+
+        `watches` names kinds; `reconcile` is called for each object of the first one whenever that, what it owns, or something else that is
+        watched changes. `keys_of` says for an object of the other kinds which ones it concerns, as "namespace/name". What `reconcile` may
+        look at and want is in `callboard.controllers`. If it raises, its object backs off and an Event says so. One that takes
+        long holds up all others, and is named in a warning and in `stats()`; with `blocking=True` it has a thread of its own.
+
+        Raises:
+            BadRequest: it is no controller, watches nothing, or its name is taken.
+
+        >>> from callboard import Cluster
+        >>> from callboard.controllers import Create, View
+        >>> def backup(view: View, now: float):
+        ...     if view.obj is not None and "backup" not in view.name:
+        ...         yield Create({**view.obj.to_dict(), "metadata": {"name": f"{view.name}-backup"}}, owner=view.obj)
+        >>> with Cluster(nodes=1) as c:
+        ...     _ = c.add(backup, watches=["configmaps"])
+        ...     _ = c.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}})
+        ...     c.wait("configmap/a-backup").data["k"]
+        'v'
+        """
+        program = program_of(controller, watches, keys_of)
+        settings = self._blueprint.client()
+        return start_controller(self._system, name_of(controller, name), settings, program, CONTROL_PLANE, blocking=blocking)
 
     @property
     def folder(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -24,8 +24,9 @@ from callboard.runtime.face import datapath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane
 from callboard.runtime.face.client import ApiClient, Stats, stats_of
 from callboard.runtime.face.contract import Response, Seconds, api_request, check_images, seconds
+from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
-from callboard.runtime.face.handles import Components, Nodes
+from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
 from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.references import Reference
@@ -81,6 +82,7 @@ class Simulation(Verbs):
         blueprint = Blueprint(nodes=specs, timing=profile, apiservers=apiservers, copies=controllers)
         self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
         self._own = _Host(self._system, blueprint)
+        self._client = blueprint.client()
         super().__init__(self._own, "default")
         self._fleet = Fleet(self._system, blueprint)
         self.nodes = Nodes(self._fleet, self)
@@ -106,6 +108,48 @@ class Simulation(Verbs):
     def stop(self) -> None:
         """End the simulation; nothing of it remains."""
         self._system.stop()
+
+    def add(
+        self,
+        controller: Any,
+        *,
+        watches: Sequence[str],
+        keys_of: Callable[[Any], Iterable[str]] | None = None,
+        name: str | None = None,
+        blocking: bool = False,
+    ) -> ComponentHandle:
+        """Add a controller of your own: a class (or object, or function) with `reconcile(view, now) -> actions`.
+
+        `watches` names kinds; `reconcile` is called for each object of the first one whenever that, what it owns, or something else that is
+        watched changes. `keys_of` says for an object of the other kinds which ones it concerns, as "namespace/name". What `reconcile` may
+        look at and want is in `callboard.controllers`. If it raises, its object backs off and an Event says so. Here it runs on
+        the simulation's one thread, `blocking` or not, and has to be as deterministic as everything else.
+
+        Raises:
+            BadRequest: it is no controller, watches nothing, or its name is taken.
+
+        >>> from callboard import Simulation
+        >>> from callboard.controllers import UpdateStatus, View
+        >>> class Greeter:
+        ...     def reconcile(self, view: View, now: float):
+        ...         if view.obj is not None:
+        ...             yield UpdateStatus(view.obj, {"greeting": f"hello {view.name}"})
+        >>> schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        >>> version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}
+        >>> names = {"kind": "Guest", "plural": "guests"}
+        >>> spec = {"group": "inn.example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+        >>> definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        ...               "metadata": {"name": "guests.inn.example.com"}, "spec": spec}
+        >>> with Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.add(Greeter, watches=["guests"])
+        ...     _ = s.apply([definition])
+        ...     _ = s.apply({"apiVersion": "inn.example.com/v1", "kind": "Guest", "metadata": {"name": "ann"}})
+        ...     s.settle()
+        ...     s.get("guest/ann").content["status"]["greeting"]
+        'hello ann'
+        """
+        program = program_of(controller, watches, keys_of)
+        return start_controller(self._system, name_of(controller, name), self._client, program, CONTROL_PLANE, blocking=False)
 
     @property
     def now(self) -> float:

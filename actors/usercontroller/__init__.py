@@ -1,0 +1,1 @@
+"""Controllers that users write: `reconcile(view, now) -> actions`."""
