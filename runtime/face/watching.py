@@ -6,6 +6,7 @@ handled by the informer and not once more here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -51,12 +52,11 @@ class Watchers:
     def __init__(self, system: System, settings: ClientSettings) -> None:
         self._system = system
         self._settings = settings
-        self._numbers = 0
+        self._numbers = itertools.count(1)  # many threads may open watchers at once
 
     def open(self, tell: Tell, resource: str, namespace: str = "", labels: str = "", fields: str = "") -> str:
         """Start a watcher; returns its name for `close`."""
-        self._numbers += 1
-        name = f"client/watch-{self._numbers}"
+        name = f"client/watch-{next(self._numbers)}"
         self._system.start(name, Watcher, self._settings, tell, resource, namespace, labels, fields, machine=OUTSIDE)
         return name
 
