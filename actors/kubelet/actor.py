@@ -12,7 +12,7 @@ from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.kubelet.agent import NodeWrite
 from callboard.actors.kubelet.containers import ContainerRecord
-from callboard.actors.kubelet.health import PodHealth
+from callboard.actors.kubelet.inside import InsidePods
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.kubelet.work import ConfigRead, Deletion, Existence, StatusWrite
@@ -48,7 +48,7 @@ class AskRuntime(Message, frozen=True, gc=False):
     """Timer: the runtime has not said yet what runs here."""
 
 
-class Kubelet(PodHealth):
+class Kubelet(InsidePods):
     """One per node. Started with the client settings of the cluster and what the node is like."""
 
     def __init__(self, port: Port, client: ClientSettings, own: KubeletSettings) -> None:
@@ -302,6 +302,8 @@ class Kubelet(PodHealth):
 
     @handles(RuntimeRefused)
     def _refused(self, answer: RuntimeRefused) -> None:
+        if self.inside_refused(answer):
+            return
         pod = self.pods.get(answer.pod_uid)
         if pod is None:
             return
