@@ -45,6 +45,30 @@ class ContainerResponse(msgspec.Struct, frozen=True, gc=False):
     body: bytes = b""
 
 
+class ContainerCommand(msgspec.Struct, frozen=True, gc=False):
+    """One command that is carried out in a simulated container; `env` is the container's environment."""
+
+    command: tuple[str, ...]
+    stdin: bytes = b""
+    pod: str = ""
+    namespace: str = ""
+    container: str = ""
+    env: Mapping[str, str] = EMPTY_MAP
+
+    @property
+    def text(self) -> str:
+        """The input as text."""
+        return self.stdin.decode("utf-8", "replace")
+
+
+class CommandResult(msgspec.Struct, frozen=True, gc=False):
+    """What a command came to."""
+
+    exit_code: int = 0
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
 class Usage(msgspec.Struct, frozen=True):
     """What a container uses: thousandths of a core, bytes of memory, bytes of files of its own (its writable layer and its log), processes,
     and bytes in emptyDir volumes by the volume's name. Parts of a unit are cut off.
@@ -87,9 +111,14 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         usage: what it uses, as a function of the seconds since it started, or a `Usage` if it is always the same. A container that uses
             more memory than its limit is killed (137, OOMKilled).
         serve: answers a `ContainerRequest` with text, bytes, `(status, body)`, `(status, headers, body)`, or anything that has `status`,
-            `headers` and `body`. HTTP probes are answered by it too.
+            `headers` and `body`. HTTP and gRPC probes are answered by it too; one of gRPC is `POST /grpc.health.v1.Health/Check` with the
+            service's name as the body.
+        exec: carries out a `ContainerCommand` and returns its output as text or bytes, its exit code, `(exit_code, stdout)`,
+            `(exit_code, stdout, stderr)`, or anything that has these three. Exec probes and hooks are carried out by it too. Without it
+            no command is found (exit code 127), and exec probes and hooks succeed.
+        says: lines that each life writes to its log when it starts.
 
-    A function that raises is a container that exits with code 1 and the traceback in its log.
+    A function that raises is a container that exits with code 1 and the traceback in its log; `exec`, a command that exits so.
 
     Raises:
         ValueError: a duration is none, or an exit code is not from 0 to 255.
@@ -111,6 +140,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     stops_in: Duration = "0s"
     usage: Callable[[float], Usage] | Usage | None = None
     serve: Callable[[ContainerRequest], Any] | None = None
+    exec: Callable[[ContainerCommand], Any] | None = None
+    says: Sequence[str] | str = ()
 
     def __post_init__(self) -> None:
         for name in SECONDS_FIELDS:
@@ -123,6 +154,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         if not all(isinstance(code, int) and 0 <= code <= 255 for code in codes):
             raise ValueError(f"exits={list(codes)!r}: an exit code is a number from 0 to 255")
         msgspec.structs.force_setattr(self, "exits", codes)
+        says = (self.says,) if isinstance(self.says, str) else tuple(self.says)
+        msgspec.structs.force_setattr(self, "says", tuple(str(line) for line in says))
 
     def exit_code(self, life: int) -> int | None:
         """The code that the life with this number (from 0) ends with of its own accord; None if it runs on."""
@@ -134,7 +167,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
     def use_at(self, running_s: float) -> Usage:
-        """What a container that has run for so long uses. Raises whatever the user's function raises; TypeError if it returns no `Usage`."""
+        """What a container that has run for so long uses. Raises what the function raises; TypeError if it returns no `Usage`."""
         if self.usage is None:
             return NO_USAGE
         used = self.usage(running_s) if callable(self.usage) else self.usage
@@ -146,8 +179,48 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         """The answer to a request. Raises whatever the user's function raises; TypeError if it returns something that is no answer."""
         return response_of(request.pod if self.serve is None else self.serve(request))
 
+    def run(self, command: ContainerCommand) -> CommandResult:
+        """What a command comes to. Raises whatever the user's function raises; TypeError if it returns something that is no result."""
+        return not_found(command.command) if self.exec is None else result_of(self.exec(command))
+
 
 DEFAULT = Behaviour()
+
+
+def not_found(command: Sequence[str]) -> CommandResult:
+    """The result of a command that isn't there: a shell's exit code, a container runtime's words.
+
+    >>> not_found(["cat", "/etc/config/a"]).exit_code
+    127
+    """
+    program = command[0] if command else ""
+    words = (
+        f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{program}": executable file not found in $PATH\n'
+    )
+    return CommandResult(127, b"", words.encode())
+
+
+def result_of(answer: Any) -> CommandResult:
+    """What an `exec` function returned, as a result.
+
+    Raises:
+        TypeError: it is none.
+    """
+    match answer:
+        case str() | bytes():
+            return CommandResult(0, _bytes(answer))
+        case None:
+            return CommandResult()
+        case int():
+            return CommandResult(int(answer))
+        case (int() as code, str() | bytes() as stdout):
+            return CommandResult(code, _bytes(stdout))
+        case (int() as code, str() | bytes() as stdout, str() | bytes() as stderr):
+            return CommandResult(code, _bytes(stdout), _bytes(stderr))
+    if hasattr(answer, "exit_code") and hasattr(answer, "stdout"):
+        return CommandResult(int(answer.exit_code), _bytes(answer.stdout), _bytes(getattr(answer, "stderr", b"")))
+    kind = type(answer).__name__
+    raise TypeError(f"exec returned a {kind}; it should return text, bytes, an exit code, (code, stdout) or (code, stdout, stderr)")
 
 
 def response_of(answer: Any) -> ContainerResponse:

@@ -6,18 +6,14 @@ its containers. While a container starts at once and runs on, as most do, a star
 
 from __future__ import annotations
 
-from callboard.actors.component import Component, Port, Timer, handles
+from callboard.actors.component import Port, Timer, handles
 from callboard.models.api.core import Pod
-from callboard.models.behaviour import DEFAULT, DEFAULT_STATUS, Behaviour, ContainerResponse, behaviour_of
+from callboard.models.behaviour import DEFAULT, Behaviour, ContainerResponse, behaviour_of
 from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.runtime import (
     ContainerReadiness,
     ContainerStopping,
     ListSandboxes,
-    LogRead,
-    ProbeContainer,
-    Probed,
-    ReadLog,
     ReadUsage,
     RemoveSandbox,
     RunSandbox,
@@ -35,6 +31,7 @@ from callboard.models.messages.runtime import (
     VolumesUpdated,
 )
 from callboard.runtime.containers.simulated_addresses import NoAddressLeft, SimulatedAddresses
+from callboard.runtime.containers.simulated_inside import SimulatedInside
 from callboard.runtime.containers.simulated_pods import SIGKILL, SIGTERM, Container, Sandbox, missing_configs
 from callboard.runtime.containers.simulated_usage import LOOK_AT_MEMORY_S, UsageBook
 
@@ -80,7 +77,7 @@ def _has_to_end(pod: Pod, name: str) -> bool:
     return any(one.name == name and one.restart_policy != "Always" for one in inits)
 
 
-class SimulatedRuntime(Component):
+class SimulatedRuntime(SimulatedInside):
     """The pods of one node. `pod_cidr` is where their addresses come from, `images` says which image behaves how."""
 
     def __init__(
@@ -206,6 +203,8 @@ class SimulatedRuntime(Component):
         container.state = "running"
         container.own_end = None
         container.started_at_s = port.now()
+        for line in behaviour.says:
+            container.write(line, container.started_at_s)
         code = behaviour.exit_code(container.attempt)
         ready_s, life_s = behaviour.seconds("ready_after"), behaviour.seconds("runs_for")
         gets_ready = code is None or ready_s < life_s
@@ -242,7 +241,7 @@ class SimulatedRuntime(Component):
 
     def _end(self, container: Container, code: int, signal: int = 0, traceback: str = "", reason: str = "") -> None:
         if traceback:
-            container.log.extend(traceback.splitlines())
+            container.write(traceback, self.port.now())
         last = traceback.strip().rpartition("\n")[2]
         self._usage.changed(container.pod_uid, container.id)
         self.port.send(self.kubelet, container.ended(code, signal, self.port.now(), last, reason))
@@ -304,41 +303,6 @@ class SimulatedRuntime(Component):
             return response
         self._end(container, 1, traceback=response)
         return None
-
-    @handles(ProbeContainer)
-    def _probe(self, request: ProbeContainer) -> None:
-        sandbox = self.sandboxes.get(request.pod_uid)
-        container = sandbox.by_id(request.container_id) if sandbox is not None else None
-        if sandbox is None or container is None or container.state != "running":
-            outcome = Probed(request.id, False, "container not running")
-        elif request.purpose == "readiness" and not container.ready:
-            outcome = Probed(request.id, False, "not ready yet")
-        elif request.probe.http_get is not None and container.behaviour.serve is not None:
-            outcome = self._probe_http(sandbox, container, request)
-        else:
-            outcome = Probed(request.id, True)
-        self.port.send(request.reply_to, outcome)
-
-    def _probe_http(self, sandbox: Sandbox, container: Container, request: ProbeContainer) -> Probed:
-        action = request.probe.http_get
-        headers = tuple((header.name, header.value) for header in action.http_headers)
-        asked = ServeRequest(request.id, request.reply_to, sandbox.ip, request.port, "GET", action.path or "/", headers, b"")
-        response = self._answer(sandbox, container, asked)
-        if response is None:
-            return Probed(request.id, False, "EOF")
-        if DEFAULT_STATUS <= response.status < 400:
-            return Probed(request.id, True)
-        return Probed(request.id, False, f"HTTP probe failed with statuscode: {response.status}")
-
-    @handles(ReadLog)
-    def _read_log(self, request: ReadLog) -> None:
-        sandbox = self.sandboxes.get(request.pod_uid)
-        container = sandbox.containers.get(request.name) if sandbox is not None else None
-        if container is None:
-            self._refuse(request, request.pod_uid, "NotFound", f"container {request.name} of pod {request.pod_uid} is not here")
-            return
-        lines = container.previous_log if request.previous else tuple(container.log)
-        self.port.send(request.reply_to, LogRead(request.id, "".join(f"{line}\n" for line in lines[-request.lines :])))
 
     # -- usage ----------------------------------------------------------------------------------------------------------------------
 

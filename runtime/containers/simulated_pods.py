@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections import deque
 from typing import Any, Literal
 
 from callboard.actors.component import Timer
 from callboard.models.api.core import Pod
 from callboard.models.behaviour import Behaviour, ContainerRequest, ContainerResponse, Usage
 from callboard.models.messages.runtime import ContainerExited, ContainerStarted, ContainerState, SandboxState, ServeRequest, StartContainer
+from callboard.runtime.containers.simulated_log import SimulatedLog
 
-LOG_LINES_LIMIT = 1000
-"""Lines kept of one life of a container; older ones are dropped."""
 SIGTERM = 15
 SIGKILL = 9
 
@@ -23,6 +21,7 @@ class Container:
     __slots__ = (
         "attempt",
         "behaviour",
+        "env",
         "exited",
         "id",
         "log",
@@ -30,6 +29,7 @@ class Container:
         "own_end",
         "pod_uid",
         "ports",
+        "previous_id",
         "previous_log",
         "ready",
         "ready_timer",
@@ -57,14 +57,23 @@ class Container:
         self.ready_timer: Timer | None = None
         self.stop: tuple[float, Timer] | None = None
         """When it will have ended since somebody asked it to, in seconds since the epoch."""
-        self.log: deque[str] = deque(maxlen=LOG_LINES_LIMIT)
-        self.previous_log: tuple[str, ...] = tuple(previous.log) if previous is not None else ()
+        self.env = request.env
+        self.log: SimulatedLog | None = None
+        """Made when something is written: most write nothing."""
+        self.previous_id = previous.id if previous is not None else ""
+        self.previous_log = previous.log if previous is not None else None
 
     def cancel_timers(self) -> None:
         """Nothing of this life is to come any more."""
         for timer in (self.own_end, self.ready_timer, self.stop[1] if self.stop is not None else None):
             if timer is not None:
                 timer.cancel()
+
+    def write(self, text: str, now_s: float) -> None:
+        """It writes to its log."""
+        if self.log is None:
+            self.log = SimulatedLog()
+        self.log.write(text, now_s)
 
     def started(self, number: int) -> ContainerStarted:
         """The answer to a request for its start."""

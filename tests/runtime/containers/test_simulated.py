@@ -222,12 +222,13 @@ def test_a_server_that_raises_or_returns_nonsense_dies_with_the_traceback_in_its
     assert node.exits() == [("c", 1, 0)]
     log = node.ask(ReadLog, "uid-web", "c")
     assert isinstance(log, LogRead)
-    assert log.text.startswith("Traceback")
-    assert ("LookupError: nobody home" if answer == 7 else "TypeError: serve returned a") in log.text
+    assert log.ended
+    assert log.content.startswith(b"Traceback")
+    assert ("LookupError: nobody home" if answer == 7 else "TypeError: serve returned a") in log.content.decode()
     node.start(made, 1)
-    assert node.ask(ReadLog, "uid-web", "c").text == ""
-    assert node.ask(ReadLog, "uid-web", "c", True).text == log.text
-    assert len(node.ask(ReadLog, "uid-web", "c", True, 1).text.splitlines()) == 1
+    assert node.ask(ReadLog, "uid-web", "c").content == b""
+    assert node.ask(ReadLog, "uid-web", "c", log.container_id).content == log.content
+    assert len(node.ask(ReadLog, "uid-web", "c", log.container_id, 1).content.splitlines()) == 1
 
 
 def test_probes_see_what_runs_what_is_ready_and_what_serve_answers() -> None:
