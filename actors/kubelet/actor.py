@@ -11,7 +11,7 @@ from typing import Any
 from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.kubelet.agent import NodeWrite
-from callboard.actors.kubelet.containers import ContainerRecord
+from callboard.actors.kubelet.containers import PULL_REASONS, ContainerRecord
 from callboard.actors.kubelet.inside import InsidePods
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
@@ -257,6 +257,7 @@ class Kubelet(InsidePods):
             return
         ended = one.has_started(answer, self.own.timing)
         if self.own.events == "all":
+            self.tell(pod, "Normal", "Pulled", f'Container image "{one.spec.image}" already present on machine')
             self.tell(pod, "Normal", "Created", f"Created container: {one.name}")
             self.tell(pod, "Normal", "Started", f"Started container {one.name}")
         if ended is not None:
@@ -317,7 +318,7 @@ class Kubelet(InsidePods):
                 pod.lose_sandbox(now_s)
             else:
                 one.start_refused(answer.reason, answer.message, now_s, self.own.timing)
-                self.tell(pod, "Warning", "Failed", _failure_text(one, answer))
+                self._tell_refusal(pod, one, answer)
         elif (stopped := self.stops.pop(answer.id, None)) is not None:
             if stopped.stop_request == answer.id:
                 stopped.lose(now_s)
@@ -325,6 +326,15 @@ class Kubelet(InsidePods):
             self.port.log.info("the runtime refused", pod=pod.key, reason=answer.reason, problem=answer.message)
             return
         self.look(pod)
+
+    def _tell_refusal(self, pod: PodRecord, one: ContainerRecord, answer: RuntimeRefused) -> None:
+        """Why a container could not be started. A pull that failed is told twice, as a kubelet does, and then that it is in back-off."""
+        if answer.reason in PULL_REASONS:
+            self.tell(pod, "Warning", "Failed", f'Failed to pull image "{one.spec.image}": {answer.message}')
+            self.tell(pod, "Warning", "Failed", f"Error: {answer.reason}")
+            self.tell(pod, "Normal", "BackOff", f'Back-off pulling image "{one.spec.image}"')
+        else:
+            self.tell(pod, "Warning", "Failed", f"Error: {answer.message}")
 
     # -- what the API answers -----------------------------------------------------------------------------------------------------
 
@@ -347,9 +357,3 @@ class Kubelet(InsidePods):
             absent = isinstance(answer, Refused) and answer.reason == "NotFound"
             if absent or (isinstance(answer, Got) and answer.obj.metadata.uid != pod.uid):
                 self.vanished(pod)
-
-
-def _failure_text(one: ContainerRecord, answer: RuntimeRefused) -> str:
-    if answer.reason == "ErrImagePull":
-        return f'Failed to pull image "{one.spec.image}": {answer.message}'
-    return f"Error: {answer.message}"

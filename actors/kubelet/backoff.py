@@ -10,6 +10,9 @@ import msgspec
 
 from callboard.models.timing import Timing
 
+SYNC_PART = 10
+"""A pod is synced again after this part of the first pause of its back-off."""
+
 
 class BackOff(msgspec.Struct, frozen=True, gc=False):
     """The pause that the next end of life is followed by, and when it was set. `pause_s` 0: none has been set yet."""
@@ -40,3 +43,9 @@ def after_restart(back_off: BackOff, ended_s: float, now_s: float, timing: Timin
 def retry_pause_s(failures: int, timing: Timing) -> float:
     """The pause after a start was refused so often in a row (pkg/kubelet/images: 10 s doubling up to 300 s)."""
     return float(min(timing.crash_back_off_s * 2 ** min(failures - 1, 16), timing.crash_back_off_limit_s))
+
+
+def pull_words_change_s(failures: int, retry_at_s: float, timing: Timing) -> float:
+    """When a pull that failed is no longer news: the pod's next sync (a second later, by pkg/kubelet/pleg's relist) finds its image waiting
+    for the next try. `retry_at_s` is that try, in seconds since the epoch."""
+    return retry_at_s - retry_pause_s(failures, timing) + timing.crash_back_off_s / SYNC_PART

@@ -17,6 +17,7 @@ from callboard.models.messages.runtime import ContainerExited, ContainerStarted,
 from callboard.models.times import parse, rfc3339
 from callboard.models.timing import Timing
 
+PULL_REASONS = ("ErrImagePull",)
 EARLY_LIMIT = 8
 """Facts kept about a life that was asked for and isn't known to have begun."""
 LOST_REASON = "ContainerStatusUnknown"

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from callboard.actors.kubelet import steps
-from callboard.actors.kubelet.containers import ContainerRecord
+from callboard.actors.kubelet.backoff import pull_words_change_s
+from callboard.actors.kubelet.containers import PULL_REASONS, ContainerRecord, Failure
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.kubelet.steps import Decision
 from callboard.models.times import parse
 
 MINIMUM_GRACE_S = 2.0
-"""What a container gets after its preStop hook, however long that took."""
+"""What every container gets between SIGTERM and SIGKILL, however short its grace period and however long its preStop hook took
+(kuberuntime_container.go, minimumGracePeriodInSeconds)."""
 DEADLINE_REASON = "DeadlineExceeded"
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -129,8 +131,7 @@ def _advance(pod: PodRecord, one: ContainerRecord, now_s: float, settings: Kubel
             decision.steps.append(steps.Start(one.name))
         return
     if one.failure is not None and now_s < one.failure.retry_at_s:
-        decision.again(one.failure.retry_at_s)
-        decision.stuck = decision.stuck or pod.is_stuck()
+        _wait_for_retry(pod, one.failure, now_s, settings, decision)
         return
     if one.state == "exited":
         ended = one.ended
@@ -143,6 +144,15 @@ def _advance(pod: PodRecord, one: ContainerRecord, now_s: float, settings: Kubel
     decision.steps.append(steps.Start(one.name))
 
 
+def _wait_for_retry(pod: PodRecord, failure: Failure, now_s: float, settings: KubeletSettings, decision: Decision) -> None:
+    decision.again(failure.retry_at_s)
+    if failure.reason in PULL_REASONS:
+        words_change_s = pull_words_change_s(failure.count, failure.retry_at_s, settings.timing)
+        if now_s < words_change_s:
+            decision.again(words_change_s)
+    decision.stuck = decision.stuck or pod.is_stuck()
+
+
 # -- down ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -150,17 +160,13 @@ def stop_one(
     pod: PodRecord, one: ContainerRecord, now_s: float, by_s: float, reason: str, settings: KubeletSettings, decision: Decision
 ) -> None:
     """Bring a running container one step nearer to its end, which is to come at `by_s` at the latest."""
-    hook = one.spec.lifecycle.pre_stop if one.spec.lifecycle is not None else None
-    if one.stop_by_s == 0.0 and hook is not None and one.pre_stop != "done" and now_s < by_s:
-        decision.again(by_s)
-        if one.pre_stop == "":
-            decision.steps.append(steps.PreStop(one.name, by_s - now_s))
+    if one.stop_by_s == 0.0 and _hook_goes_on(one, now_s, by_s, decision):
         return
-    shortest_s = MINIMUM_GRACE_S if one.pre_stop else 0.0
+    end_s = max(by_s, now_s + MINIMUM_GRACE_S)
     if one.stop_by_s == 0.0:
-        decision.steps.append(steps.Stop(one.name, max(by_s - now_s, shortest_s), reason))
-    elif by_s + shortest_s < one.stop_by_s:
-        decision.steps.append(steps.Stop(one.name, max(by_s - now_s, shortest_s)))  # the grace period was made shorter
+        decision.steps.append(steps.Stop(one.name, end_s - now_s, reason))
+    elif end_s < one.stop_by_s:
+        decision.steps.append(steps.Stop(one.name, end_s - now_s))  # the grace period was made shorter
     elif not one.stop_acked and _overdue(one.asked_at_s, now_s, settings, decision):
         decision.steps.append(steps.Stop(one.name, max(one.stop_by_s - now_s, 0.0)))
     elif one.stop_acked:
@@ -171,10 +177,33 @@ def stop_one(
             decision.again(late_s)
 
 
+def _hook_goes_on(one: ContainerRecord, now_s: float, by_s: float, decision: Decision) -> bool:
+    """Whether a container's preStop hook has to be waited for; it is begun if it has not been."""
+    hook = one.spec.lifecycle.pre_stop if one.spec.lifecycle is not None else None
+    if hook is None or one.pre_stop == "done" or now_s >= by_s:
+        return False
+    decision.again(by_s)
+    if one.pre_stop == "":
+        decision.steps.append(steps.PreStop(one.name, by_s - now_s))
+    return True
+
+
+def _stop_all(pod: PodRecord, now_s: float, settings: KubeletSettings, decision: Decision) -> None:
+    """Bring all running containers nearer to their end. All hooks run at once; sidecars get their SIGTERM only when it is their turn, or
+    the grace period is over (kuberuntime_termination_order.go, waitForTurn)."""
+    running = [one for one in pod.containers.values() if one.state == "running"]
+    turn = {one.name: None for one in _next_to_stop(running)}
+    for one in running:
+        if one.name in turn or one.stop_by_s or now_s >= pod.end_at_s:
+            stop_one(pod, one, now_s, pod.end_at_s, f"Stopping container {one.name}", settings, decision)
+        else:
+            decision.again(pod.end_at_s)
+            _hook_goes_on(one, now_s, pod.end_at_s, decision)
+
+
 def _end(pod: PodRecord, now_s: float, settings: KubeletSettings, decision: Decision) -> None:
     if pod.sandbox == "running":
-        for one in _next_to_stop(list(pod.containers.values())):
-            stop_one(pod, one, now_s, pod.end_at_s, f"Stopping container {one.name}", settings, decision)
+        _stop_all(pod, now_s, settings, decision)
         if any(one.state == "running" for one in pod.containers.values()):
             return
         starting = any(one.state == "starting" for one in pod.containers.values())
@@ -190,16 +219,19 @@ def _end(pod: PodRecord, now_s: float, settings: KubeletSettings, decision: Deci
         decision.steps.append(steps.Confirm())
 
 
-def _next_to_stop(containers: Sequence[ContainerRecord]) -> Sequence[ContainerRecord]:
-    """The running containers that are to be stopped now: sidecars wait for the others, and go one by one, the last first."""
-    running = [one for one in containers if one.state == "running"]
+def _next_to_stop(running: Sequence[ContainerRecord]) -> Sequence[ContainerRecord]:
+    """Of the running containers those that are to be stopped now: sidecars wait for the others, and go one by one, the last first."""
     others = [one for one in running if one.kind != "sidecar"]
     return others or running[-1:]
 
 
 def _vanish(pod: PodRecord, now_s: float, settings: KubeletSettings, decision: Decision) -> None:
+    """Nothing of it may go on. "On the node, Pods that are set to terminate immediately will still be given a small grace period before
+    being force killed" (Kubernetes' page on forced deletion)."""
     if pod.sandbox == "running":
-        decision.steps.append(steps.RemovePod())
+        _stop_all(pod, now_s, settings, decision)
+        if not any(one.state == "running" for one in pod.containers.values()):
+            decision.steps.append(steps.RemovePod())
     elif pod.sandbox == "absent":
         decision.steps.append(steps.Forget())
     elif _overdue(pod.sandbox_asked_at_s, now_s, settings, decision):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from callboard.actors.kubelet.containers import ContainerRecord
-from callboard.actors.kubelet.pods import PodRecord
+from callboard.actors.kubelet.backoff import pull_words_change_s
+from callboard.actors.kubelet.containers import PULL_REASONS, ContainerRecord, Failure
+from callboard.actors.kubelet.pods import STUCK_AFTER_FAILURES, PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.models.api.core import (
     ContainerState,
@@ -26,8 +27,6 @@ from callboard.models.times import rfc3339
 
 OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
 CONDITIONS_KEPT = 4096
-PULL_REASONS = ("ErrImagePull",)
-
 _condition = lru_cache(maxsize=CONDITIONS_KEPT)(PodCondition)
 _running = lru_cache(maxsize=CONDITIONS_KEPT)(lambda second: ContainerState(running=ContainerStateRunning(started_at=rfc3339(second))))
 
@@ -47,11 +46,12 @@ def status_of(pod: PodRecord, now_s: float, settings: KubeletSettings) -> PodSta
     init = tuple([_container_status(pod, one, settings, now_s) for one in pod.containers.values() if one.kind != "main"])
     main = tuple([_container_status(pod, one, settings, now_s) for one in pod.containers.values() if one.kind == "main"])
     phase = _phase(pod)
+    over = pod.finished and phase == pod.phase
     return replace(
         seen,
         phase=phase,
-        reason=pod.reason if pod.finished else "",
-        message=pod.message if pod.finished else "",
+        reason=pod.reason if over else "",
+        message=pod.message if over else "",
         conditions=_conditions(pod, phase, now_s),
         init_container_statuses=init,
         container_statuses=main,
@@ -122,17 +122,18 @@ def _conditions(pod: PodRecord, phase: str, now_s: float) -> tuple[PodCondition,
             observed_generation=generation,
         )
 
-    ended = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase, "")
+    # A pod that has failed is not ready from that moment on, even while its containers still end and its phase waits for them
+    # (status_manager.go, mergePodStatus).
+    ended = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get("Failed" if pod.phase == "Failed" else phase, "")
     unready = [one.name for one in pod.containers.values() if one.kind != "init" and not one.ready]
     waiting_init = [] if pod.initialized else [one.name for one in pod.containers.values() if _holds_back(one)]
     containers_ready = not ended and not unready and pod.sandbox == "running"
     why, what = (ended, "") if ended else ("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
     gates = [] if pod.pod.spec is None else pod.pod.spec.readiness_gates
-    closed = [gate.condition_type for gate in gates if old.get(gate.condition_type) is None or old[gate.condition_type].status != "True"]
+    closed = [words for gate in gates if (words := _closed(gate.condition_type, old.get(gate.condition_type)))]
     ready = containers_ready and not closed
     if containers_ready and closed:
-        ready_why = "ReadinessGatesNotReady"
-        ready_what = "; ".join(f'the status of pod readiness gate "{gate}" is not "True", but False' for gate in closed)
+        ready_why, ready_what = "ReadinessGatesNotReady", ", ".join(closed)
     else:
         ready_why, ready_what = why, what
     initialized = pod.initialized or phase == "Succeeded"
@@ -148,6 +149,13 @@ def _conditions(pod: PodRecord, phase: str, now_s: float) -> tuple[PodCondition,
     if "PodScheduled" not in old:
         others = (condition("PodScheduled", True), *others)
     return own + others
+
+
+def _closed(gate: str, condition: PodCondition | None) -> str:
+    """Why a readiness gate is not open; "" if it is."""
+    if condition is None:
+        return f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+    return "" if condition.status == "True" else f'the status of pod readiness gate "{gate}" is not "True", but {condition.status}'
 
 
 def _holds_back(one: ContainerRecord) -> bool:
@@ -187,7 +195,7 @@ def _not_running(pod: PodRecord, one: ContainerRecord, settings: KubeletSettings
     failure = one.failure
     if pod.goal == "run":
         if failure is not None and one.state != "starting":
-            return _waiting(*_failure_words(one))
+            return _waiting(*_failure_words(one, failure, now_s, settings))
         if one.state == "exited":
             assert one.ended is not None
             code = one.ended.exit_code or 0
@@ -206,10 +214,12 @@ def _not_running(pod: PodRecord, one: ContainerRecord, settings: KubeletSettings
     return _waiting("PodInitializing" if pod.template.has_init else "ContainerCreating", "")
 
 
-def _failure_words(one: ContainerRecord) -> tuple[str, str]:
-    failure = one.failure
-    assert failure is not None
-    if failure.reason in PULL_REASONS and failure.count > 1:
+def _failure_words(one: ContainerRecord, failure: Failure, now_s: float, settings: KubeletSettings) -> tuple[str, str]:
+    """What keeps a container from its start. A pull that failed is `ErrImagePull` until its pod is synced again, which finds it waiting
+    for the next try: `ImagePullBackOff` (pkg/kubelet/images/image_manager.go). A pod that is stuck changes its words no more."""
+    if failure.reason in PULL_REASONS and (
+        failure.count > STUCK_AFTER_FAILURES or now_s >= pull_words_change_s(failure.count, failure.retry_at_s, settings.timing)
+    ):
         return "ImagePullBackOff", f'Back-off pulling image "{one.spec.image}": {failure.reason}: {failure.message}'
     return failure.reason, failure.message
 

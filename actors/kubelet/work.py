@@ -18,7 +18,7 @@ from callboard.actors.kubelet.admission import Room
 from callboard.actors.kubelet.agent import NodeAgent
 from callboard.actors.kubelet.configs import ConfigBook, keys_of, missing_for_volumes, volume_keys_of
 from callboard.actors.kubelet.containers import ContainerRecord, Failure
-from callboard.actors.kubelet.decision import decide
+from callboard.actors.kubelet.decision import MINIMUM_GRACE_S, decide
 from callboard.actors.kubelet.environment import ConfigMissing, environment
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
@@ -372,5 +372,6 @@ class PodWork(NodeAgent):
     def vanished(self, pod: PodRecord) -> None:
         """A pod's object is gone, or another's: nothing of it may go on."""
         if pod.goal != "vanish":
+            pod.end_within(MINIMUM_GRACE_S, self.port.now())
             pod.goal = "vanish"
             self.look(pod)

@@ -162,6 +162,8 @@ def test_a_pod_whose_object_vanished_is_killed() -> None:
     world.delete("web", 0)
     assert world.find("web") is None
     world.run(1)
+    assert world.running() == ["web/web/0"], "on its node it still gets a small grace period (Kubernetes' page on forced deletion)"
+    world.run(2)
     assert world.running() == []
     assert world.kubelet.pods == {}
 

@@ -85,7 +85,7 @@ def test_a_container_that_is_not_alive_is_killed_and_started_again() -> None:
     world.run(12)
     assert world.status().restart_count == 0
     switch.status = 500
-    world.run(8)
+    world.run(9)
     switch.status = 200
     world.run(6)
     assert world.status().restart_count == 1
