@@ -42,7 +42,8 @@ TYPED: dict[tuple[str, str], type[Kind]] = {
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """One kind at one version. `definition` names its schema ("" if user-defined); `schema` is a user-defined kind's own."""
+    """One kind at one version. `definition` names its schema ("" if user-defined); `schema` and `printer_columns`
+    are a user-defined kind's own."""
 
     group: str
     version: str
@@ -58,6 +59,7 @@ class Resource(msgspec.Struct, frozen=True):
     definition: str = ""
     schema: Any = None
     served: bool = True
+    printer_columns: tuple[apiextensions.CustomResourceColumnDefinition, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -196,6 +198,7 @@ def resources_of(definition: apiextensions.CustomResourceDefinition) -> tuple[Re
             has_status=one.subresources is not None and one.subresources.status is not None,
             has_scale=one.subresources is not None and one.subresources.scale is not None,
             schema=one.schema.open_apiv3_schema if one.schema is not None else None,
+            printer_columns=one.additional_printer_columns,
         )
         for one in versions
     )
