@@ -15,23 +15,23 @@ from callboard.actors import actions as act
 from callboard.actors.component import Port, handles
 from callboard.actors.controller import Controller
 from callboard.actors.informer import ClientSettings, Informer
+from callboard.actors.nodelifecycle import leaving
 from callboard.actors.nodelifecycle.conditions import (
     evicting_taints,
     heartbeat,
     lost_taint,
     readiness,
-    with_not_ready,
     with_taints,
     with_unknown,
 )
 from callboard.actors.nodelifecycle.eviction import EvictionBook, TokenBucket, passed_before_s, zone_rate, zone_state
 from callboard.actors.nodelifecycle.health import HealthBook
-from callboard.actors.nodelifecycle.pods import PodBook
+from callboard.actors.nodelifecycle.pods import PodBook, node_of
 from callboard.models.api.coordination import Lease
 from callboard.models.api.core import Node, Pod
 from callboard.models.messages.api import GetObject, Got, Listed, Refused, Written, object_key
 from callboard.models.messages.base import Message
-from callboard.models.podstatus import is_finished, is_ready
+from callboard.models.podstatus import is_finished, is_ready, is_terminating
 from callboard.models.timing import Timing
 
 LEASE_NAMESPACE = "kube-node-lease"
@@ -69,7 +69,7 @@ def node_key(name: str) -> str:
 
 
 class NodeLifecycleController(Controller):
-    """The actor around `health`, `conditions`, `eviction` and `pods`."""
+    """The actor around `health`, `conditions`, `eviction`, `leaving` and `pods`."""
 
     primary_resource = "nodes"
 
@@ -251,7 +251,9 @@ class NodeLifecycleController(Controller):
         for name, since_s in self._absent_since.items():
             if clock_s - since_s >= self.timing.pod_gc_quarantine_s:
                 self._read_node(node_key(name))
-        for pod in (*self.book.surplus(), *self.book.stuck()):
+        abandoned = [node.metadata.name for node in self.nodes.objects.values() if leaving.is_out_of_service(node)]
+        terminating = [pod for name in abandoned for pod in self.book.on(name).values() if is_terminating(pod)]
+        for pod in (*self.book.surplus(), *self.book.stuck(), *terminating):
             self.mark(object_key("pods", pod.metadata.namespace, pod.metadata.name))
 
     # -- answers to reads -------------------------------------------------------------------------------------------------------------
@@ -312,46 +314,31 @@ class NodeLifecycleController(Controller):
         tainted = with_taints(node, now, may_evict=meta.uid in self._granted)
         if tainted is not node:
             wanted.append(act.Update(resource="nodes", obj=tainted))
-        if readiness(node) in ("False", "Unknown"):
-            wanted.extend(self._take_out_of_service(node, now))
-        fresh = self._fresh.get(key)
-        if fresh is not None and fresh[0] == self._ticks and fresh[1] is not None and fresh[1].metadata.uid == meta.uid:
-            wanted.extend(self._evict(fresh[1]))
+        ticks, fresh = self._fresh.get(key, (0, None))
+        is_fresh = ticks == self._ticks and fresh is not None and fresh.metadata.uid == meta.uid
+        wanted.extend(self._of_pods(node, fresh if is_fresh else None, now))
         return tuple(wanted)
 
-    def _take_out_of_service(self, node: Node, now: float) -> list[act.Action]:
-        """Each pod once while the node is not ready: a kubelet that lives says itself what is so after that."""
+    def _of_pods(self, node: Node, fresh: Node | None, now: float) -> list[act.Action]:
+        """Pods leave service, each once while the node is not ready (a kubelet that lives says itself what is so after that), and those
+        whose time on a tainted node is over leave it; `fresh` is the node as it was read in this tick."""
         done = self._marked.get(node.metadata.uid, {})
+        lost = readiness(node) in ("False", "Unknown")
+        out = {pod.metadata.uid: pod for pod in self.book.on(node.metadata.name).values() if lost and is_ready(pod)}
+        for uid in [uid for uid in out if uid in done]:
+            del out[uid]
+        due = self._due(fresh) if fresh is not None else []
         wanted: list[act.Action] = []
-        for pod in self.book.on(node.metadata.name).values():
-            meta = pod.metadata
-            if is_ready(pod) and meta.uid not in done:
-                wanted.append(
-                    act.SetStatus(
-                        resource="pods",
-                        namespace=meta.namespace,
-                        name=meta.name,
-                        uid=meta.uid,
-                        status=with_not_ready(pod, now),
-                        resource_version=meta.resource_version,
-                    )
-                )
-        return wanted
-
-    def _evict(self, node: Node) -> list[act.Action]:
-        wanted: list[act.Action] = []
-        for pod in self._due(node):
-            meta = pod.metadata
-            words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
-            wanted.append(act.TellUser(resource="pods", obj=pod, type="Normal", reason="TaintManagerEviction", message=words))
-            wanted.append(act.Delete(resource="pods", namespace=meta.namespace, name=meta.name, uid=meta.uid))
-        return wanted
+        for pod in due:
+            wanted.extend(leaving.evict(pod, now, not_ready=out.pop(pod.metadata.uid, None) is not None))
+        return [*(leaving.take_out_of_service(pod, now) for pod in out.values()), *wanted]
 
     def _decide_absent(self, key: str, name: str) -> tuple[act.Action, ...]:
         fresh = self._fresh.get(key)
         if fresh is None or fresh[0] != self._ticks or fresh[1] is not None or name not in self._absent_since:
             return ()
-        wanted: list[act.Action] = [_force(pod) for pod in self.book.on(name).values() if not _is_forced(pod)]
+        now = self.port.now()
+        wanted = [action for pod in self.book.on(name).values() for action in leaving.collect(pod, now, node_gone=True)]
         lease = self.leases.get(LEASE_NAMESPACE, name)
         if lease is not None:
             wanted.append(act.Delete(resource=LEASES, namespace=LEASE_NAMESPACE, name=name, uid=lease.metadata.uid))
@@ -361,11 +348,14 @@ class NodeLifecycleController(Controller):
         pod = self.pods.objects.get(key)
         if pod is None:
             return ()
-        stuck = pod.metadata.deletion_timestamp and pod.spec is not None and not pod.spec.node_name
-        return (_force(pod),) if (stuck or is_finished(pod)) and not _is_forced(pod) else ()
+        node = self.nodes.objects.get(node_key(node_of(pod)))
+        abandoned = node is not None and leaving.is_out_of_service(node)
+        stuck = is_terminating(pod) and (not node_of(pod) or abandoned)
+        return leaving.collect(pod, self.port.now(), node_gone=False) if stuck or is_finished(pod) else ()
 
     def wrote(self, key: str, action: act.Action, answer: Written) -> None:
         if isinstance(action, act.SetStatus) and action.resource == "pods":
+            self.mark(key)  # the status says why: now it may be deleted
             node = self.nodes.objects.get(key)
             if node is not None and readiness(node) != "True":
                 self._marked.setdefault(node.metadata.uid, {})[action.uid] = None
@@ -377,14 +367,3 @@ def _renew_time(lease: Lease | None) -> str:
 
 def _is_ours(key: str) -> bool:
     return key.startswith("node.kubernetes.io/") and key.rsplit("/", 1)[1] in ("not-ready", "unreachable")
-
-
-def _is_forced(pod: Pod) -> bool:
-    """Whether only finalizers hold it: asking again would change nothing."""
-    return pod.metadata.deletion_timestamp != "" and pod.metadata.deletion_grace_period_seconds == 0
-
-
-def _force(pod: Pod) -> act.Delete:
-    """Without grace: nobody is there who could give it."""
-    meta = pod.metadata
-    return act.Delete(resource="pods", namespace=meta.namespace, name=meta.name, uid=meta.uid, grace_period_s=0)

@@ -314,3 +314,65 @@ def test_a_terminating_pod_without_a_node_is_held_by_its_finalizer_only() -> Non
         found = w.get("pods", "p")
         w.change("pods", replace(found, metadata=replace(found.metadata, finalizers=())))
         assert w.get("pods", "p") is None
+
+
+def test_terminating_pods_of_a_node_that_a_user_calls_out_of_service_need_not_be_waited_for() -> None:
+    """Non-graceful node shutdown: podgc, gcTerminating. A node that is ready is not believed to be out of service."""
+    with world() as w:
+        _start(w, "a", "b", "c")
+        for name, where in (("p", "a"), ("stays", "a"), ("q", "b")):
+            _running(w, name, where, tolerations=(tolerate("node.kubernetes.io/out-of-service", "NoExecute", None),))
+        w.silence("a")
+        w.run(w.timing.node_grace_s + 4.0)
+        for name in ("a", "b"):
+            found = w.get("nodes", name)
+            taint = Taint(key="node.kubernetes.io/out-of-service", effect="NoExecute")
+            w.change("nodes", replace(found, spec=replace(found.spec, taints=(*found.spec.taints, taint))))
+        w.delete("pods", "p")
+        w.delete("pods", "q")
+        assert w.get("pods", "p") is not None
+        w.run(w.timing.pod_gc_period_s + 1.0)
+        assert w.get("pods", "p") is None
+        assert w.get("pods", "q") is not None
+
+
+def test_an_evicted_pod_says_that_it_was_a_target_of_disruption_before_it_is_deleted() -> None:
+    """kubernetes.io, pod disruption conditions: DeletionByTaintManager."""
+    with world() as w:
+        _start(w, "a", "b")
+        _running(w, "p", "a")
+        found = w.get("nodes", "a")
+        w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
+        w.run(0.5)
+        told = condition(w.get("pods", "p"), "DisruptionTarget")
+        assert (told.status, told.reason) == ("True", "DeletionByTaintManager")
+        assert told.message == "Taint manager: deleting due to NoExecute taint"
+        assert w.get("pods", "p").metadata.deletion_timestamp != ""
+
+
+def test_a_pod_of_a_node_that_never_was_is_called_failed_and_collected() -> None:
+    """podgc, markFailedAndDeletePodWithCondition; a finalizer lets the test see what is left."""
+    with world() as w:
+        _start(w, "a", "b")
+        held = pod("p", bound="nowhere", phase="Running")
+        w.create("pods", replace(held, metadata=replace(held.metadata, finalizers=("example.com/hold",))))
+        w.run(w.timing.pod_gc_quarantine_s + 2 * w.timing.pod_gc_period_s + 1.0)
+        found = w.get("pods", "p")
+        told = condition(found, "DisruptionTarget")
+        assert found.status.phase == "Failed"
+        assert (told.status, told.reason, told.message) == ("True", "DeletionByPodGC", "PodGC: node no longer exists")
+        w.change("pods", replace(found, metadata=replace(found.metadata, finalizers=())))
+        assert w.get("pods", "p") is None
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_jump_of_the_controllers_own_clock_makes_no_living_node_lost(jump_s: float) -> None:
+    with world() as w:
+        _start(w, "a", "b", "c")
+        _running(w, "p", "a")
+        w.run(3.0)
+        w.system.add_machine("control-plane").skew_s = jump_s
+        for _ in range(20):
+            w.run(1.0)
+            assert [w.readiness(name) for name in ("a", "b", "c")] == ["True"] * 3
+        assert w.get("pods", "p").metadata.deletion_timestamp == ""
