@@ -31,6 +31,7 @@ from callboard.runtime.face.client import ApiClient, Stats, stats_of
 from callboard.runtime.face.contract import Response, api_request, check_images
 from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
+from callboard.runtime.face.giveup import check_given_up
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
 from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
@@ -281,6 +282,7 @@ class _Host:
         name = self._watchers.open(lambda _event: changed.set(), reference.resource_name, reference.namespace, "", fields)
         try:
             while True:
+                check_given_up()
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
                     return bool(met())
@@ -305,6 +307,7 @@ class _Host:
         try:
             quiet_since_s = time.monotonic()
             while not self.stopped:
+                check_given_up()
                 left_s = LOOK_AGAIN_S if timeout_s is None else quiet_since_s + timeout_s - time.monotonic()
                 if left_s <= 0:
                     return

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from callboard.models.timing import Timing
     from callboard.runtime.errors import CallboardError, InvariantBroken, RealTimeOnly
+    from callboard.runtime.face.asynchronous import AsyncCluster
     from callboard.runtime.face.cluster import Cluster
     from callboard.runtime.face.contract import Response
     from callboard.runtime.face.nodespec import NodeSpec
@@ -56,6 +57,7 @@ _PLACES = {
     ),
     "Timing": "callboard.models.timing",
     **dict.fromkeys(("CallboardError", "InvariantBroken", "RealTimeOnly"), "callboard.runtime.errors"),
+    "AsyncCluster": "callboard.runtime.face.asynchronous",
     "Cluster": "callboard.runtime.face.cluster",
     "NodeSpec": "callboard.runtime.face.nodespec",
     "Simulation": "callboard.runtime.face.simulation",
@@ -67,6 +69,7 @@ _PLACES = {
 __all__ = [
     "AlreadyExists",
     "ApiError",
+    "AsyncCluster",
     "BadRequest",
     "Behaviour",
     "CallboardError",
