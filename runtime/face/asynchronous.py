@@ -69,11 +69,11 @@ class _Group:
 def _awaitable(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """A method of a `_Group` that awaits what `method` of its target waits for."""
 
-    @functools.wraps(method)
-    async def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         group: _Group = self
         return await group._threads.run(lambda: method(group._target, *args, **kwargs))
 
+    functools.update_wrapper(call, method)
     return call
 
 
