@@ -34,9 +34,12 @@ class _Threads:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(WAITING_LIMIT, thread_name_prefix="callboard-async")
+        self._closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do something that waits. If the task is cancelled, it is told to give up, and has done so when this returns."""
+        if self._closed:
+            return work()  # the cluster has stopped, so nothing waits any more: an iterator is left behind, or an error is raised
         given_up = threading.Event()
 
         def begin() -> T:
@@ -55,6 +58,7 @@ class _Threads:
 
     def close(self) -> None:
         """No further calls."""
+        self._closed = True
         self._pool.shutdown(wait=False)
 
 
@@ -209,6 +213,7 @@ class AsyncCluster(AsyncVerbs):
         self._threads.close()
 
     add = _awaitable(Cluster.add)
+    serve = _awaitable(Cluster.serve)
     stats = _awaitable(Cluster.stats)
 
     @property
