@@ -173,7 +173,7 @@ class ProcessNode(Component):
             self._facts.append(message)
             return
         why = message.message if isinstance(message, DaemonLost) else "the process daemon was told to end"
-        self.port.log.error("no container runs any more, and none can be started", reason=why)
+        self.port.log.error("no container runs any more", reason=why)
         now_s = self.port.now()
         running = [(s, c) for s in self.sandboxes.values() for c in s.containers.values() if c.state == "running"]
         for sandbox, container in running:

@@ -42,9 +42,9 @@ class Processes:
             )
         self._durable = data is not None
         if data is None:
-            self._daemon = ProcessDaemon.start(None, self._heard)
+            self._daemon = ProcessDaemon.start(None, self._heard, revive=True)
         else:
-            self._daemon = ProcessDaemon.connect(state_folder(data), self._heard)
+            self._daemon = ProcessDaemon.connect(state_folder(data), self._heard, revive=True)
         self._post: Any = None
         self._names: dict[str, str] = {}
         self._slot = DriverSlot()

@@ -12,6 +12,7 @@ import selectors
 import socket
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -41,6 +42,12 @@ Callback = Callable[[ProcessAnswer], None]
 AnswerT = TypeVar("AnswerT", bound=ProcessAnswer)
 
 READ_BYTES = 256 * 1024
+REVIVE_PAUSE_S = 1.0
+REVIVE_PAUSE_LIMIT_S = 30.0
+"""A daemon that was lost is started anew at once; if that fails, again after these pauses, the first doubling up to the limit."""
+REVIVE_TIMEOUT_S = 10.0
+STABLE_S = 10.0
+"""A daemon that was lost sooner after its start than this is not started anew at once."""
 GONE_LIMIT_S = 15.0
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromDaemon)
 _log = Logger(component="process")
@@ -52,20 +59,17 @@ class ProcessDaemon:
     `hello` tells its process id, state folder, cluster id and `block`: the addresses 127.<block>.0.0/16 are this cluster's.
     """
 
-    def __init__(self, connected: launch.Connected, emit: Emit) -> None:
-        self.hello = connected.hello
-        self._sock = connected.sock
-        self._process: subprocess.Popen[bytes] | None = connected.process
+    def __init__(self, connected: launch.Connected, emit: Emit, *, revive: bool = False) -> None:
         self._emit = emit
+        self._revive = revive
+        self._closing = threading.Event()  # nobody wants a daemon any more
         self._lock = threading.Lock()
         self._outgoing: deque[bytes] = deque()
         self._waiting: dict[int, Callback | None] = {}
         self._last_id = 0
         self._ended = ""  # why no request can be sent any more
         self._asked_to_end = False
-        self._frames = connected.frames
-        self._bodies = connected.bodies
-        self._sock.setblocking(False)
+        self._take_over(connected)
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -73,17 +77,30 @@ class ProcessDaemon:
         self._thread.start()
 
     @classmethod
-    def start(cls, state_dir: str | Path | None, emit: Emit, timeout_s: float = 10.0) -> ProcessDaemon:
+    def start(cls, state_dir: str | Path | None, emit: Emit, timeout_s: float = 10.0, *, revive: bool = False) -> ProcessDaemon:
         """Start a daemon: with a private temporary folder and the life of this program (None), or durable in `state_dir`.
+
+        With `revive` a daemon that is lost is followed by another one with the same folder and addresses: `DaemonLost` is told, and from
+        then on requests go to the new one, or fail until there is one.
 
         Raises `ProcessDaemonError` if it cannot start, also if one uses that folder already.
         """
-        return cls(launch.start(state_dir, timeout_s), emit)
+        return cls(launch.start(state_dir, timeout_s), emit, revive=revive)
 
     @classmethod
-    def connect(cls, state_dir: str | Path, emit: Emit, timeout_s: float = 10.0) -> ProcessDaemon:
+    def connect(cls, state_dir: str | Path, emit: Emit, timeout_s: float = 10.0, *, revive: bool = False) -> ProcessDaemon:
         """Connect to the durable daemon of `state_dir`; one is started if none runs. Raises `ProcessDaemonError`."""
-        return cls(launch.connect(state_dir, timeout_s) or launch.start(state_dir, timeout_s), emit)
+        return cls(launch.connect(state_dir, timeout_s) or launch.start(state_dir, timeout_s), emit, revive=revive)
+
+    def _take_over(self, connected: launch.Connected) -> None:
+        """Talk to this daemon from now on."""
+        self.hello = connected.hello
+        self._sock = connected.sock
+        self._process: subprocess.Popen[bytes] | None = connected.process
+        self._frames = connected.frames
+        self._bodies = connected.bodies
+        self._sock.setblocking(False)
+        self._since_s = time.monotonic()
 
     @property
     def block(self) -> int:
@@ -155,8 +172,12 @@ class ProcessDaemon:
         Raises `ProcessDaemonError` if it isn't gone in time. Calling it twice is allowed.
         """
         with self._lock:
-            if self._ended:
-                return ()
+            self._closing.set()
+            ended = self._ended
+        if ended:
+            self._thread.join()  # it may have been about to start another one
+            self._remove_private_folder()
+            return ()
         pidfd = launch.open_process(self.hello.pid)
         try:
             answer = self.ask(ShutDown, lambda callback: self.shutdown(grace_s, callback), timeout_s=grace_s + timeout_s)
@@ -171,11 +192,13 @@ class ProcessDaemon:
         """Close the connection; a durable daemon goes on, an ephemeral one ends with its containers (this waits for it)."""
         self._asked_to_end = True
         with self._lock:
+            self._closing.set()
             self._ended = self._ended or "the connection to the process daemon is closed"
         self._wake()
         self._thread.join()
         if not self.hello.durable:
             launch.wait_gone(None, self.hello.pid, self._process, GONE_LIMIT_S)
+            self._remove_private_folder()
 
     # The reader thread, and what callers share with it
 
@@ -199,7 +222,17 @@ class ProcessDaemon:
             self._wake_writer.send(b"w")
 
     def _run(self) -> None:
-        why = "the connection to the process daemon is closed"
+        try:
+            while True:
+                why = self._serve()
+                if not self._end(why):
+                    return
+        finally:
+            self._wake_reader.close()
+            self._wake_writer.close()
+
+    def _serve(self) -> str:
+        """Talk to the daemon until that is over; why it is."""
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._sock, selectors.EVENT_READ)
@@ -215,8 +248,8 @@ class ProcessDaemon:
                         elif events & selectors.EVENT_READ and not self._read():
                             raise ConnectionResetError("it closed the connection")
         except (OSError, BrokenFrame, msgspec.MsgspecError) as error:
-            why = f"the process daemon (pid {self.hello.pid}) is gone: {error}"
-        self._end(why)
+            return f"the process daemon (pid {self.hello.pid}) is gone: {error}"
+        return "the connection to the process daemon is closed"
 
     def _write(self, unsent: bytes) -> bytes:
         while True:
@@ -256,20 +289,51 @@ class ProcessDaemon:
         except Exception:  # the receiver's fault must not end the thread that every other receiver lives on
             _log.exception("a receiver of process messages failed", message=type(message).__name__)
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str) -> bool:
+        """Tell everybody who waits; returns whether there is another daemon to talk to."""
+        lost = not self._asked_to_end
         with self._lock:
             self._ended = self._ended or why
             waiting, self._waiting = self._waiting, {}
+            self._outgoing.clear()
         self._sock.close()
-        self._wake_reader.close()
-        self._wake_writer.close()
-        lost = not self._asked_to_end
         if lost:
             why = self._clear_up_after_loss(why)
         for number, callback in waiting.items():
             self._hand_over(callback, RequestFailed(number, why))
-        if lost:
-            self._hand_over(None, DaemonLost(why))
+        if not lost:
+            return False
+        early = time.monotonic() < self._since_s + STABLE_S
+        another = self._another() if self._revive and not early else None
+        self._hand_over(None, DaemonLost(why))  # before anything is asked of another one: all that was told to run is gone
+        pause_s = REVIVE_PAUSE_S
+        while self._revive and another is None and not self._closing.wait(pause_s):
+            another = self._another()
+            pause_s = min(pause_s * 2, REVIVE_PAUSE_LIMIT_S)
+        return another is not None and self._begin_again(another)
+
+    def _another(self) -> launch.Connected | None:
+        """A daemon in the place of the one that was lost; None if there can't be one now."""
+        folder = self.hello.state_dir
+        try:
+            if self.hello.durable:
+                return launch.connect(folder, REVIVE_TIMEOUT_S) or launch.start(folder, REVIVE_TIMEOUT_S)
+            return launch.start(folder, REVIVE_TIMEOUT_S, again=True)
+        except ProcessDaemonError as problem:
+            _log.error("no process daemon could be started in the place of the one that was lost", problem=str(problem))
+            return None
+
+    def _begin_again(self, another: launch.Connected) -> bool:
+        with self._lock:
+            if not self._closing.is_set():
+                self._take_over(another)
+                self._ended = ""
+                _log.info("another process daemon is there", pid=self.hello.pid)
+                return True
+        another.sock.close()  # an ephemeral one ends of that; a durable one is found again by who looks for it
+        if another.process is not None and not another.hello.durable:
+            another.process.wait()
+        return False
 
     def _clear_up_after_loss(self, why: str) -> str:
         """The kernel has killed the containers' main processes; kill what these had started, and remove a temporary folder."""
@@ -278,9 +342,13 @@ class ProcessDaemon:
         killed = kill_cluster_leftovers(self.hello.cluster_id)
         tail = _tail(self.state_dir / LOG_NAME)
         _log.error("process daemon lost", pid=self.hello.pid, leftovers_killed=len(killed), log_tail=tail)
+        if not self._revive:
+            self._remove_private_folder()
+        return f"{why}; its containers have been killed" + (f"; last words in its log: {tail}" if tail else "")
+
+    def _remove_private_folder(self) -> None:
         if not self.hello.durable:
             folders.remove_tree(self.hello.state_dir)
-        return f"{why}; its containers have been killed" + (f"; last words in its log: {tail}" if tail else "")
 
 
 def _tail(path: Path, limit_bytes: int = 2000) -> str:

@@ -59,24 +59,25 @@ class Connection:
 
 
 class State:
-    """The daemon's folder, its lock, the cluster's id and address block."""
+    """The daemon's folder, its lock, the cluster's id and address block. `mode` is that of `main`."""
 
-    def __init__(self, durable: bool, place: str) -> None:
-        self.durable = durable
-        self.folder = place if durable else _make_private_folder(place)
+    def __init__(self, mode: str, place: str) -> None:
+        self.durable = durable = mode == "durable"
+        self.folder = _make_private_folder(place) if mode == "ephemeral" else place
         self._lock = -1
         try:
             if durable:
                 os.makedirs(self.folder, mode=0o700, exist_ok=True)
                 self._lock = _lock_folder(self.folder)
-            self.cluster_id, remembered = _remembered(self.folder) if durable else ("", None)
+            self.cluster_id, remembered = ("", None) if mode == "ephemeral" else _remembered(self.folder)
             self.cluster_id = self.cluster_id or os.urandom(8).hex()
             self.block, self._block_lock = reserve(remembered)
-            if durable:
+            if mode != "again":
                 _write_atomically(self.path(BLOCK_NAME), f"{self.cluster_id} {self.block}\n")
+            if durable:
                 _write_atomically(self.path(PID_NAME), f"{os.getpid()}\n")
         except (NoBlock, OSError, CannotStart) as error:
-            if not durable:
+            if mode == "ephemeral":
                 remove_tree(self.folder)
             raise CannotStart(f"{self.folder}: {error}" if durable else str(error)) from error
 
@@ -269,21 +270,21 @@ class Daemon:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a daemon. Arguments: number of the inherited socket, `durable` or `ephemeral`, state folder or the folder for temporary
-    ones, process id of the main program. Returns the exit code."""
+    """Run a daemon. Arguments: number of the inherited socket, `durable`, `ephemeral` or `again` (ephemeral, in the folder of one that was
+    lost), state folder or the folder for temporary ones, process id of the main program. Returns the exit code."""
     fd, mode, place, parent = arguments
     first = socket.socket(fileno=int(fd))
     os.set_inheritable(first.fileno(), False)
     try:
         become_subreaper()
-        state = State(mode == "durable", place)
+        state = State(mode, place)
     except (CannotStart, OSError) as error:
         first.sendall(pack({"type": "CannotStart", "message": str(error)}))
         return 1
     log = os.open(state.path(LOG_NAME), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.dup2(log, 2)
     os.close(log)
-    if state.durable:
+    if mode != "ephemeral":
         kill_cluster_leftovers(state.cluster_id)
     os.chdir("/")
     Daemon(state, first, int(parent)).run()

@@ -70,8 +70,11 @@ def state_folder(data: str | Path) -> Path:
     return Path(data) / "processes"
 
 
-def start(state_dir: str | Path | None, timeout_s: float) -> Connected:
-    """Start a daemon and wait for its first word. Raises `ProcessDaemonError`."""
+def start(state_dir: str | Path | None, timeout_s: float, *, again: bool = False) -> Connected:
+    """Start a daemon and wait for its first word; `again`: one that ends with this program, in the folder of one that was lost.
+
+    Raises `ProcessDaemonError`.
+    """
     if not sys.platform.startswith("linux"):
         raise ProcessDaemonError("containers='process' needs Linux (subreapers, /proc); use simulated containers here")
     if not sys.executable:
@@ -82,7 +85,7 @@ def start(state_dir: str | Path | None, timeout_s: float) -> Connected:
     ours, theirs = socket.socketpair()
     with theirs, tempfile.TemporaryFile() as complaints:
         fd = theirs.fileno()
-        mode = "ephemeral" if state_dir is None else "durable"
+        mode = "again" if again else "ephemeral" if state_dir is None else "durable"
         command = [sys.executable, "-I", "-S", str(_BOOT), str(_SITE), str(fd), mode, place, str(os.getpid())]
         try:
             process = subprocess.Popen(
