@@ -57,6 +57,8 @@ def trees(draw: st.DrawFn, name: str, depth: int = 0) -> dict[str, Any]:
     if not fields:
         return draw(FREE)
     names = [one for one in sorted(fields) if one not in NOT_OURS]
+    if not names:
+        return {}
     chosen = draw(st.lists(st.sampled_from(names), max_size=5 if depth < 4 else 1, unique=True))
     return {one: draw(values(fields[one], depth)) for one in chosen}
 
