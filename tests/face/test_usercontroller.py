@@ -112,8 +112,10 @@ def test_an_exception_concerns_one_object_an_event_says_so_and_it_is_tried_again
         s.wait("configmap/good-copy", "Exists")
         s.advance("10s")
         (event,) = [one for one in s.list("events") if one.reason == "ReconcileError"]
-        assert event.involved_object.name == "bad" and event.type == "Warning"
-        assert "KeyError: 'no data'" in event.message and "controller/picky" in event.message
+        assert event.involved_object.name == "bad"
+        assert event.type == "Warning"
+        assert "KeyError: 'no data'" in event.message
+        assert "controller/picky" in event.message
         row = next(one for one in s.stats().components if one.name == "controller/picky")
         assert 3 < row.failures < 40, "it backs off"
         s.apply(config("bad", now="well"))
@@ -173,7 +175,8 @@ def test_a_controller_that_takes_long_is_named_in_stats(capsys: pytest.CaptureFi
         c.apply(config("after"))  # answered when the slow one has let go
         c.wait("configmap/after", "Exists")
         row = next(one for one in c.stats().components if one.name == "controller/slow")
-    assert row.slow_turns >= 1 and row.longest_turn_s >= 0.3
+    assert row.slow_turns >= 1
+    assert row.longest_turn_s >= 0.3
     assert "a user's controller is slow" in capsys.readouterr().err
 
 

@@ -28,7 +28,8 @@ def one(wish: Any, scheme: Scheme = SCHEME) -> Any:
 
 def test_a_child_is_made_in_its_owners_namespace_with_the_controller_reference() -> None:
     action = one(Create(CHILD, owner=OWNER))
-    assert isinstance(action, act.Create) and action.resource == "secrets"
+    assert isinstance(action, act.Create)
+    assert action.resource == "secrets"
     assert action.obj.metadata.namespace == "shop"
     (reference,) = action.obj.metadata.owner_references
     assert (reference.kind, reference.name, reference.uid, reference.controller) == ("ConfigMap", "mine", "u1", True)
@@ -41,8 +42,10 @@ def test_an_object_without_owner_or_namespace_goes_to_the_default_one() -> None:
 
 def test_apply_sends_the_document_as_it_was_written() -> None:
     action = one(Apply(CHILD, owner=OWNER))
-    assert isinstance(action, act.Apply) and (action.namespace, action.name) == ("shop", "child")
-    assert action.tree["stringData"] == {"a": "b"} and action.tree["metadata"]["ownerReferences"][0]["uid"] == "u1"
+    assert isinstance(action, act.Apply)
+    assert (action.namespace, action.name) == ("shop", "child")
+    assert action.tree["stringData"] == {"a": "b"}
+    assert action.tree["metadata"]["ownerReferences"][0]["uid"] == "u1"
 
 
 def test_patches_and_deletions_name_the_very_object_that_was_seen() -> None:
@@ -108,10 +111,12 @@ def names(pods: list[Any]) -> list[str]:
 
 def test_a_view_looks_in_the_namespace_of_its_object_unless_told_otherwise() -> None:
     seen = view()
-    assert seen.obj is OWNER and (seen.namespace, seen.name) == ("shop", "mine")
+    assert seen.obj is OWNER
+    assert (seen.namespace, seen.name) == ("shop", "mine")
     assert names(seen.list("pods")) == ["a", "b"]
     assert names(seen.list("pods", namespace="", selector="app=x")) == ["b", "c"]
-    assert seen.get("pod", "c") is None and seen.get("pod", "c", namespace="other").metadata.name == "c"
+    assert seen.get("pod", "c") is None
+    assert seen.get("pod", "c", namespace="other").metadata.name == "c"
 
 
 def test_what_an_object_owns_is_found_by_the_owners_uid() -> None:
