@@ -15,6 +15,7 @@ MODULES = (
     "callboard.runtime.face.cluster",
     "callboard.runtime.face.simulation",
     "callboard.runtime.face.handles",
+    "callboard.runtime.face.inpods",
     "callboard.runtime.face.rollout",
     "callboard.models.behaviour",
 )
@@ -37,7 +38,7 @@ def test_the_public_verbs_each_have_an_example() -> None:
 
     contract: dict[type, str] = {
         Rollouts: "history undo pause resume restart status",
-        Cluster: "apply get list watch wait scale patch delete url request stats namespace",
+        Cluster: "apply get list watch wait scale patch delete url request stats namespace logs exec",
         Simulation: "advance settle invariant trace_hash",
         NodeHandle: "crash restart partition heal",
         ComponentHandle: "crash restart",

@@ -7,8 +7,6 @@ has died.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from callboard.actors.component import Port, Timer, handles
@@ -30,6 +28,10 @@ SLACK_S = 0.5
 """The runtime has this much longer than the command that it carries out."""
 LOG_SHARE = 0.6
 """Part of a client's time-out after which the runtime does not answer; the apiserver has a little more patience."""
+WAIT_SHARE = 0.4
+"""Part of a client's time-out for which a follower's request may wait for something new."""
+LOOK_AGAIN_S = 0.1
+"""While somebody follows a log, the runtime is asked so often whether there is more."""
 PULL_WORDS = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 
 
@@ -39,9 +41,18 @@ class InsideExpired(Message, frozen=True, gc=False):
     number: int
 
 
+class LookAgain(Message, frozen=True, gc=False):
+    """Timer: is there more of a log that somebody follows?"""
+
+    request: ReadPodLog
+    until_s: float
+
+
 class _Inside(msgspec.Struct, frozen=True, gc=False):
     request: ReadPodLog | ExecInPod
     timer: Timer
+    until_s: float = 0.0
+    """Until when a follower's request may wait for something new, in seconds since the epoch."""
 
 
 def container_status(status: PodStatus, name: str) -> ContainerStatus | None:
@@ -95,13 +106,21 @@ class InsidePods(PodHealth):
 
     @handles(ReadPodLog)
     def _read_pod_log(self, request: ReadPodLog) -> None:
+        self._read(request, self.port.now() + min(request.wait_s, self.settings.request_timeout_s * WAIT_SHARE))
+
+    @handles(LookAgain)
+    def _look_again(self, timer: LookAgain) -> None:
+        self._read(timer.request, timer.until_s)
+
+    def _read(self, request: ReadPodLog, until_s: float) -> None:
+        """Ask the runtime for a piece of a log."""
         try:
             pod = self._pod_for(request)
             identity = request.container_id
             if not identity:
                 status = status_of(pod, self.port.now(), self.own)
                 identity = life_to_read(container_status(status, request.container), request.name, request.container, request.previous)
-            number = self._remember(request, self.settings.request_timeout_s * LOG_SHARE)
+            number = self._remember(request, self.settings.request_timeout_s * LOG_SHARE, until_s)
         except ApiError as refusal:
             self._refuse_inside(request, refusal)
             return
@@ -132,46 +151,51 @@ class InsidePods(PodHealth):
             raise NotFound(f'container "{request.container}" not found in pod "{request.name}"')
         return pod
 
-    def _remember(self, request: ReadPodLog | ExecInPod, limit_s: float) -> int:
+    def _remember(self, request: ReadPodLog | ExecInPod, limit_s: float, until_s: float = 0.0) -> int:
         if len(self._inside) >= IN_FLIGHT_LIMIT:
             raise TooManyRequests(f"{IN_FLIGHT_LIMIT} requests into pods of {self.own.node_name} are under way already; try again later")
         number = self.next_id()
-        self._inside[number] = _Inside(request, self.port.after(limit_s, InsideExpired(number)))
+        self._inside[number] = _Inside(request, self.port.after(limit_s, InsideExpired(number)), until_s)
         return number
 
-    def _asked_inside(self, number: int) -> Any:
+    def _asked_inside(self, number: int) -> _Inside | None:
         """The request that this answer is for; None if nobody waits for it any more."""
         entry = self._inside.pop(number, None)
-        if entry is None:
-            return None
-        entry.timer.cancel()
-        return entry.request
+        if entry is not None:
+            entry.timer.cancel()
+        return entry
 
     @handles(LogRead)
     def _log_read(self, answer: LogRead) -> None:
-        request = self._asked_inside(answer.id)
-        if request is not None:
+        entry = self._asked_inside(answer.id)
+        if entry is None:
+            return
+        request = entry.request
+        if isinstance(request, ReadPodLog) and not answer.content and not answer.ended and self.port.now() < entry.until_s:
+            again = msgspec.structs.replace(request, container_id=answer.container_id, offset=answer.offset)
+            self.port.after(LOOK_AGAIN_S, LookAgain(again, entry.until_s))
+        else:
             piece = PodLogRead(request.id, answer.content, answer.offset, answer.end, answer.ended, answer.container_id)
             self.port.send(request.reply_to, piece)
 
     @handles(CommandDone)
     def _command_done(self, answer: CommandDone) -> None:
-        request = self._asked_inside(answer.id)
-        if request is None:
+        entry = self._asked_inside(answer.id)
+        if entry is None or not isinstance(entry.request, ExecInPod):
             return
-        outcome = outcome_of(request, answer)
+        outcome = outcome_of(entry.request, answer)
         if isinstance(outcome, ApiError):
-            self._refuse_inside(request, outcome)
+            self._refuse_inside(entry.request, outcome)
         else:
-            self.port.send(request.reply_to, outcome)
+            self.port.send(entry.request.reply_to, outcome)
 
     def inside_refused(self, answer: RuntimeRefused) -> bool:
         """The runtime could not do something; returns whether it was asked for on behalf of somebody who looks into a pod."""
-        request = self._asked_inside(answer.id)
-        if request is None:
+        entry = self._asked_inside(answer.id)
+        if entry is None:
             return False
         kinds: dict[str, type[ApiError]] = {"NotFound": NotFound, "Unsupported": BadRequest}
-        self._refuse_inside(request, kinds.get(answer.reason, InternalError)(answer.message))
+        self._refuse_inside(entry.request, kinds.get(answer.reason, InternalError)(answer.message))
         return True
 
     @handles(InsideExpired)

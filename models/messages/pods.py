@@ -39,6 +39,8 @@ class ReadPodLog(_InPod, frozen=True, gc=False):
     timestamps: bool = False
     container_id: str = ""
     offset: int = 0
+    wait_s: float = 0.0
+    """If there is nothing new, something may come within so many seconds: answer then. The kubelet may answer earlier."""
 
 
 class PodLogRead(Answer, frozen=True, gc=False):

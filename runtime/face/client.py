@@ -17,12 +17,13 @@ from callboard.models.base import replace
 from callboard.models.errors import Timeout, WaitTimeout, error_of
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
+from callboard.models.messages.pods import ExecInPod, ReadPodLog
 from callboard.runtime.systems import ComponentFailed, System
 from callboard.runtime.systems.process import ProcessStats
 
 TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
-_REPEATABLE = (api.GetObject, api.ListObjects, api.ApplyObject)
+_REPEATABLE = (api.GetObject, api.ListObjects, api.ApplyObject, ReadPodLog)
 PAUSE_S = 0.05
 
 
@@ -47,11 +48,12 @@ class ApiClient:
         now = self._system.now
         deadline_s = now() + timeout_s
         may_repeat = issubclass(request, _REPEATABLE) or (request is api.PatchObject and fields.get("type") != "json")
+        try_s = timeout_s if request is ExecInPod else self._try_s  # a command takes as long as it takes
         while True:
             left_s = deadline_s - now()
             server = self._servers[self._turn % len(self._servers)]
             try:
-                answer = self._system.ask(server, lambda number, me: request(number, me, **fields), max(min(left_s, self._try_s), 0.001))
+                answer = self._system.ask(server, lambda number, me: request(number, me, **fields), max(min(left_s, try_s), 0.001))
             except (WaitTimeout, ComponentFailed) as problem:
                 self._turn += 1
                 if not may_repeat or now() >= deadline_s:
@@ -69,8 +71,9 @@ class ApiClient:
 
 
 def _timeout(request: type[Request], fields: dict[str, Any], server: str, problem: Exception) -> Timeout:
-    what = f"{request.__name__} of {fields.get('resource', '?')} {fields.get('name', '')}".rstrip()
-    advice = "; whether it was carried out is unknown: read before you try again" if request not in (api.GetObject, api.ListObjects) else ""
+    what = f"{request.__name__} of {fields.get('resource', 'pods')} {fields.get('name', '')}".rstrip()
+    reading = request in (api.GetObject, api.ListObjects, ReadPodLog)
+    advice = "" if reading else "; whether it was carried out is unknown: read before you try again"
     return Timeout(f"{what} got no answer from {server}: {problem}{advice}")
 
 

@@ -13,13 +13,14 @@ from callboard.models.errors import ApiError, BadRequest
 from callboard.models.messages import api
 from callboard.runtime.face.conditions import DELETED, ROLLED_OUT
 from callboard.runtime.face.contract import Applied, Host, Response, Seconds, api_request, plain_tree, seconds
+from callboard.runtime.face.inpods import InPods
 from callboard.runtime.face.manifests import Manifest, manifests
 from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Located, Reading
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.rollout import Rollouts
 
 
-class Verbs(Reading):
+class Verbs(InPods, Reading):
     """See `Cluster` for the contract of each verb."""
 
     # -- writing ----------------------------------------------------------------------------------------------------------------
