@@ -59,6 +59,8 @@ class Resource(msgspec.Struct, frozen=True):
     definition: str = ""
     schema: Any = None
     served: bool = True
+    aggregated: bool = False
+    """Another component serves it, for reading only: nothing of it is in the store."""
     printer_columns: tuple[apiextensions.CustomResourceColumnDefinition, ...] = ()
 
     @property
@@ -143,11 +145,18 @@ def _names_of(one: Resource) -> tuple[str, ...]:
     return (*plain, *(f"{name}.{one.group}" for name in plain if one.group), *(f"{name}.{one.version}.{one.group}" for name in plain))
 
 
+METRICS = tuple(
+    Resource("metrics.k8s.io", "v1beta1", kind, plural, kind.lower(), namespaced, aggregated=True)
+    for kind, plural, namespaced in (("NodeMetrics", "nodes", False), ("PodMetrics", "pods", True))
+)
+"""What metrics-server serves. After all others, so that `pods` are pods."""
+
+
 @cache
 def _builtin() -> Scheme:
     found = [_from_schema(entry) for entry in kinds_of_schema()]
     found.sort(key=_order)
-    return Scheme(tuple(found))
+    return Scheme((*found, *METRICS))
 
 
 _GROUP_ORDER = ("", "apps", "batch", "networking.k8s.io", "discovery.k8s.io", "coordination.k8s.io", "autoscaling", "policy")

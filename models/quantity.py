@@ -49,3 +49,19 @@ def cpu_milli(value: Quantity) -> int:
 def to_bytes(value: Quantity) -> int:
     """Bytes (or another whole unit), rounded up: 1073741824 for `1Gi`."""
     return int(parse_quantity(value).to_integral_value(ROUND_CEILING))
+
+
+_BINARY_SUFFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+
+
+def binary_quantity(amount: int) -> str:
+    """Bytes as Kubernetes prints a binary quantity: the largest unit that leaves a whole number.
+
+    >>> binary_quantity(100 * 2**20), binary_quantity(1536 * 2**10), binary_quantity(1000)
+    ('100Mi', '1536Ki', '1000')
+    """
+    step = 0
+    while amount and amount % 1024 == 0 and step < len(_BINARY_SUFFIXES) - 1:
+        amount //= 1024
+        step += 1
+    return f"{amount}{_BINARY_SUFFIXES[step]}"

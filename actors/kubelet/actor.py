@@ -15,6 +15,7 @@ from callboard.actors.kubelet.containers import PULL_REASONS, ContainerRecord
 from callboard.actors.kubelet.inside import InsidePods
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
+from callboard.actors.kubelet.usage import Measuring
 from callboard.actors.kubelet.work import ConfigRead, Deletion, Existence, StatusWrite
 from callboard.models.api.core import Pod
 from callboard.models.messages.api import Got, Listed, Refused, Written
@@ -48,7 +49,7 @@ class AskRuntime(Message, frozen=True, gc=False):
     """Timer: the runtime has not said yet what runs here."""
 
 
-class Kubelet(InsidePods):
+class Kubelet(InsidePods, Measuring):
     """One per node. Started with the client settings of the cluster and what the node is like."""
 
     def __init__(self, port: Port, client: ClientSettings, own: KubeletSettings) -> None:
@@ -198,7 +199,7 @@ class Kubelet(InsidePods):
     def _admit(self, record: PodRecord) -> None:
         if record.goal != "run":
             return
-        rejection = self.room.take(record)
+        rejection = self.refused_under_pressure(record) or self.room.take(record)
         if rejection is not None:
             record.rejected = True
             record.finish("Failed", *rejection)

@@ -45,6 +45,8 @@ class NodeAgent(ApiComponent):
         self.own = own
         self.host_ip = ""
         self.problem = ""
+        self.pressures: tuple[str, ...] | None = None
+        """The pressure conditions that hold; None: nothing has been measured yet."""
         self.node: Node | None = None
         """The newest version of the node's object that is known."""
         self.nodes = self.inform("nodes", self._node_changed, fields=f"metadata.name={own.node_name}")
@@ -71,7 +73,7 @@ class NodeAgent(ApiComponent):
         now_s, node, own = self.port.now(), self.node, self.own
         if node is None:
             if self._reported_at_s == 0.0:  # a node that somebody deletes is not registered again by the same kubelet
-                self._write(CreateObject, resource="nodes", obj=new_node(own, self.host_ip, self.problem, now_s))
+                self._write(CreateObject, resource="nodes", obj=new_node(own, self.host_ip, self.problem, now_s, self.pressures))
             return
         name, uid = own.node_name, node.metadata.uid
         lacking = lacks_labels(node, own)
@@ -80,7 +82,7 @@ class NodeAgent(ApiComponent):
             self._write(PatchObject, resource="nodes", namespace="", name=name, uid=uid, type="merge", patch=patch)
             return
         seen = node.status or NodeStatus()
-        wanted = status_of_node(own, seen, self.host_ip, self.problem, now_s)
+        wanted = status_of_node(own, seen, self.host_ip, self.problem, now_s, self.pressures)
         report_due = now_s >= self._reported_at_s + own.timing.node_status_s
         if report_due or not says_the_same(seen, wanted):
             revision = node.metadata.resource_version

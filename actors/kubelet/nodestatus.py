@@ -15,11 +15,25 @@ from callboard.models.times import rfc3339
 RUNTIME_VERSION = "callboard://1"
 OS_IMAGE = "Callboard"
 _PRESSURES = (
-    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    (
+        "MemoryPressure",
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available", "NodeHasSufficientMemory"),
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available", "NodeHasInsufficientMemory"),
+    ),
+    (
+        "DiskPressure",
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure", "NodeHasNoDiskPressure"),
+        ("KubeletHasDiskPressure", "kubelet has disk pressure", "NodeHasDiskPressure"),
+    ),
+    (
+        "PIDPressure",
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available", "NodeHasSufficientPID"),
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available", "NodeHasInsufficientPID"),
+    ),
 )
+"""Each pressure: reason, message and Event where it is absent, and where it is there."""
 _READY = ("KubeletReady", "kubelet is posting ready status")
+Pressures = tuple[str, ...] | None
 
 
 def labels_of(settings: KubeletSettings) -> FrozenMap:
@@ -37,22 +51,27 @@ def labels_of(settings: KubeletSettings) -> FrozenMap:
     )
 
 
-def new_node(settings: KubeletSettings, host_ip: str, problem: str, now_s: float) -> Node:
+def new_node(settings: KubeletSettings, host_ip: str, problem: str, now_s: float, pressures: Pressures = None) -> Node:
     """The node as it is registered."""
     return Node(
         metadata=ObjectMeta(name=settings.node_name, labels=labels_of(settings)),
         spec=NodeSpec(taints=settings.taints),
-        status=status_of_node(settings, NodeStatus(), host_ip, problem, now_s),
+        status=status_of_node(settings, NodeStatus(), host_ip, problem, now_s, pressures),
     )
 
 
-def status_of_node(settings: KubeletSettings, seen: NodeStatus, host_ip: str, problem: str, now_s: float) -> NodeStatus:
-    """What the API should say of a node: what others wrote stays. `problem` says why it is not ready, "" if it is."""
+def status_of_node(
+    settings: KubeletSettings, seen: NodeStatus, host_ip: str, problem: str, now_s: float, pressures: Pressures = None
+) -> NodeStatus:
+    """What the API should say of a node: what others wrote stays. `problem` says why it is not ready, "" if it is; `pressures` are those
+    that hold, None if nothing has been measured yet: then what the API says of them stays, unless it is that nobody knows."""
     addresses = (NodeAddress(type="InternalIP", address=host_ip),) if host_ip else ()
     conditions = seen.conditions
     time = rfc3339(now_s)
-    for type_, reason, message in _PRESSURES:
-        conditions = with_condition(conditions, _condition(type_, "False", reason, message, time))
+    held = tuple([one.type for one in seen.conditions if one.status == "True"]) if pressures is None else pressures
+    for type_, absent, there in _PRESSURES:
+        reason, message, _ = there if type_ in held else absent
+        conditions = with_condition(conditions, _condition(type_, "True" if type_ in held else "False", reason, message, time))
     reason, message = ("KubeletNotReady", problem) if problem else _READY
     conditions = with_condition(conditions, _condition("Ready", "False" if problem else "True", reason, message, time))
     return replace(
@@ -78,6 +97,11 @@ def status_of_node(settings: KubeletSettings, seen: NodeStatus, host_ip: str, pr
 
 def _condition(type_: str, status: str, reason: str, message: str, time: str) -> NodeCondition:
     return NodeCondition(type=type_, status=status, reason=reason, message=message, last_heartbeat_time=time, last_transition_time=time)
+
+
+def pressure_event(pressure: str, holds: bool) -> str:
+    """The reason of the Event that tells of a node's pressure coming or going."""
+    return next(there[2] if holds else absent[2] for type_, absent, there in _PRESSURES if type_ == pressure)
 
 
 def says_the_same(one: NodeStatus, other: NodeStatus) -> bool:

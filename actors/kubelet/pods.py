@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from callboard.actors.kubelet.containers import ContainerRecord, Failure
+from callboard.actors.kubelet.eviction import REASON as EVICTED
 from callboard.actors.kubelet.probing import ProbeRun
 from callboard.actors.kubelet.template import Template
-from callboard.models.api.core import Pod, PodStatus
+from callboard.models.api.core import Pod, PodCondition, PodStatus
 from callboard.models.messages.runtime import SandboxState
 from callboard.models.podstatus import FINISHED_PHASES
 from callboard.models.times import rfc3339
@@ -34,6 +35,7 @@ class PodRecord:
         "containers",
         "delete",
         "dirty",
+        "disruption",
         "end_at_s",
         "failure",
         "goal",
@@ -74,6 +76,8 @@ class PodRecord:
         """Succeeded or Failed once that is decided for good."""
         self.reason = ""
         self.message = ""
+        self.disruption: PodCondition | None = None
+        """Its condition DisruptionTarget, if this kubelet evicts it for the node's sake."""
         self.rejected = False
         """The node did not take it: it has no containers."""
         self.containers = {part.spec.name: ContainerRecord(part) for part in template.parts}
@@ -117,6 +121,8 @@ class PodRecord:
             self.ip, self.host_ip = status.pod_ip, status.host_ip
             if status.phase in FINISHED_PHASES:
                 self.finish(status.phase, status.reason, status.message)
+            elif status.reason == EVICTED:  # by a kubelet that ended before the pod did
+                self.finish("Failed", status.reason, status.message)
 
     # -- judgements ---------------------------------------------------------------------------------------------------------------
 

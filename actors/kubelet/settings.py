@@ -28,6 +28,8 @@ class KubeletSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     memory: Quantity = "8Gi"
     pods: int = 110
     ephemeral_storage: Quantity = "100Gi"
+    pids: int = 32_768
+    """Processes that its pods may be together before the node is short of them (the kernel's default pid_max)."""
     labels: FrozenMap = EMPTY_MAP
     taints: tuple[Taint, ...] = ()
     """Given to the node when it is registered (--register-with-taints)."""

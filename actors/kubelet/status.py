@@ -22,7 +22,7 @@ from callboard.models.api.core import (
     PodStatus,
 )
 from callboard.models.base import replace
-from callboard.models.podstatus import FINISHED_PHASES
+from callboard.models.podstatus import FINISHED_PHASES, with_condition
 from callboard.models.times import rfc3339
 
 OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
@@ -146,6 +146,8 @@ def _conditions(pod: PodRecord, phase: str, now_s: float) -> tuple[PodCondition,
         condition("ContainersReady", containers_ready, why, what),
     )
     others = tuple([one for one in pod.seen.conditions if one.type not in OWN_CONDITIONS])
+    if pod.disruption is not None:
+        others = with_condition(others, pod.disruption)
     if "PodScheduled" not in old:
         others = (condition("PodScheduled", True), *others)
     return own + others

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from callboard.actors.kubelet.eviction import limits_storage
 from callboard.actors.scheduler.demand import pod_requests
 from callboard.models.api.core import Container, PodSpec
 
@@ -40,6 +41,8 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     requests: tuple[tuple[str, int], ...]
     references: tuple[ConfigReference, ...]
     has_init: bool
+    limits_storage: bool = False
+    """Whether its pods may be evicted for the storage that they use themselves."""
 
 
 class Templates:
@@ -66,7 +69,7 @@ def template_of(spec: PodSpec) -> Template:
     init = tuple(Part(one, "sidecar" if one.restart_policy == "Always" else "init") for one in spec.init_containers)
     parts = (*init, *(Part(one, "main") for one in spec.containers))
     references = (*_of_volumes(spec), *(reference for part in parts for reference in _of_environment(part.spec)))
-    return Template(spec, parts, tuple(pod_requests(spec).items()), tuple(dict.fromkeys(references)), bool(init))
+    return Template(spec, parts, tuple(pod_requests(spec).items()), tuple(dict.fromkeys(references)), bool(init), limits_storage(spec))
 
 
 def _of_volumes(spec: PodSpec) -> list[ConfigReference]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import msgspec
 
 from callboard.models.base import EMPTY_MAP, FrozenMap
-from callboard.models.messages.base import Message
+from callboard.models.messages.base import Address, Message
 from callboard.models.messages.runtime import ContainerUsage
+
+METRICS_SERVER: Address = "metrics-server"
 
 
 class PodUsage(msgspec.Struct, frozen=True, gc=False):

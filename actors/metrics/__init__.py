@@ -1,0 +1,1 @@
+"""What the cluster's nodes and pods use: metrics-server's part."""
