@@ -180,6 +180,11 @@ _KINDS: dict[str, Callable[[Simulation, Fault], Callable[[], None]]] = {
 }
 
 
+def begin_fault(s: Simulation, fault: Fault) -> Callable[[], None]:
+    """Let a fault begin; what comes back ends it."""
+    return _KINDS[fault.kind](s, fault)
+
+
 def play(world: World, watch: Callable[[Simulation], None]) -> Simulation:
     """Run a world until its last fault is over. `watch` is called at the start, to add invariants. The caller stops what is returned."""
     s = Simulation(nodes=world.nodes, seed=world.seed, timing="chaos", apiservers=world.apiservers, controllers=world.copies)
@@ -203,6 +208,6 @@ def _let_happen(s: Simulation, faults: tuple[Fault, ...]) -> None:
         if began_s + at_s > s.now:
             s.advance(began_s + at_s - s.now)
         if isinstance(what, Fault):
-            due.append((at_s + what.for_s, number, _KINDS[what.kind](s, what)))
+            due.append((at_s + what.for_s, number, begin_fault(s, what)))
         else:
             what()
