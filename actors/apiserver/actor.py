@@ -13,13 +13,14 @@ from callboard.actors.apiserver.deletion import plan_delete
 from callboard.actors.apiserver.eventsink import plan_event
 from callboard.actors.apiserver.forwarding import Forwarding
 from callboard.actors.apiserver.own import OwnWork
-from callboard.actors.apiserver.planning import Context, Job, Planner, View
+from callboard.actors.apiserver.planning import Context, Job, Planner
 from callboard.actors.apiserver.reads import EVERYTHING, got, listed
 from callboard.actors.apiserver.settings import ApiServerSettings, BeatWatchers, CheckStore, LookAfterOwn
 from callboard.actors.apiserver.shortways import plan_bind, plan_lease, plan_status
 from callboard.actors.apiserver.storestream import StoreStream
 from callboard.actors.apiserver.streams import Streams
 from callboard.actors.apiserver.userkinds import DEFINITIONS, serve
+from callboard.actors.apiserver.view import View
 from callboard.actors.apiserver.waiting import WaitingRoom
 from callboard.actors.apiserver.writes import plan_apply, plan_create, plan_patch, plan_update
 from callboard.actors.component import Port, handles
@@ -147,7 +148,7 @@ class ApiServer(Forwarding):
             self._start(request)
 
     def _start(self, request: Request) -> None:
-        self._try(Job(request, PLANNERS[request.__class__], View(self.cache.get), self._deadline_s()))
+        self._try(Job(request, PLANNERS[request.__class__], View(self.cache.get, self.cache.bucket), self._deadline_s()))
 
     @handles(WatchObjects)
     def _watch(self, request: WatchObjects) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from callboard.actors.apiserver.planning import Context, View, is_user_defined, revision_of
-from callboard.actors.apiserver.pods import admit_pod
+from callboard.actors.apiserver.limits import RANGES, claim_problem
+from callboard.actors.apiserver.planning import Context, is_user_defined, revision_of
+from callboard.actors.apiserver.pods import admit_pod, as_before, check_ranges
+from callboard.actors.apiserver.priorities import CLASSES, check_only_default
 from callboard.actors.apiserver.userkinds import CLEANUP, DEFINITIONS, converted, with_status
-from callboard.models.api.core import Node
+from callboard.actors.apiserver.view import View
+from callboard.models.api.core import Node, Pod
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, replace
 from callboard.models.decode import decode_as
@@ -28,6 +31,7 @@ from callboard.models.validation import validate
 GENERATED_BASE_LIMIT = 63 - SUFFIX_LENGTH
 GENERATED_NAMES_TRIED = 8
 NAMESPACES = "namespaces"
+CLAIMS = "persistentvolumeclaims"
 WITHOUT_GENERATION = ("leases.coordination.k8s.io", "events")
 
 
@@ -115,37 +119,52 @@ def check_namespace(resource: Resource, meta: ObjectMeta, view: View) -> tuple[C
     return (Compare(key, revision_of(namespace)),)
 
 
-def admit_new(obj: Any, resource: Resource, context: Context) -> Any:
+def admit_new(obj: Any, resource: Resource, view: View, context: Context) -> Any:
     """A new object with defaults and its first status, valid.
 
     Raises:
         Invalid: it is not valid; names every field.
+        Forbidden: something else in the cluster is against it.
     """
     obj = _without_status(obj, resource)
     if resource.name == DEFINITIONS:
         meta = obj.metadata
         obj = replace(obj, metadata=replace(meta, finalizers=tuple(dict.fromkeys((*meta.finalizers, CLEANUP)))))
-    return completed(obj, resource, context, None)
+    return completed(obj, resource, view, context, None)
 
 
-def completed(obj: Any, resource: Resource, context: Context, old: Any | None) -> Any:
+def completed(obj: Any, resource: Resource, view: View, context: Context, old: Any | None) -> Any:
     """An object with its defaults, valid as it is or, with `old`, as what that may become.
 
     Raises:
         Invalid: it is not.
+        Forbidden: something else in the cluster is against it.
     """
     if is_user_defined(resource):
         obj = completed_by_schema(obj, resource.schema)
     else:
         obj = with_defaults(obj)
-        if old is None and resource.name == "pods":
-            obj = admit_pod(obj, context.settings.toleration_s)
+        if isinstance(obj, Pod):
+            toleration_s = context.settings.toleration_s
+            obj = admit_pod(obj, view, toleration_s) if old is None else as_before(obj, old, toleration_s)
         elif resource.name == DEFINITIONS:
             obj = with_status(obj, context)
     errors = validate(obj, resource, old)
     if errors:
         raise invalid(resource.kind, resource.group, obj.metadata.name, errors)
+    if old is None:
+        _check_surroundings(obj, resource, view)
+    if resource.name == CLASSES:
+        check_only_default(obj, view)
     return obj
+
+
+def _check_surroundings(obj: Any, resource: Resource, view: View) -> None:
+    """What the namespace has against a new, valid object."""
+    if isinstance(obj, Pod):
+        check_ranges(obj, view)
+    elif resource.name == CLAIMS and (problem := claim_problem(obj, view.objects(RANGES, obj.metadata.namespace))):
+        raise forbidden(resource.name, obj.metadata.name, problem)
 
 
 def _without_status(obj: Any, resource: Resource) -> Any:

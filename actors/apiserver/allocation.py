@@ -12,8 +12,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import msgspec
 
-from callboard.actors.apiserver.planning import Context, View
+from callboard.actors.apiserver.planning import Context
 from callboard.actors.apiserver.reads import NODE_PORTS
+from callboard.actors.apiserver.view import View
 from callboard.models.api.core import Service, ServicePort, ServiceSpec
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, freeze, replace

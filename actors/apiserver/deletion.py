@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors.apiserver.allocation import releases
-from callboard.actors.apiserver.planning import Context, Plan, View, revision_of
+from callboard.actors.apiserver.planning import Context, Plan, revision_of
+from callboard.actors.apiserver.view import View
 from callboard.models.api.apiextensions import CustomResourceDefinition, CustomResourceDefinitionCondition, CustomResourceDefinitionStatus
 from callboard.models.api.core import Namespace, NamespaceStatus, Pod, Service
 from callboard.models.base import replace

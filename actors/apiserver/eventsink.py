@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from callboard.actors.apiserver.planning import Context, Plan, View
+from callboard.actors.apiserver.planning import Context, Plan
+from callboard.actors.apiserver.view import View
 from callboard.models.api.core import Event, EventSource, ObjectReference
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import replace

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from callboard.actors.apiserver.cache import WatchCache
+from callboard.actors.apiserver.priorities import CLASSES, SYSTEM_CLASSES, system_class
 from callboard.actors.apiserver.settings import LookAfterOwn
 from callboard.actors.apiserver.userkinds import CLEANUP, DEFINITIONS, is_terminating
 from callboard.actors.component import Port
@@ -41,7 +42,7 @@ class OwnWork:
             return False
         self._failed = False
         me = self._port.me
-        for request in (*missing_namespaces(self._cache, me), *steps_out(leaving(self._cache), self._cache, me)):
+        for request in (*missing_firsts(self._cache, me), *steps_out(leaving(self._cache), self._cache, me)):
             self._in_flight += 1
             self._start(request)
         return not self._in_flight
@@ -64,10 +65,12 @@ class OwnWork:
         self._timer_due = False
 
 
-def missing_namespaces(cache: WatchCache, me: Address) -> list[Request]:
-    """Creations of the namespaces that every cluster has."""
+def missing_firsts(cache: WatchCache, me: Address) -> list[Request]:
+    """Creations of the namespaces and priority classes that every cluster has."""
     missing = [name for name in FIRST_NAMESPACES if cache.get(object_key("namespaces", "", name)) is None]
-    return [CreateObject(0, me, "namespaces", Namespace(metadata=ObjectMeta(name=name))) for name in missing]
+    wanted: list[Request] = [CreateObject(0, me, "namespaces", Namespace(metadata=ObjectMeta(name=name))) for name in missing]
+    classes = [name for name in SYSTEM_CLASSES if cache.get(object_key(CLASSES, "", name)) is None]
+    return wanted + [CreateObject(0, me, CLASSES, system_class(name)) for name in classes]
 
 
 def leaving(cache: WatchCache) -> list[Any]:

@@ -14,6 +14,7 @@ import msgspec
 
 from callboard.actors.apiserver.pods import Templates
 from callboard.actors.apiserver.settings import ApiServerSettings
+from callboard.actors.apiserver.view import View
 from callboard.models.errors import ApiError, conflict
 from callboard.models.kinds import Resource, Scheme
 from callboard.models.messages.base import Request
@@ -31,32 +32,6 @@ class UnsupportedMediaType(ApiError):
     """This kind does not take such a patch."""
 
     code, reason = 415, "UnsupportedMediaType"
-
-
-class View:
-    """The objects that a plan is made from: what the store has lately said where it has, else what the cache holds.
-
-    `guessed` are the keys that were looked up in the cache, in order: what depends on them is no more than likely.
-    """
-
-    __slots__ = ("_cached", "fresh", "guessed")
-
-    def __init__(self, cached: Callable[[str], Any]) -> None:
-        self._cached = cached
-        self.fresh: dict[str, Any] = {}
-        self.guessed: dict[str, None] = {}
-
-    def get(self, key: str) -> Any | None:
-        """The object under a key, or None."""
-        if key in self.fresh:
-            return self.fresh[key]
-        self.guessed[key] = None
-        return self._cached(key)
-
-    def learn(self, current: tuple[tuple[str, Any], ...]) -> None:
-        """Take in what the store has said."""
-        self.fresh.update(current)
-        self.guessed = {}
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.actors.apiserver.planning import Context, Plan, View, check_uid, revision_of
+from callboard.actors.apiserver.planning import Context, Plan, check_uid, revision_of
+from callboard.actors.apiserver.view import View
 from callboard.models.api.coordination import Lease, LeaseSpec
 from callboard.models.api.core import PodCondition, PodStatus
 from callboard.models.api.meta import ObjectMeta

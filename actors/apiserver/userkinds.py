@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.actors.apiserver.planning import Context, MethodNotAllowed, View, is_user_defined, revision_of
+from callboard.actors.apiserver.planning import Context, MethodNotAllowed, is_user_defined, revision_of
+from callboard.actors.apiserver.view import View
 from callboard.models.api.apiextensions import (
     CustomResourceDefinition,
     CustomResourceDefinitionCondition,

@@ -20,16 +20,9 @@ from callboard.actors.apiserver.admission import (
 from callboard.actors.apiserver.allocation import allocate, carried_over
 from callboard.actors.apiserver.deletion import is_over, removal
 from callboard.actors.apiserver.eventsink import EVENTS
-from callboard.actors.apiserver.planning import (
-    Context,
-    Plan,
-    UnsupportedMediaType,
-    View,
-    check_uid,
-    is_user_defined,
-    revision_of,
-)
+from callboard.actors.apiserver.planning import Context, Plan, UnsupportedMediaType, check_uid, is_user_defined, revision_of
 from callboard.actors.apiserver.userkinds import check_definition
+from callboard.actors.apiserver.view import View
 from callboard.models import patch
 from callboard.models.api.core import Namespace, Pod, Service
 from callboard.models.base import FrozenMap, replace, thaw
@@ -55,9 +48,8 @@ def plan_create(request: CreateObject, view: View, context: Context) -> Plan:
     resource = context.scheme.stored(request.resource)
     obj = request.obj
     if request.trusted and resource.name == "pods" and isinstance(obj, Pod) and obj.spec is not None:
-        admitted = context.templates.admitted(obj.spec)
-        obj = replace(obj, metadata=new_metadata(obj, resource, view, context), spec=admitted.spec, status=admitted.status)
-        return _creation(obj, resource, view, context)
+        placed = replace(obj, metadata=new_metadata(obj, resource, view, context))
+        return _creation(context.templates.admitted(placed, obj.spec, view), resource, view, context)
     return plan_creation(conform(obj, resource), resource, view, context, trusted=request.trusted)
 
 
@@ -65,7 +57,7 @@ def plan_creation(obj: Any, resource: Resource, view: View, context: Context, *,
     """The plan for a new object of its stored kind."""
     obj = replace(obj, metadata=new_metadata(obj, resource, view, context))
     if not trusted:
-        obj = admit_new(obj, resource, context)
+        obj = admit_new(obj, resource, view, context)
     return _creation(obj, resource, view, context)
 
 
@@ -125,7 +117,7 @@ def plan_change(
     if new != current:
         if isinstance(new, Service) and isinstance(current, Service):
             new = carried_over(new, current)
-        new = completed(new, resource, context, current)
+        new = completed(new, resource, view, context, current)
         new = _counted(current, new, resource)
     compares: tuple[Compare, ...] = (Compare(key, revision_of(current)),)
     if is_over(new):

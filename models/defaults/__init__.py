@@ -10,7 +10,9 @@ from callboard.models.api import apiextensions, apps, core, discovery
 from callboard.models.base import EMPTY_MAP, FrozenMap, replace
 from callboard.models.defaults.network import endpointslice_defaults, service_defaults
 from callboard.models.defaults.pods import for_pod, pod_defaults
+from callboard.models.defaults.policies import policy_defaults
 from callboard.models.defaults.workloads import deployment_defaults, replicaset_defaults
+from callboard.models.generic import GenericObject
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 NAMESPACE_FINALIZER = "kubernetes"
@@ -99,6 +101,7 @@ _CHANGES: dict[type, Callable[[Any], Any]] = {
     apps.Deployment: deployment_defaults,
     discovery.EndpointSlice: endpointslice_defaults,
     apiextensions.CustomResourceDefinition: _definition,
+    GenericObject: policy_defaults,
 }
 """ConfigMaps, Leases, Events and ServiceAccounts have no defaults in Kubernetes."""
 

@@ -16,6 +16,7 @@ from callboard.models.validation.definitions import check_definition
 from callboard.models.validation.meta import Errors, check_meta
 from callboard.models.validation.network import check_endpointslice, check_service
 from callboard.models.validation.pods import check_pod
+from callboard.models.validation.policies import check_policy
 from callboard.models.validation.structural import check
 from callboard.models.validation.workloads import check_deployment, check_replicaset
 
@@ -35,7 +36,10 @@ def validate(obj: Any, resource: Resource, old: Any = None) -> tuple[FieldError,
         if resource.schema:
             errors.extend(check(obj.content, resource.schema))
         elif resource.definition:
-            errors.extend(one for one in check_tree(obj.to_dict(), resource.definition) if one.reason == "FieldValueRequired")
+            missing = [one for one in check_tree(obj.to_dict(), resource.definition) if one.reason == "FieldValueRequired"]
+            errors.extend(missing)
+            if not missing:
+                check_policy(obj, old, errors)
     return tuple(errors)
 
 

@@ -66,7 +66,8 @@ def test_the_star_lists_everything_with_its_keys(world: Any, objects: Any) -> No
     world.ok(RenewLease, holder="n", renew_time="2026-01-01T00:00:00.000000Z", **lease)
     answer = world.ok(ListObjects, resource="*")
     assert len(answer.keys) == len(answer.objects)
-    assert {key.partition("/")[0] for key in answer.keys} == {"ipaddresses.networking.k8s.io", "namespaces", "services"}
+    classes = "priorityclasses.scheduling.k8s.io"
+    assert {key.partition("/")[0] for key in answer.keys} == {"ipaddresses.networking.k8s.io", "namespaces", "services", classes}
     assert world.ok(ListObjects, resource="*", namespace="default").keys == ("services/default/web",)
 
 
