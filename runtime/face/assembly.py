@@ -19,6 +19,7 @@ from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet.actor import Kubelet
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.leadership import Election
+from callboard.actors.metrics.actor import MetricsServer
 from callboard.actors.namespace.actor import NamespaceController
 from callboard.actors.nodelifecycle.actor import NodeLifecycleController
 from callboard.actors.proxy.actor import ServiceProxy
@@ -27,6 +28,7 @@ from callboard.actors.scheduler.actor import Scheduler
 from callboard.actors.store.actor import Store
 from callboard.models.base import FrozenMap
 from callboard.models.behaviour import Behaviour
+from callboard.models.messages.usage import METRICS_SERVER
 from callboard.models.timing import Timing
 from callboard.runtime.containers.simulated import SimulatedRuntime
 from callboard.runtime.face.nodespec import NodeSpec
@@ -116,6 +118,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
             client = blueprint.competing_client(turn + copy, name.replace("/", "-"))
             more = (timing,) if (name, component) in timed else ()
             system.start(name + suffix, component, client, *more, machine=CONTROL_PLANE)
+    system.start(METRICS_SERVER, MetricsServer, timing.usage_s, machine=CONTROL_PLANE)
     if not blueprint.proxy_per_node:
         system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, machine=CONTROL_PLANE)
 
@@ -146,6 +149,8 @@ def kubelet_settings(spec: NodeSpec, timing: Timing) -> KubeletSettings:
         cpu=str(spec.cpu),
         memory=str(spec.memory),
         pods=spec.pods,
+        ephemeral_storage=str(spec.ephemeral_storage),
+        pids=spec.pids,
         labels=FrozenMap(spec.labels),
         timing=timing,
     )

@@ -13,7 +13,8 @@ NODES_LIMIT = 5_000
 
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One node: its name, what it has (Kubernetes quantities), how many pods it takes, and its labels.
+    """One node: its name, what it has (Kubernetes quantities), how many pods it takes, its labels, and how many processes its pods may be
+    together before it is short of them.
 
     >>> NodeSpec(name="big", cpu="16", labels={"disk": "ssd"}).cpu
     '16'
@@ -24,6 +25,8 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     memory: Quantity = "8Gi"
     pods: int = 110
     labels: Mapping[str, str] = {}
+    ephemeral_storage: Quantity = "100Gi"
+    pids: int = 32_768
 
 
 def node_specs(nodes: int | Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
@@ -42,8 +45,9 @@ def node_specs(nodes: int | Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
     for spec in specs:
         try:
             enough = cpu_milli(spec.cpu) > 0 and to_bytes(spec.memory) > 0 and spec.pods > 0
+            enough = enough and to_bytes(spec.ephemeral_storage) > 0 and spec.pids > 0
         except ValueError as problem:
             raise BadRequest(f"node {spec.name}: {problem}") from None
         if not enough:
-            raise BadRequest(f"node {spec.name}: cpu, memory and pods must be more than nothing")
+            raise BadRequest(f"node {spec.name}: cpu, memory, ephemeral_storage, pods and pids must be more than nothing")
     return specs
