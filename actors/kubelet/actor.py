@@ -12,6 +12,7 @@ from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.kubelet.agent import NodeWrite
 from callboard.actors.kubelet.containers import PULL_REASONS, ContainerRecord
+from callboard.actors.kubelet.downward import shows_itself
 from callboard.actors.kubelet.inside import InsidePods
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
@@ -224,6 +225,8 @@ class Kubelet(InsidePods, Measuring):
         is_own_write = (new.status is record.seen or new.status == record.seen) and new.spec is before.spec
         meta = new.metadata
         record.api_says(new, self.templates.of(new.spec), self.port.now())  # type: ignore[arg-type]
+        if (meta.labels, meta.annotations) != (before.metadata.labels, before.metadata.annotations) and shows_itself(new):
+            self.refresh_volumes(record)
         if meta.deletion_timestamp:
             grace_s = meta.deletion_grace_period_seconds
             record.end_within(record.grace_of_spec_s() if grace_s is None else grace_s, self.port.now())

@@ -68,7 +68,9 @@ def _value(
     if source.field_ref is not None:
         return field(pod, source.field_ref.field_path, node_name)
     if source.resource_field_ref is not None:
-        return _resource(pod, container, source.resource_field_ref, capacity)
+        selector = source.resource_field_ref
+        named = pod.containers.get(selector.container_name)
+        return resource_value(named.spec if named is not None else container, selector, capacity)
     for resource, reference in (("configmaps", source.config_map_key_ref), ("secrets", source.secret_key_ref)):
         if reference is None:
             continue
@@ -127,11 +129,10 @@ def field(pod: PodRecord, path: str, node_name: str) -> str:
     return fields.get(path, "")
 
 
-def _resource(pod: PodRecord, container: Container, selector: ResourceFieldSelector, capacity: Mapping[str, str]) -> str:
-    """A request or limit in units of the divisor, rounded up; a limit that isn't set is what the node has."""
+def resource_value(container: Container, selector: ResourceFieldSelector, capacity: Mapping[str, str]) -> str:
+    """A request or limit of a container in units of the divisor, rounded up; a limit that isn't set is what the node has
+    (pkg/api/v1/resource/helpers.go)."""
     kind, _, name = selector.resource.partition(".")
-    if selector.container_name and selector.container_name in pod.containers:
-        container = pod.containers[selector.container_name].spec
     resources = container.resources
     given = None if resources is None else (resources.limits if kind == "limits" else resources.requests).get(name)
     if given is None:

@@ -6,10 +6,11 @@ Source: kubernetes pkg/kubelet/kubelet_node_status.go and nodestatus/setters.go.
 from __future__ import annotations
 
 from callboard.actors.kubelet.settings import VERSION, KubeletSettings
-from callboard.models.api.core import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, NodeSystemInfo
+from callboard.models.api.core import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, NodeSystemInfo, Taint
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, replace
 from callboard.models.podstatus import with_condition
+from callboard.models.taints import NOT_READY
 from callboard.models.times import rfc3339
 
 RUNTIME_VERSION = "callboard://1"
@@ -52,10 +53,16 @@ def labels_of(settings: KubeletSettings) -> FrozenMap:
 
 
 def new_node(settings: KubeletSettings, host_ip: str, problem: str, now_s: float, pressures: Pressures = None) -> Node:
-    """The node as it is registered."""
+    """The node as it is registered.
+
+    One that is not ready comes with the taint that keeps pods away, so that none is bound to it before the node lifecycle controller has
+    seen it. Kubernetes' admission plugin TaintNodesByCondition (plugin/pkg/admission/nodetaint) gives it to every new node and the
+    controller takes it off ready ones; a node that registers as ready would lose it at once, so here it is spared both writes.
+    """
+    not_ready = (Taint(key=NOT_READY, effect="NoSchedule"),) if problem else ()
     return Node(
         metadata=ObjectMeta(name=settings.node_name, labels=labels_of(settings)),
-        spec=NodeSpec(taints=settings.taints),
+        spec=NodeSpec(taints=(*settings.taints, *not_ready)),
         status=status_of_node(settings, NodeStatus(), host_ip, problem, now_s, pressures),
     )
 

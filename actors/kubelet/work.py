@@ -19,6 +19,7 @@ from callboard.actors.kubelet.agent import NodeAgent
 from callboard.actors.kubelet.configs import ConfigBook, keys_of, missing_for_volumes, volume_keys_of
 from callboard.actors.kubelet.containers import ContainerRecord, Failure
 from callboard.actors.kubelet.decision import MINIMUM_GRACE_S, decide
+from callboard.actors.kubelet.downward import downward
 from callboard.actors.kubelet.environment import ConfigMissing, environment
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
@@ -196,7 +197,7 @@ class PodWork(NodeAgent):
             return True
         pod.sandbox = "starting"
         pod.sandbox_request, pod.sandbox_asked_at_s = self.next_id(), now_s
-        self.port.send(self.own.runtime, RunSandbox(pod.sandbox_request, self.port.me, pod.pod, pod.configs or ()))
+        self.port.send(self.own.runtime, RunSandbox(pod.sandbox_request, self.port.me, pod.pod, self._shown(pod)))
         return False
 
     def sandbox_refused(self, pod: PodRecord, reason: str, message: str, now_s: float) -> None:
@@ -322,8 +323,17 @@ class PodWork(NodeAgent):
         if pod.configs is None or pod.goal != "run" or self._configs.objects.get(key) is None:
             return  # what is deleted stays in the volumes that show it
         pod.configs = tuple((one, self._configs.objects.get(one)) for one in keys_of(pod))
-        if pod.sandbox == "running" and key in volume_keys_of(pod):
-            self.port.send(self.own.runtime, UpdateVolumes(self.next_id(), self.port.me, pod.uid, pod.configs))
+        if key in volume_keys_of(pod):
+            self.refresh_volumes(pod)
+
+    def refresh_volumes(self, pod: PodRecord) -> None:
+        """What a pod's volumes show has changed."""
+        if pod.sandbox == "running" and pod.goal == "run" and pod.configs is not None:
+            self.port.send(self.own.runtime, UpdateVolumes(self.next_id(), self.port.me, pod.uid, self._shown(pod)))
+
+    def _shown(self, pod: PodRecord) -> tuple[tuple[str, Any], ...]:
+        """All that a pod's volumes may show."""
+        return (*(pod.configs or ()), *downward(pod, self.own.node_name, self.own.capacity))
 
     # -- answers of the API -------------------------------------------------------------------------------------------------------
 

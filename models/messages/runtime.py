@@ -13,10 +13,13 @@ import msgspec
 
 from callboard.models.messages.base import Answer, Message, Request
 
+DOWNWARD = "downward"
+"""First part of the keys, in a pod's configs, of what the downward API shows: `downward/<namespace>/<volume>` -> content by path."""
+
 
 class RunSandbox(Request, frozen=True, gc=False):
     """Make a pod's sandbox: its address and its volumes. `pod` is the API object; `configs` holds the ConfigMaps and Secrets that its
-    volumes and env need, by store key (None: absent, allowed only where optional)."""
+    volumes and env need, by store key (None: absent, allowed only where optional), and what the downward API shows in its volumes."""
 
     pod: Any
     configs: tuple[tuple[str, Any], ...] = ()

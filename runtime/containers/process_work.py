@@ -17,7 +17,7 @@ from typing import Any
 
 from callboard.models.api import core
 from callboard.models.messages.base import Address, Message
-from callboard.models.messages.runtime import ProbeContainer, Probed, UpdateVolumes
+from callboard.models.messages.runtime import DOWNWARD, ProbeContainer, Probed, UpdateVolumes
 from callboard.runtime.containers.process_probes import run_probe
 from callboard.runtime.containers.process_state import (
     Adopted,
@@ -152,7 +152,7 @@ def find_node(daemon: ProcessDaemon, state_dir: Path, node: str, now_s: float) -
 
 def write_folder(home: Home, note: SandboxNote, configs: Configs, request: UpdateVolumes | None) -> FolderWritten:
     """Make a pod's folder what its volumes say; for a new sandbox store its note too, last."""
-    plan = plan_volumes(note.pod, _by_name(configs, "configmaps"), _by_name(configs, "secrets"))
+    plan = plan_volumes(note.pod, _by_name(configs, "configmaps"), _by_name(configs, "secrets"), _by_name(configs, DOWNWARD))
     if isinstance(plan, MissingReferences | VolumesRefused):
         return FolderWritten(note.uid, request, "FailedMount", "; ".join(plan.messages))
     try:

@@ -15,9 +15,11 @@ from typing import Any
 import msgspec
 
 from callboard.models.api import core
+from callboard.models.base import EMPTY_MAP
 
 ConfigMaps = Mapping[str, core.ConfigMap | None]
 Secrets = Mapping[str, core.Secret | None]
+Downward = Mapping[str, Mapping[str, str]]
 DEFAULT_MODE = 0o644
 ROOTS = "root"
 VOLUMES = "volumes"
@@ -78,15 +80,18 @@ class _Missing(Exception):
     pass
 
 
-def plan_volumes(pod: core.Pod, configmaps: ConfigMaps, secrets: Secrets) -> VolumePlan | MissingReferences | VolumesRefused:
-    """Plan a pod's volumes. `configmaps` and `secrets` hold, by name, those of the pod's namespace (absent or None: there is none)."""
+def plan_volumes(
+    pod: core.Pod, configmaps: ConfigMaps, secrets: Secrets, downward: Downward = EMPTY_MAP
+) -> VolumePlan | MissingReferences | VolumesRefused:
+    """Plan a pod's volumes. `configmaps` and `secrets` hold, by name, those of the pod's namespace (absent or None: there is none);
+    `downward` what the downward API shows, by volume and path."""
     refused: list[str] = []
     missing: list[str] = []
     volumes: list[PlannedVolume] = []
     spec = pod.spec or core.PodSpec()
     for volume in spec.volumes:
         try:
-            volumes.append(_plan_volume(volume, configmaps, secrets))
+            volumes.append(_plan_volume(volume, configmaps, secrets, downward.get(volume.name, EMPTY_MAP)))
         except _Refused as error:
             refused.append(f'volume "{volume.name}": {error}')
         except _Missing as error:
@@ -106,21 +111,24 @@ def plan_volumes(pod: core.Pod, configmaps: ConfigMaps, secrets: Secrets) -> Vol
     return VolumePlan(tuple(container.name for container in containers), tuple(volumes), tuple(mounts))
 
 
-def _plan_volume(volume: core.Volume, configmaps: ConfigMaps, secrets: Secrets) -> PlannedVolume:
+def _plan_volume(volume: core.Volume, configmaps: ConfigMaps, secrets: Secrets, shown: Mapping[str, str]) -> PlannedVolume:
     _check_name(volume.name)
     if volume.config_map is not None:
         files = _from_configmap(volume.config_map, configmaps, _mode(volume.config_map.default_mode))
     elif volume.secret is not None:
         files = _from_secret(volume.secret.secret_name, volume.secret, secrets, _mode(volume.secret.default_mode))
     elif volume.projected is not None:
-        files = _from_projected(volume.projected, configmaps, secrets)
+        files = _from_projected(volume.projected, configmaps, secrets, shown)
+    elif volume.downward_api is not None:
+        files = _from_downward(volume.downward_api.items, shown, _mode(volume.downward_api.default_mode))
     elif volume.host_path is not None:
         return _plan_host_path(volume.name, volume.host_path)
     elif volume.empty_dir is not None or not _sources(volume):  # a volume without a source is an emptyDir
         return PlannedVolume(volume.name, "empty")
     else:
         raise _Refused(
-            f"{_sources(volume)[0]} volumes are not supported with real processes; use configMap, secret, projected, emptyDir, hostPath"
+            f"{_sources(volume)[0]} volumes are not supported with real processes; "
+            "use configMap, secret, downwardAPI, projected, emptyDir, hostPath"
         )
     return PlannedVolume(volume.name, "files", _without_repeats(files))
 
@@ -152,7 +160,17 @@ def _from_secret(name: str, source: Any, secrets: Secrets, mode: int) -> list[Pl
     return _choose(content, source, mode, "references non-existent secret key")
 
 
-def _from_projected(projected: core.ProjectedVolumeSource, configmaps: ConfigMaps, secrets: Secrets) -> list[PlannedFile]:
+def _from_downward(items: Iterable[core.DownwardAPIVolumeFile], shown: Mapping[str, str], mode: int) -> list[PlannedFile]:
+    files = []
+    for item in items:
+        content = shown.get(item.path, "").encode()
+        files.append(PlannedFile("/".join(_parts(item.path, "items[].path")), content, mode if item.mode is None else item.mode))
+    return files
+
+
+def _from_projected(
+    projected: core.ProjectedVolumeSource, configmaps: ConfigMaps, secrets: Secrets, shown: Mapping[str, str]
+) -> list[PlannedFile]:
     mode = _mode(projected.default_mode)
     files: list[PlannedFile] = []
     for source in projected.sources:
@@ -160,9 +178,12 @@ def _from_projected(projected: core.ProjectedVolumeSource, configmaps: ConfigMap
             files += _from_configmap(source.config_map, configmaps, mode)
         elif source.secret is not None:
             files += _from_secret(source.secret.name, source.secret, secrets, mode)
+        elif source.downward_api is not None:
+            files += _from_downward(source.downward_api.items, shown, mode)
         else:
             raise _Refused(
-                f"projected {(_sources(source) or ['empty'])[0]} sources are not supported with real processes; use configMap and secret"
+                f"projected {(_sources(source) or ['empty'])[0]} sources are not supported with real processes; "
+                "use configMap, secret and downwardAPI"
             )
     return files
 

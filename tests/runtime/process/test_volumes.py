@@ -85,6 +85,24 @@ def test_a_projected_volume_joins_its_sources(folder: Path) -> None:
     assert ((root / "index").read_text(), (root / "secrets/a").read_bytes()) == ("x", b"1")
 
 
+def test_what_the_downward_api_shows_lands_in_files_alone_or_beside_others(folder: Path) -> None:
+    items = [{"path": "meta/labels", "fieldRef": {"fieldPath": "metadata.labels"}}, {"path": "cpu", "mode": 0o600}]
+    sources = [{"configMap": {"name": "cfg"}}, {"downwardAPI": {"items": items[:1]}}]
+    volumes = [{"name": "own", "downwardAPI": {"items": items}}, {"name": "all", "projected": {"sources": sources}}]
+    shown = {"own": {"meta/labels": 'app="web"', "cpu": "2"}, "all": {"meta/labels": 'app="web"'}}
+    plan = plan_volumes(pod(volumes, web=[mount("own", "/own"), mount("all", "/all")]), {"cfg": configmap(a="1")}, {}, shown)
+    assert isinstance(plan, VolumePlan), plan
+    write_plan(folder, plan)
+    root = container_root(folder, "web")
+    assert [(root / path).read_text() for path in ("own/meta/labels", "own/cpu", "all/meta/labels", "all/a")] == [
+        'app="web"',
+        "2",
+        'app="web"',
+        "1",
+    ]
+    assert (root / "own/cpu").stat().st_mode & 0o777 == 0o600
+
+
 def test_new_content_is_swapped_in_by_one_rename_and_the_old_is_removed(folder: Path) -> None:
     spec = pod([CFG], web=[mount("cfg", "/etc/web")])
     write_plan(folder, planned(spec, {"cfg": configmap(a="1", b="1")}))
@@ -179,7 +197,7 @@ def test_missing_configmaps_secrets_and_keys_are_told_in_kubernetes_words() -> N
         (EMPTY, mount("data", "/a", subPath="/abs"), "subPath '/abs'"),
         (EMPTY, mount("data", "/a", subPathExpr="$(POD)"), "subPathExpr"),
         (EMPTY, mount("other", "/a"), 'Not found: "other"'),
-        ({"name": "d", "downwardAPI": {"items": []}}, mount("d", "/a"), "downwardAPI volumes are not supported"),
+        ({"name": "d", "nfs": {"server": "n", "path": "/"}}, mount("d", "/a"), "nfs volumes are not supported"),
         ({"name": "d", "persistentVolumeClaim": {"claimName": "c"}}, mount("d", "/a"), "persistentVolumeClaim volumes are not supported"),
         (
             {"name": "d", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
