@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from callboard.actors.store.actor import DISK_ENTRY
-from callboard.models.api.apiextensions import CustomResourceDefinition
-from callboard.models.api.core import Node
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest
-from callboard.models.kinds import Scheme
-from callboard.models.messages import api
-from callboard.models.messages.base import Answer, Request
-from callboard.models.messages.store import Compact, StoreEvent
+from callboard.models.messages.store import Compact
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
-from callboard.runtime.face import datapath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane
-from callboard.runtime.face.client import ApiClient, Stats, stats_of
-from callboard.runtime.face.contract import Response, Seconds, api_request, check_images, seconds
+from callboard.runtime.face.client import Stats, stats_of
+from callboard.runtime.face.contract import Seconds, check_images, seconds
 from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
-from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
-from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Verbs
-from callboard.runtime.face.watching import Watchers
+from callboard.runtime.face.virtualhost import SETTLE_TIMEOUT_S, VirtualHost
 from callboard.runtime.systems import Links, SimulatedSystem
 
 READY_TIMEOUT_S = 300.0
-SETTLE_TIMEOUT_S = 3600.0
 Invariant = Callable[["Simulation"], object]
 
 
@@ -81,7 +70,7 @@ class Simulation(Verbs):
         self.seed = seed
         blueprint = Blueprint(nodes=specs, timing=profile, apiservers=apiservers, copies=controllers)
         self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
-        self._own = _Host(self._system, blueprint)
+        self._own = VirtualHost(self._system, blueprint)
         self._client = blueprint.client()
         super().__init__(self._own, "default")
         self._fleet = Fleet(self._system, blueprint)
@@ -252,97 +241,3 @@ class Simulation(Verbs):
         0
         """
         return stats_of(self._system)
-
-
-class _Host:
-    """What the verbs need, on virtual time. Reads look into the store itself; all else goes through the apiserver's link."""
-
-    def __init__(self, system: SimulatedSystem, blueprint: Blueprint) -> None:
-        self._system = system
-        self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, system.run_for)
-        self._watchers = Watchers(system, blueprint.client())
-        self._scheme = LiveScheme(self._definitions)
-        self._counted_revision = 0
-        self._changes = 0
-
-    @property
-    def _keyspace(self) -> Any:
-        return self._system.add_machine(CONTROL_PLANE).disk[DISK_ENTRY]
-
-    @property
-    def revision(self) -> int:
-        """The store's revision."""
-        return int(self._keyspace.revision)
-
-    def settled_state(self) -> int:
-        """A number that changes whenever something stored does, leases and API Events excepted."""
-        keyspace = self._keyspace
-        if keyspace.revision != self._counted_revision:
-            events = keyspace.history.since(self._counted_revision)
-            if events is None or not all(_restless(event) for event in events):
-                self._changes += 1
-            self._counted_revision = keyspace.revision
-        return self._changes
-
-    def _definitions(self) -> list[CustomResourceDefinition]:
-        return [obj for key, obj in self._keyspace.items.items() if key.startswith("customresourcedefinitions.apiextensions.k8s.io/")]
-
-    def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
-        keyspace = self._keyspace
-        if request is api.GetObject:
-            return views.get(keyspace.items, keyspace.revision, fields["resource"], fields["namespace"], fields["name"])
-        if request is api.ListObjects:
-            labels, by_fields = fields.get("labels", ""), fields.get("fields", "")
-            return views.list_(keyspace.items, keyspace.revision, fields["resource"], fields.get("namespace", ""), labels, by_fields)
-        return self._api.ask(request, timeout_s, **fields)
-
-    def now(self) -> float:
-        return self._system.now()
-
-    def scheme(self) -> Scheme:
-        return self._scheme
-
-    def await_change(self, reference: Reference, met: Any, timeout_s: float) -> bool:
-        seen = -1
-
-        def looked() -> bool:
-            nonlocal seen
-            revision = self.revision
-            if revision == seen:
-                return False
-            seen = revision
-            return bool(met())
-
-        return bool(self._system.run_until(looked, timeout_s))
-
-    def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
-        events: deque[api.WatchEvent] = deque()
-        name = self._watchers.open(events.append, resource, namespace, labels, fields)
-        return self._read(name, events, timeout_s)
-
-    def _read(self, name: str, events: deque[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
-        try:
-            while events or self._system.run_until(lambda: bool(events), SETTLE_TIMEOUT_S if timeout_s is None else timeout_s):
-                yield events.popleft()
-        finally:
-            self._watchers.close(name)
-
-    def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
-        return datapath.through_proxies(self._system, namespace, service, port, request, timeout_s, self._system.run_for)
-
-    def locate(self, namespace: str, service: str, port: str) -> str:
-        raise datapath.nothing_to_open(service)
-
-
-def _restless(event: StoreEvent) -> bool:
-    """Whether a change is of the kind that comes for ever, in a cluster at rest too: leases, API Events, heartbeats of nodes."""
-    if event.key.startswith(("leases.coordination.k8s.io/", "events/")):
-        return True
-    if not event.key.startswith("nodes/") or event.old is None or event.obj is None:
-        return False
-    return bool(_but_heartbeats(event.old) == _but_heartbeats(event.obj))
-
-
-def _but_heartbeats(node: Node) -> Any:
-    conditions = [(one.type, one.status, one.reason) for one in node.status.conditions] if node.status is not None else []
-    return node.spec, node.metadata.labels, node.metadata.deletion_timestamp, conditions
