@@ -104,6 +104,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         start: from the order to start it until it runs.
+        pull_fails: so many pulls of its image fail in each container before one succeeds (`ErrImagePull`, then `ImagePullBackOff`).
         exits: the first life ends with the first of these codes, the second with the second; later lives run on.
         runs_for: how long a life that ends runs.
         ready_after: how long after its start it is ready (for containers without a readiness probe, and for readiness probes).
@@ -121,7 +122,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     A function that raises is a container that exits with code 1 and the traceback in its log; `exec`, a command that exits so.
 
     Raises:
-        ValueError: a duration is none, or an exit code is not from 0 to 255.
+        ValueError: a duration is none, an exit code is not from 0 to 255, or a count is negative.
 
     >>> from callboard import Behaviour, Simulation
     >>> flaky = Behaviour(exits=[1], serve=lambda request: f"{request.pod} was asked for {request.path}")
@@ -134,6 +135,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     start: Duration = "0s"
+    pull_fails: int = 0
     exits: Sequence[int] = ()
     runs_for: Duration = "0s"
     ready_after: Duration = "0s"
@@ -154,6 +156,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         if not all(isinstance(code, int) and 0 <= code <= 255 for code in codes):
             raise ValueError(f"exits={list(codes)!r}: an exit code is a number from 0 to 255")
         msgspec.structs.force_setattr(self, "exits", codes)
+        if not isinstance(self.pull_fails, int) or self.pull_fails < 0:
+            raise ValueError(f"pull_fails={self.pull_fails!r}: it is a count from 0 on")
         says = (self.says,) if isinstance(self.says, str) else tuple(self.says)
         msgspec.structs.force_setattr(self, "says", tuple(str(line) for line in says))
 

@@ -176,6 +176,9 @@ class SimulatedRuntime(SimulatedInside):
             behaviour = self._behaviours[image] = behaviour_of(image, self._images)
         if behaviour is DEFAULT and _has_to_end(sandbox.pod, name):
             behaviour = DONE_AT_ONCE
+        if behaviour.pull_fails and not sandbox.pulls(name, behaviour.pull_fails):
+            self._refuse(request, uid, "ErrImagePull", f'failed to pull and unpack image "{image}": not found')
+            return
         container = sandbox.containers[name] = Container(request, behaviour, known, self._boot)
         delay_s = behaviour.seconds("start")
         if delay_s > 0:

@@ -115,12 +115,22 @@ class Container:
 class Sandbox:
     """One pod here."""
 
-    __slots__ = ("containers", "ip", "pod")
+    __slots__ = ("_failed_pulls", "containers", "ip", "pod")
 
     def __init__(self, pod: Pod, ip: str) -> None:
         self.pod = pod
         self.ip = ip
         self.containers: dict[str, Container] = {}
+        self._failed_pulls: dict[str, int] | None = None
+        """By container; made with the first."""
+
+    def pulls(self, name: str, failing: int) -> bool:
+        """Try to pull a container's image, of which the first so many tries fail; returns whether it is there."""
+        failed = self._failed_pulls.get(name, 0) if self._failed_pulls is not None else 0
+        if failed >= failing:
+            return True
+        self._failed_pulls = {**(self._failed_pulls or {}), name: failed + 1}
+        return False
 
     def by_id(self, identity: str) -> Container | None:
         """The container with this id, if it is the newest life."""

@@ -184,3 +184,24 @@ def test_the_sandboxes_of_finished_pods_are_kept_for_their_logs_but_not_for_ever
     status = world.pod("job-0").status
     assert status is not None
     assert status.pod_ip, "its last address can still be read"
+
+
+def test_a_pull_that_fails_is_err_image_pull_then_image_pull_back_off_until_it_succeeds() -> None:
+    """pkg/kubelet/images/image_manager.go: the failure itself, then its back-off (10 s, 20 s, ...), after which it is tried again."""
+    world = World(images={"far:*": Behaviour(pull_fails=2)})
+    world.create(pod("web", container(image="far:1")))
+    seen: list[str] = []
+    began_s = world.now
+    while not world.is_true("Ready"):
+        world.run(0.25)
+        state = world.status().state
+        reason = state.waiting.reason if state is not None and state.waiting is not None else "running"
+        if not seen or seen[-1] != reason:
+            seen.append(reason)
+        assert world.now < began_s + 60
+    assert [one for one in seen if "Image" in one] == ["ErrImagePull", "ImagePullBackOff", "ErrImagePull", "ImagePullBackOff"]
+    assert 30 <= world.now - began_s < 32
+    assert (world.phase(), world.status().restart_count) == ("Running", 0)
+    told = {one.message for one in world.events("Failed")}
+    assert told == {'Failed to pull image "far:1": failed to pull and unpack image "far:1": not found', "Error: ErrImagePull"}
+    assert {(one.type, one.message) for one in world.events("BackOff")} == {("Normal", 'Back-off pulling image "far:1"')}
