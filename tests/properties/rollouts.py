@@ -6,6 +6,7 @@ judges every step of it, `unfinished` the end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from callboard import Behaviour, NodeSpec, Simulation
-from callboard.actors.deployment.sizes import fence_posts
+from callboard.models import times
 from callboard.models.errors import ApiError
-from callboard.models.podstatus import is_active, is_available
 from tests.properties.worlds import Fault, begin_fault
 
 WEB = "deployment/web"
@@ -160,6 +160,30 @@ def _let_happen(s: Simulation, events: tuple[Fault, ...]) -> None:
 # -- judgement ----------------------------------------------------------------------------------------------------------------------
 
 
+def fence_posts(deployment: Any) -> tuple[int, int]:
+    """maxSurge and maxUnavailable in pods, counted here anew from the documentation: "The absolute number is calculated from percentage by
+    rounding up" for maxSurge, "by rounding down" for maxUnavailable, which can't both be 0 (then one may be unavailable)."""
+    rolling, replicas = deployment.spec.strategy.rolling_update, deployment.spec.replicas
+
+    def share(value: int | str) -> float:
+        return value if isinstance(value, int) else int(value.removesuffix("%")) * replicas / 100
+
+    more, fewer = math.ceil(share(rolling.max_surge)), math.floor(share(rolling.max_unavailable))
+    return more, max(fewer, 1 if more == 0 else 0)
+
+
+def is_active(pod: Any) -> bool:
+    """Whether nobody has asked for its end, and it has not ended."""
+    return not pod.metadata.deletion_timestamp and not (pod.status is not None and pod.status.phase in ("Succeeded", "Failed"))
+
+
+def is_available(pod: Any, min_ready_s: int, now: float) -> bool:
+    """Whether it has been ready for so long."""
+    conditions = pod.status.conditions if pod.status is not None else ()
+    since = [times.parse(one.last_transition_time) for one in conditions if one.type == "Ready" and one.status == "True"]
+    return bool(since) and since[0] + min_ready_s <= now
+
+
 class Fences:
     """The two promises of a rolling update, judged after every step.
 
@@ -248,6 +272,7 @@ KNOWN: dict[str, Rollout] = {
     "scaled up and down in the middle of a rollout": Rollout(
         0, 1, 5, "50%", "25%", 0, (Fault("image", 0.0, 0.0, SLOW), Fault("size", 1.0, number=9), Fault("size", 3.0, number=2))
     ),
+    "pods have to be ready for a while": Rollout(0, 1, 3, 1, 0, 5, (Fault("image", 8.0, 0.0, "web:2"), Fault("resume", 20.0))),
     "old pods that aren't available go first": Rollout(
         0, 1, 4, 1, 1, 2, (Fault("image", 0.0, 0.0, BROKEN), Fault("image", 4.0, 0.0, SLOW))
     ),

@@ -1,6 +1,6 @@
-"""The convergence property notices when one of the rules of convergence is taken out of a copy of the code.
+"""The properties notice when one of the rules of convergence, or of rollouts, is taken out of a copy of the code.
 
-The worlds that show it are known ones, found by the random search on such copies and shrunk.
+The worlds and rollouts that show it are known ones, found by the random search on such copies and shrunk.
 """
 
 from __future__ import annotations
@@ -40,6 +40,24 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
 }
 
+ROLLOUT_RULES: dict[str, tuple[str, str, str]] = {
+    "pods beyond the surge": (
+        "actors/deployment/sizes.py",
+        "    room = wanted + max_surge(deployment) - sum(at_most(one) for one in all_sets)",
+        "    room = wanted + max_surge(deployment) + 1 - sum(at_most(one) for one in all_sets)",
+    ),
+    "whether pods are available": (
+        "actors/deployment/sizes.py",
+        "    return min(told_available(replica_set), spec_replicas(replica_set))",
+        "    return spec_replicas(replica_set)",
+    ),
+    "how long pods have been ready": (
+        "models/podstatus.py",
+        "    return since is not None and (min_ready_s <= 0 or since + min_ready_s <= now)",
+        "    return since is not None",
+    ),
+}
+
 
 def _copy(to: Path) -> None:
     for name in COPIED:
@@ -51,10 +69,10 @@ def _copy(to: Path) -> None:
             shutil.copy(source, target)
 
 
-def _run(copy: Path) -> subprocess.CompletedProcess[str]:
-    probe = "tests/properties/test_convergence.py"
+def _run(copy: Path, probe: str = "test_convergence.py", which: str = "known_worlds") -> subprocess.CompletedProcess[str]:
+    probe = f"tests/properties/{probe}"
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--show-capture=no", "-k", "known_worlds", probe],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--show-capture=no", "-k", which, probe],
         cwd=copy,
         env={**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -74,6 +92,18 @@ def test_without_this_rule_worlds_do_not_converge(rule: str, tmp_path: Path) -> 
     said = _run(tmp_path)
     assert said.returncode == 1, f"nothing noticed that this rule is gone: {said.stdout[-2000:]}{said.stderr[-2000:]}"
     assert "test_known_worlds_converge" in said.stdout, said.stdout[-4000:]
+
+
+@pytest.mark.parametrize("rule", ROLLOUT_RULES)
+def test_who_forgets_this_in_a_rollout_breaks_a_promise(rule: str, tmp_path: Path) -> None:
+    _copy(tmp_path)
+    module, before, after = ROLLOUT_RULES[rule]
+    text = (tmp_path / module).read_text(encoding="utf-8")
+    assert text.count(before) == 1, f"{module} no longer says exactly once: {before}"
+    (tmp_path / module).write_text(text.replace(before, after), encoding="utf-8")
+    said = _run(tmp_path, "test_rollouts.py", "known_rollouts")
+    assert said.returncode == 1, f"nothing noticed that this is forgotten: {said.stdout[-2000:]}{said.stderr[-2000:]}"
+    assert "promised" in said.stdout or "allowed" in said.stdout, said.stdout[-4000:]
 
 
 def test_the_copy_itself_is_sound(tmp_path: Path) -> None:
