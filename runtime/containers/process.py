@@ -13,8 +13,6 @@ from callboard.actors.component import handles
 from callboard.models.messages.base import Message
 from callboard.models.messages.runtime import (
     ContainerStopping,
-    ProbeContainer,
-    Probed,
     RemoveSandbox,
     RunSandbox,
     SandboxRemoved,
@@ -26,7 +24,7 @@ from callboard.models.messages.runtime import (
 )
 from callboard.runtime.containers import process_work as work
 from callboard.runtime.containers.process_addresses import NoAddressLeft
-from callboard.runtime.containers.process_node import ProcessNode
+from callboard.runtime.containers.process_inside import ProcessInside
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.process.podfolder import container_root
 from callboard.runtime.process.protocol import ProcessAnswer, Started, StartFailed
@@ -41,7 +39,7 @@ class StartAnswered(Message, frozen=True, gc=False):
     answer: ProcessAnswer
 
 
-class ProcessRuntime(ProcessNode):
+class ProcessRuntime(ProcessInside):
     """The runtime of one node: what kubelets ask for. See `ProcessNode` for its arguments."""
 
     # -- sandboxes ------------------------------------------------------------------------------------------------------------------
@@ -227,29 +225,6 @@ class ProcessRuntime(ProcessNode):
             self._kill_later(container, request.grace_s)
             self._store(sandbox)
         self.port.send(request.reply_to, ContainerStopping(request.id, request.container_id))
-
-    @handles(ProbeContainer)
-    def _probe(self, request: ProbeContainer) -> None:
-        if self._too_early(request):
-            return
-        sandbox = self.sandboxes.get(request.pod_uid)
-        container = sandbox.by_id(request.container_id) if sandbox is not None else None
-        problem = ""
-        if container is None or container.state != "running":
-            problem = f"container {request.name} does not run"
-        elif self._probes >= work.PROBES_LIMIT:
-            problem = f"{self._probes} probes wait on this node already"
-        if problem or container is None:
-            self.port.send(request.reply_to, Probed(request.id, False, problem))
-            return
-        self._probes += 1
-        env, cwd = container.env, container.cwd
-        self._workers.probe(lambda: work.probe(request, env, cwd), self._tell)
-
-    @handles(work.ProbeEnded)
-    def _probed(self, ended: work.ProbeEnded) -> None:
-        self._probes -= 1
-        self.port.send(ended.reply_to, ended.answer)
 
 
 def _no_command(image: str) -> str:

@@ -1,20 +1,15 @@
-"""Probes of real containers: an HTTP request, a connection, a command. Called by the process container runtime on a probe thread.
+"""Probes of real containers that make a connection: HTTP, TCP, gRPC. Called by the process container runtime on a probe thread.
 
 The rules are the kubelet's (pkg/probe): a status from 200 to 399 is success, redirects are followed on the same host only, certificates
-are not verified, a command succeeds with exit code 0, and the time limit holds for the whole probe.
+are not verified, and the time limit holds for the whole probe. Probes that are commands are carried out as other commands are.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
-import os
-import select
-import signal
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,8 +21,6 @@ from callboard.models.api import core
 
 BODY_LIMIT_BYTES = 10 * 1024
 REDIRECTS_LIMIT = 10
-END_POLL_S = 0.01
-"""How late the end of a command may be noticed."""
 USER_AGENT = "kube-probe/1.36"
 
 
@@ -38,16 +31,14 @@ class Outcome(msgspec.Struct, frozen=True):
     message: str
 
 
-def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float, env: Mapping[str, str], cwd: str) -> Outcome:
-    """Carry a probe out. `ip` is the pod's address, `port` the probe's port as a number, `env` and `cwd` those of the container."""
+def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float) -> Outcome:
+    """Carry a probe out. `ip` is the pod's address, `port` the probe's port as a number."""
     try:
         if probe.http_get is not None:
             return _http(probe.http_get, ip, port, timeout_s)
         if probe.tcp_socket is not None:
             with socket.create_connection((probe.tcp_socket.host or ip, port), timeout_s):
                 return Outcome(True, "")
-        if probe.exec is not None:
-            return _exec(probe.exec.command, timeout_s, env, cwd)
     except TimeoutError:
         return Outcome(False, f"context deadline exceeded: no answer within {timeout_s:g} s")
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -55,53 +46,6 @@ def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float, env: Mapp
     if probe.grpc is not None:
         return Outcome(False, "grpc probes are not supported with real processes; use httpGet, tcpSocket or exec")
     return Outcome(False, "the probe has no action; give it httpGet, tcpSocket or exec")
-
-
-def _exec(command: tuple[str, ...], timeout_s: float, env: Mapping[str, str], cwd: str) -> Outcome:
-    """Run a command as the container would. What it leaves in its process group dies with it."""
-    if not command:
-        return Outcome(False, "the probe's exec has no command")
-    process = subprocess.Popen(
-        list(command),
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    try:
-        output = _output_until_end(process, process.stdout.fileno(), time.monotonic() + timeout_s)
-    except TimeoutError:
-        return Outcome(False, f'command "{" ".join(command)}" timed out after {timeout_s:g} s')
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # before it is reaped, so that nobody else can have its number
-        process.wait()
-        process.stdout.close()
-    return Outcome(process.returncode == 0, output.decode(errors="replace"))
-
-
-def _output_until_end(process: subprocess.Popen[bytes], pipe: int, deadline_s: float) -> bytes:
-    """The beginning of what a command says. Ends with the command, not with what it leaves behind. Raises TimeoutError."""
-    kept = b""
-    listening = True
-    poll = select.poll()
-    poll.register(pipe, select.POLLIN)
-    while True:
-        left_s = _remaining(deadline_s)
-        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        pause_s = 0.0 if ended else min(END_POLL_S, left_s)
-        if not listening:
-            time.sleep(pause_s)
-        elif poll.poll(pause_s * 1000):
-            data = os.read(pipe, 65536)
-            kept += data[: BODY_LIMIT_BYTES - len(kept)]
-            listening = bool(data)
-            continue
-        if ended:
-            return kept
 
 
 def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float) -> Outcome:

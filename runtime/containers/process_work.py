@@ -17,7 +17,8 @@ from typing import Any
 
 from callboard.models.api import core
 from callboard.models.messages.base import Address, Message
-from callboard.models.messages.runtime import DOWNWARD, ProbeContainer, Probed, UpdateVolumes
+from callboard.models.messages.runtime import DOWNWARD, LogRead, ProbeContainer, Probed, ReadLog, RuntimeRefused, UpdateVolumes
+from callboard.runtime.containers.process_logs import read_piece
 from callboard.runtime.containers.process_probes import run_probe
 from callboard.runtime.containers.process_state import (
     Adopted,
@@ -93,6 +94,13 @@ class ProbeEnded(Message, frozen=True, gc=False):
 
     reply_to: Address
     answer: Probed
+
+
+class PieceRead(Message, frozen=True, gc=False):
+    """A piece of a container's output is read, or could not be; the answer is for whoever asked for it."""
+
+    reply_to: Address
+    answer: LogRead | RuntimeRefused
 
 
 class WorkFailed(Message, frozen=True, gc=False):
@@ -220,9 +228,25 @@ def environment(pod: core.Pod, ip: str, root: Path, resolved: tuple[tuple[str, s
     }
 
 
-def probe(request: ProbeContainer, env: Mapping[str, str], cwd: str) -> ProbeEnded:
-    """Carry a probe out with the environment and working directory of its container."""
-    outcome = run_probe(request.probe, request.ip, request.port, request.timeout_s, env, cwd)
+def read_log(home: Home, request: ReadLog, attempt: int, ended: bool) -> PieceRead:
+    """Read a piece of what one life of a container has written. `ended`: it was over before this began."""
+    identity = container_id(request.pod_uid, request.name, attempt)
+    path = container_log(home.state_dir, home.node, request.pod_uid, request.name, attempt)
+    answer: LogRead | RuntimeRefused
+    try:
+        piece = read_piece(path, request.offset, request.tail_lines)
+    except FileNotFoundError:
+        answer = RuntimeRefused(request.id, request.pod_uid, "NotFound", f"the output of container {identity} is not kept any more")
+    except OSError as error:
+        answer = RuntimeRefused(request.id, request.pod_uid, "ReadLogError", f"the output of container {identity} can't be read: {error}")
+    else:
+        answer = LogRead(request.id, piece.content, piece.offset, piece.end, ended, identity)
+    return PieceRead(request.reply_to, answer)
+
+
+def probe(request: ProbeContainer) -> ProbeEnded:
+    """Carry out a probe that makes a connection; the daemon carries out those that are commands."""
+    outcome = run_probe(request.probe, request.ip, request.port, request.timeout_s)
     return ProbeEnded(request.reply_to, Probed(request.id, outcome.ok, outcome.message))
 
 

@@ -121,10 +121,28 @@ class ProcessDaemon:
         cwd: str,
         log_path: str | Path,
         callback: Callback | None = None,
+        user: Sequence[int] | None = None,
     ) -> int:
-        """Answered by `Started` or `StartFailed`. `env` is the whole environment (give it a PATH); output is appended to `log_path`."""
-        fields = {"argv": list(argv), "env": dict(env), "cwd": cwd, "log_path": str(log_path)}
+        """Answered by `Started` or `StartFailed`. `env` is the whole environment (give it a PATH); output is appended to `log_path`;
+        `user` is a user id, a group id and further group ids, for who may choose them."""
+        fields: dict[str, Any] = {"argv": list(argv), "env": dict(env), "cwd": cwd, "log_path": str(log_path)}
+        if user is not None:
+            fields["user"] = list(user)
         return self._request("start", callback, container_id=container_id, node=node, **fields)
+
+    def execute(
+        self,
+        container_id: str,
+        argv: Sequence[str],
+        stdin: bytes,
+        timeout_s: float,
+        output_limit_bytes: int,
+        callback: Callback | None = None,
+    ) -> int:
+        """Carry a command out beside a running container: with its environment, working directory and user. Answered by `CommandEnded`, or
+        `RequestFailed` if the container doesn't run. Of each output stream so many bytes are kept. Raises `BrokenFrame`."""
+        fields = {"argv": list(argv), "stdin": stdin, "timeout_s": timeout_s, "limit": output_limit_bytes}
+        return self._request("exec", callback, container_id=container_id, **fields)
 
     def signal(self, container_id: str, signum: int, callback: Callback | None = None) -> int:
         """Send a signal to the container's process group. Answered by `Signalled`."""

@@ -40,6 +40,8 @@ class Container:
     """One container: a main process, its session, and after its end how it ended."""
 
     __slots__ = (
+        "cwd",
+        "env",
         "exit_code",
         "finished_at_s",
         "give_up_at_s",
@@ -51,14 +53,27 @@ class Container:
         "signal",
         "started_at_s",
         "state",
+        "user",
     )
 
-    def __init__(self, container_id: str, node: str, process: subprocess.Popen[bytes], log_path: str) -> None:
+    def __init__(
+        self,
+        container_id: str,
+        node: str,
+        process: subprocess.Popen[bytes],
+        log_path: str,
+        env: dict[str, str],
+        cwd: str,
+        user: list[int] | None,
+    ) -> None:
         self.id = container_id
         self.node = node
         self.process = process
         self.pid = process.pid
         self.log_path = log_path
+        self.env = env
+        self.cwd = cwd
+        self.user = user
         self.started_at_s = time.time()
         self.state = "running"  # then "ending": its main process has ended, what it left is being killed; then "exited"
         self.exit_code = 0
@@ -94,10 +109,15 @@ class Containers:
         self._cluster_id = cluster_id
         self._by_id: dict[str, Container] = {}
         self._by_pid: dict[int, Container] = {}  # running ones, by their main process
+        self._commands: dict[int, tuple[str, Callable[[int], None]]] = {}  # by their main process: mark, and who hears of the end
+        self._marks: dict[str, None] = {}  # of commands under way
         self._dying: dict[int, str] = {}  # orphans that were killed and are not reaped yet, with the container they belong to
 
-    def start(self, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str) -> Container:
-        """Start a program as the leader of a session of its own. Raises `StartFailure`."""
+    def start(
+        self, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str, user: list[int] | None = None
+    ) -> Container:
+        """Start a program as the leader of a session of its own. `user` is a user id, a group id and further group ids (None: as this
+        process). Raises `StartFailure`."""
         if container_id in self._by_id:
             raise StartFailure(
                 "CreateContainerError", f"there is a container {container_id!r} already; every attempt needs an id of its own"
@@ -111,15 +131,12 @@ class Containers:
         except OSError as error:
             raise StartFailure("CreateContainerError", f"cannot open the log file {log_path!r}: {error.strerror}") from error
         try:
-            process = subprocess.Popen(
-                argv, env=marked, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),  # safe: this process has one thread
-            )  # fmt: skip
+            process = spawn(argv, marked, cwd, user, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise StartFailure("CreateContainerError", _why_not_started(error, argv[0], cwd, env)) from error
         finally:
             os.close(log)
-        container = Container(container_id, node, process, log_path)
+        container = Container(container_id, node, process, log_path, marked, cwd, user)
         self._by_id[container_id] = container
         self._by_pid[container.pid] = container
         return container
@@ -161,6 +178,12 @@ class Containers:
         """When, on the monotonic clock, `collect` must run even without a signal; None if not at all."""
         return min((c.give_up_at_s for c in self._by_id.values() if c.state == "ending"), default=None)
 
+    def watch_command(self, pid: int, mark: str, ended: Callable[[int], None]) -> None:
+        """A command beside a container has been started: `ended` hears its exit code (below 0: a signal) when it and its session have
+        ended. What carries its mark is killed from then on."""
+        self._commands[pid] = (mark, ended)
+        self._marks[mark] = None
+
     def running(self) -> list[Container]:
         """Containers whose main process runs."""
         return list(self._by_pid.values())
@@ -184,14 +207,18 @@ class Containers:
             if ended is None:
                 return
             container = self._by_pid.pop(ended.si_pid, None)
-            if container is not None:
+            command = self._commands.pop(ended.si_pid, None)
+            if container is not None or command is not None:
                 # Before it's reaped: until then nobody else can get its number as process group.
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(container.pid, signal.SIGKILL)
+                    os.killpg(ended.si_pid, signal.SIGKILL)
             _, status = os.waitpid(ended.si_pid, 0)
             self._dying.pop(ended.si_pid, None)
             if container is not None:
                 self._note_end(container, os.waitstatus_to_exitcode(status))
+            if command is not None:
+                del self._marks[command[0]]
+                command[1](os.waitstatus_to_exitcode(status))
 
     @staticmethod
     def _note_end(container: Container, code: int) -> None:
@@ -209,11 +236,15 @@ class Containers:
                 continue
             owner_id = self._owner_of(pid)
             owner = self._by_id.get(owner_id)
-            if owner_id and (owner is None or owner.state != "running"):
+            if owner_id and (owner is None or owner.state != "running" or self._is_left_by_command(pid)):
                 self._dying[pid] = owner_id  # a dying process no longer tells whose it is
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         return set(self._dying.values())
+
+    def _is_left_by_command(self, pid: int) -> bool:
+        mark = procfs.command_mark(pid)
+        return bool(mark) and mark not in self._marks
 
     def _owner_of(self, pid: int) -> str:
         """Id of the container an orphan belongs to; "" if it left both its session and its environment behind."""
@@ -222,6 +253,15 @@ class Containers:
             return marked
         session = procfs.session_of(pid)
         return next((c.id for c in self._by_id.values() if c.pid == session and c.state != "exited"), "")
+
+
+def spawn(argv: list[str], env: dict[str, str], cwd: str, user: list[int] | None, **streams: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, as this user; the kernel kills it if this process ends. Raises OSError, ValueError."""
+    who: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": user[2:]}
+    return subprocess.Popen(
+        argv, env=env, cwd=cwd, start_new_session=True, **streams, **who,
+        preexec_fn=_die_with(os.getpid()),  # safe: this process has one thread
+    )  # fmt: skip
 
 
 def _die_with(parent: int) -> Callable[[], None]:

@@ -19,6 +19,7 @@ import sys
 import time
 
 from callboard.runtime.process.block import NoBlock, reserve
+from callboard.runtime.process.commands import Commands
 from callboard.runtime.process.containers import Containers, become_subreaper
 from callboard.runtime.process.folders import remove_tree
 from callboard.runtime.process.operations import Operations
@@ -102,7 +103,8 @@ class Daemon:
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
         self._containers = Containers(state.cluster_id)
-        self._operations = Operations(self._containers)
+        self._commands = Commands(self._selector, self._containers)
+        self._operations = Operations(self._containers, self._commands)
         self._leave_at_s = 0.0
         self._listen_for_signals()
         if state.durable:
@@ -116,6 +118,7 @@ class Daemon:
         while True:
             for key, events in self._selector.select(self._timeout_s()):
                 key.data(key.fileobj, events)
+            self._commands.end_late_ones()
             for container in self._containers.collect():
                 self._tell_all({"type": "Exited", **container.record()})
             if self._operations.closing and self._wind_up():
@@ -123,7 +126,8 @@ class Daemon:
         self._say_goodbye()
 
     def _timeout_s(self) -> float | None:
-        deadlines = [d for d in (self._containers.next_deadline_s(), self._operations.kill_at_s, self._leave_at_s or None) if d is not None]
+        known = (self._containers.next_deadline_s(), self._commands.next_deadline_s(), self._operations.kill_at_s, self._leave_at_s or None)
+        deadlines = [deadline_s for deadline_s in known if deadline_s is not None]
         return max(min(deadlines) - time.monotonic(), 0.0) if deadlines else None
 
     def _wind_up(self) -> bool:
@@ -195,7 +199,7 @@ class Daemon:
             print(f"connection dropped: {error}", file=sys.stderr, flush=True)
             data, bodies = b"", []
         for body in bodies:
-            for answer in self._operations.answer(unpack(body)):
+            for answer in self._operations.answer(unpack(body), lambda message: self._send(connection, message)):
                 self._send(connection, answer)
         if not data:
             self._drop(connection)

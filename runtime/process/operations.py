@@ -8,35 +8,41 @@ from __future__ import annotations
 import signal
 import time
 
+from callboard.runtime.process.commands import Commands, TooManyCommands
 from callboard.runtime.process.containers import Container, Containers, StartFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from callboard.runtime.process.commands import Reply
+
 
 class Operations:
     """Carries out requests on the containers; `closing` once the daemon is to end."""
 
-    def __init__(self, containers: Containers) -> None:
+    def __init__(self, containers: Containers, commands: Commands) -> None:
         self._containers = containers
+        self._commands = commands
+        self._later: Reply | None = None
         self.closing = False
         self.kill_at_s: float | None = None
         self._farewell_id = 0
         self._stopped: list[str] = []
 
-    def answer(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        """Do what is asked. Returns the answers that can be given now."""
+    def answer(self, request: dict[str, Any], later: Reply) -> list[dict[str, Any]]:
+        """Do what is asked. Returns the answers that can be given now; others are given to `later`."""
+        self._later = later
         operation = getattr(self, f"_do_{request.get('op')}", None)
         number = request.get("id", 0)
         if operation is None:
             return [_failed(number, f"the process daemon knows no operation {request.get('op')!r}")]
-        if self.closing and request["op"] in ("start", "shutdown"):
+        if self.closing and request["op"] in ("start", "exec", "shutdown"):
             return [_failed(number, "the process daemon is shutting down")]
         fields = {key: value for key, value in request.items() if key not in ("id", "op")}
         try:
             answer: dict[str, Any] | None = operation(number, **fields)
-        except (TypeError, ValueError, OSError) as error:
+        except (TypeError, ValueError, OSError, TooManyCommands) as error:
             return [_failed(number, f"{request['op']}: {error}")]
         return [] if answer is None else [answer]
 
@@ -56,14 +62,31 @@ class Operations:
         return {"type": "ShutDown", "id": self._farewell_id, "stopped": self._stopped}
 
     def _do_start(
-        self, number: int, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str
+        self,
+        number: int,
+        container_id: str,
+        node: str,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        log_path: str,
+        user: list[int] | None = None,
     ) -> dict[str, Any]:
         try:
-            container = self._containers.start(container_id, node, argv, env, cwd, log_path)
+            container = self._containers.start(container_id, node, argv, env, cwd, log_path, user)
         except StartFailure as failure:
             about = {"container_id": container_id, "node": node, "reason": failure.reason, "message": str(failure)}
             return {"type": "StartFailed", "id": number, **about}
         return _about("Started", number, container, pid=container.pid, started_at_s=container.started_at_s)
+
+    def _do_exec(
+        self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int
+    ) -> dict[str, Any] | None:
+        container = self._containers.get(container_id)
+        if container is None or container.state != "running":
+            return _failed(number, f"container not found: {container_id!r} does not run")
+        assert self._later is not None
+        return self._commands.start(number, container, argv, stdin, timeout_s, limit, self._later)
 
     def _do_signal(self, number: int, container_id: str, signum: int) -> dict[str, Any]:
         container = self._containers.get(container_id)

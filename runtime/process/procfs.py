@@ -9,10 +9,11 @@ import contextlib
 import os
 import signal
 
-from callboard.runtime.process.wire import ENV_CLUSTER, ENV_CONTAINER
+from callboard.runtime.process.wire import ENV_CLUSTER, ENV_COMMAND, ENV_CONTAINER
 
 _CONTAINER_MARK = ENV_CONTAINER.encode() + b"="
 _CLUSTER_MARK = ENV_CLUSTER.encode() + b"="
+_COMMAND_MARK = ENV_COMMAND.encode() + b"="
 
 
 def children_of_self() -> list[int]:
@@ -38,6 +39,11 @@ def session_of(pid: int) -> int:
 def container_mark(pid: int) -> str:
     """Container id in the environment that a process was started with; "" if none or not readable."""
     return _mark(pid, _CONTAINER_MARK)
+
+
+def command_mark(pid: int) -> str:
+    """The mark of the command beside a container that started a process; "" if none did."""
+    return _mark(pid, _COMMAND_MARK)
 
 
 def kill_cluster_leftovers(cluster_id: str) -> list[int]:

@@ -92,6 +92,20 @@ class StartFailed(ProcessAnswer, frozen=True, gc=False, tag=True):
         return self.container_id
 
 
+class CommandEnded(ProcessAnswer, frozen=True, gc=False, tag=True):
+    """A command beside a container has ended, of its own accord or (`timed_out`) since its time was over; what it started is killed."""
+
+    container_id: str
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+    timed_out: bool
+
+    def subject(self) -> str:
+        return self.container_id
+
+
 class Signalled(ProcessAnswer, frozen=True, gc=False, tag=True):
     """The signal was sent to the container's process group; `delivered` is False if it had ended already."""
 
@@ -158,6 +172,7 @@ FromDaemon = (
     | Exited
     | Started
     | StartFailed
+    | CommandEnded
     | Signalled
     | NodeKilled
     | Listed

@@ -18,6 +18,8 @@ FRAME_LIMIT_BYTES = 16 * 1024 * 1024
 BACKLOG_LIMIT_BYTES = 64 * 1024 * 1024
 ENV_CONTAINER = "CALLBOARD_CONTAINER_ID"
 ENV_CLUSTER = "CALLBOARD_CLUSTER_ID"
+ENV_COMMAND = "CALLBOARD_COMMAND"
+"""What a command beside a container is marked with, so that what it leaves behind is found."""
 SOCKET_NAME = "daemon.sock"
 LOCK_NAME = "daemon.lock"
 PID_NAME = "daemon.pid"

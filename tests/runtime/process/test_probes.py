@@ -1,9 +1,8 @@
-"""Probes of real containers: HTTP as Kubernetes judges it, connections, commands, time limits that hold for the whole."""
+"""Probes of real containers: HTTP as Kubernetes judges it, connections, time limits that hold for the whole."""
 
 from __future__ import annotations
 
 import http.server
-import os
 import socket
 import socketserver
 import threading
@@ -19,10 +18,7 @@ from callboard.runtime.containers.process_probes import Outcome, run_probe
 from callboard.runtime.process.block import reserve
 from callboard.runtime.process.client import ProcessDaemon
 
-from .conftest import wait_until_gone
 from .world import Node, make_pod
-
-ENV = {"PATH": os.environ.get("PATH", os.defpath), "WHO": "me"}
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -66,7 +62,7 @@ def place() -> Iterator[tuple[str, int]]:
 
 def get(place: tuple[str, int], path: str, timeout_s: float = 5.0, **fields: object) -> Outcome:
     probe = core.Probe(http_get=core.HTTPGetAction(path=path, **fields))  # type: ignore[arg-type]
-    return run_probe(probe, place[0], place[1], timeout_s, {}, "/")
+    return run_probe(probe, place[0], place[1], timeout_s)
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (204, True), (304, True), (399, True), (400, False), (404, False), (500, False)])
@@ -113,44 +109,16 @@ def test_https_to_a_server_that_speaks_http_fails_with_a_reason(place: tuple[str
 
 def test_a_connection_is_all_that_a_tcp_probe_wants(place: tuple[str, int]) -> None:
     probe = core.Probe(tcp_socket=core.TCPSocketAction())
-    assert run_probe(probe, *place, 5.0, {}, "/") == Outcome(True, "")
+    assert run_probe(probe, *place, 5.0) == Outcome(True, "")
     with socket.create_server((place[0], 0)) as closed:
         free = closed.getsockname()[1]
-    refused = run_probe(probe, place[0], free, 5.0, {}, "/")
+    refused = run_probe(probe, place[0], free, 5.0)
     assert not refused.ok
     assert "refused" in refused.message
 
 
-def command(*words: str, timeout_s: float = 10.0, cwd: str = "/") -> Outcome:
-    return run_probe(core.Probe(exec=core.ExecAction(command=words)), "", 0, timeout_s, ENV, cwd)
-
-
-def test_a_command_succeeds_with_exit_code_0_in_the_containers_environment(tmp_path: Path) -> None:
-    assert command("sh", "-c", 'echo "$WHO"; pwd', cwd=str(tmp_path)) == Outcome(True, f"me\n{tmp_path}\n")
-    assert command("sh", "-c", "echo no >&2; exit 3") == Outcome(False, "no\n")
-    assert "no-such-program" in command("no-such-program").message
-
-
-def test_a_command_that_takes_too_long_dies_with_its_children(tmp_path: Path) -> None:
-    marker = tmp_path / "pid"
-    outcome = command("sh", "-c", f"sleep 1000 & echo $! > {marker}; wait", timeout_s=0.5)
-    assert not outcome.ok
-    assert "timed out after 0.5 s" in outcome.message
-    wait_until_gone(int(marker.read_text()))
-
-
-def test_a_command_is_over_when_it_ends_whatever_it_leaves_behind(tmp_path: Path) -> None:
-    marker = tmp_path / "pid"
-    assert command("sh", "-c", f"sleep 1000 & echo $! > {marker}; echo said; exit 0") == Outcome(True, "said\n")
-    wait_until_gone(int(marker.read_text()))
-
-
-def test_a_talkative_command_is_cut_off() -> None:
-    assert len(command("sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x").message) == 10 * 1024
-
-
 def test_grpc_is_refused_in_plain_words() -> None:
-    outcome = run_probe(core.Probe(grpc=core.GRPCAction(port=1)), "", 1, 1.0, {}, "/")
+    outcome = run_probe(core.Probe(grpc=core.GRPCAction(port=1)), "", 1, 1.0)
     assert outcome == Outcome(False, "grpc probes are not supported with real processes; use httpGet, tcpSocket or exec")
 
 
