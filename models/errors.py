@@ -67,6 +67,12 @@ class UnknownKind(NotFound):
     """Neither the schema nor a stored CustomResourceDefinition declares this kind."""
 
 
+class MethodNotAllowed(ApiError):
+    """This can't be done with resources of that kind, or not now."""
+
+    code, reason = 405, "MethodNotAllowed"
+
+
 class AlreadyExists(ApiError):
     """There is an object of this name already."""
 
@@ -133,6 +139,7 @@ _BY_REASON: dict[str, type[ApiError]] = {
         BadRequest,
         Forbidden,
         NotFound,
+        MethodNotAllowed,
         AlreadyExists,
         Conflict,
         Gone,

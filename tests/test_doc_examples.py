@@ -17,6 +17,7 @@ MODULES = (
     "callboard.runtime.face.handles",
     "callboard.runtime.face.inpods",
     "callboard.runtime.face.rollout",
+    "callboard.runtime.face.usage",
     "callboard.models.behaviour",
 )
 README_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)

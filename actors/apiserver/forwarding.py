@@ -15,7 +15,7 @@ from callboard.actors.apiserver.cache import WatchCache
 from callboard.actors.apiserver.settings import ApiServerSettings
 from callboard.actors.component import Component, Port, Timer, handles
 from callboard.models.api.core import Pod, PodSpec
-from callboard.models.errors import ApiError, BadRequest, Timeout, TooManyRequests, Unavailable, conflict, not_found
+from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, Timeout, TooManyRequests, Unavailable, conflict, not_found
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, object_key
 from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.pods import ExecDone, ExecInPod, PodLogRead, ReadPodLog
@@ -157,6 +157,13 @@ class Forwarding(Component):
         if to:
             self._pass_on(request, request, to, self.settings.forward_timeout_s)
         return bool(to)
+
+    def is_elsewhere(self, request: Request) -> bool:
+        """Whether a write or watch is of a resource that another component serves; it is refused then, since such are only read."""
+        if not served_elsewhere(getattr(request, "resource", "")):
+            return False
+        self._refuse(request, MethodNotAllowed("the server does not allow this method on the requested resource"))
+        return True
 
     def _pass_on(self, request: Request, as_what: Any, to: Address, limit_s: float) -> None:
         if len(self._forwarded) >= self.settings.in_flight_limit:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.actors.apiserver.planning import Context, MethodNotAllowed, is_user_defined, revision_of
+from callboard.actors.apiserver.planning import Context, is_user_defined, revision_of
 from callboard.actors.apiserver.view import View
 from callboard.models.api.apiextensions import (
     CustomResourceDefinition,
@@ -17,7 +17,7 @@ from callboard.models.api.apiextensions import (
     CustomResourceDefinitionStatus,
 )
 from callboard.models.base import replace
-from callboard.models.errors import NotFound
+from callboard.models.errors import MethodNotAllowed, NotFound
 from callboard.models.kinds import Resource, Scheme
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.errors import ApiError, UnknownKind, WaitTimeout
+from callboard.models.errors import ApiError, MethodNotAllowed, UnknownKind, WaitTimeout
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
 from callboard.models.selectors import parse_fields, parse_labels
@@ -95,6 +95,8 @@ class Reading:
         'node-1'
         """
         resource = self._lookup(kind)
+        if resource.aggregated:
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
         parse_labels(selector)  # a selector that is none is refused here, not in a stream that never says anything
         parse_fields(fields)
         quiet_s = None if timeout is None else seconds(timeout)

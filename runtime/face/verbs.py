@@ -14,13 +14,15 @@ from callboard.models.messages import api
 from callboard.runtime.face.conditions import DELETED, ROLLED_OUT
 from callboard.runtime.face.contract import Applied, Host, Response, Seconds, api_request, plain_tree, seconds
 from callboard.runtime.face.inpods import InPods
+from callboard.runtime.face.insight import Insight
 from callboard.runtime.face.manifests import Manifest, manifests
 from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Located, Reading
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.rollout import Rollouts
+from callboard.runtime.face.usage import TopUsage
 
 
-class Verbs(InPods, Reading):
+class Verbs(InPods, Insight, TopUsage, Reading):
     """See `Cluster` for the contract of each verb."""
 
     # -- writing ----------------------------------------------------------------------------------------------------------------

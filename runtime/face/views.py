@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.models.errors import not_found
+from callboard.actors.apiserver.forwarding import no_answer
+from callboard.actors.metrics.actor import MetricsServer, answer
+from callboard.models.errors import error_of, not_found
 from callboard.models.messages import api
+from callboard.models.messages.base import Answer
+from callboard.models.messages.usage import METRICS_SERVER
 from callboard.models.selectors import parse_fields, parse_labels
 
 
@@ -29,3 +33,17 @@ def list_(items: dict[str, Any], revision: int, resource: str, namespace: str, l
         key for key, obj in items.items() if key.startswith(prefix) and by_labels.matches(obj.metadata.labels) and by_fields.matches(obj)
     ]
     return api.Listed(0, tuple(items[key] for key in sorted(found)), revision)
+
+
+def metrics(server: MetricsServer | None, request: Any, now_s: float) -> Answer:
+    """The same for what metrics-server serves; `server` is None while it is down.
+
+    Raises:
+        ApiError: the refusal; Unavailable if it is down.
+    """
+    if server is None:
+        raise no_answer(request, METRICS_SERVER, 0.0)
+    found = answer(request, server.samples, now_s)
+    if isinstance(found, api.Refused):
+        raise error_of(found.code, found.reason, found.message, found.details)
+    return found

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from callboard.actors.apiserver.forwarding import served_elsewhere
 from callboard.actors.store.actor import DISK_ENTRY
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Node
@@ -13,6 +14,7 @@ from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.models.messages.store import StoreEvent
+from callboard.models.messages.usage import METRICS_SERVER
 from callboard.runtime.face import datapath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint
 from callboard.runtime.face.client import ApiClient
@@ -60,6 +62,8 @@ class VirtualHost:
 
     def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
         keyspace = self._keyspace
+        if issubclass(request, api.GetObject | api.ListObjects) and served_elsewhere(fields["resource"]):
+            return views.metrics(self._system.look(METRICS_SERVER), request(0, "", **fields), self._system.now())
         if request is api.GetObject:
             return views.get(keyspace.items, keyspace.revision, fields["resource"], fields["namespace"], fields["name"])
         if request is api.ListObjects:
