@@ -129,6 +129,10 @@ class Scheme:
             raise UnknownKind(f'the server could not find the requested resource "{resource}"')
         return found
 
+    def in_category(self, name: str) -> tuple[Resource, ...]:
+        """The kinds of a category, such as `all`: each once, in the version that is stored. Empty if there is no such category."""
+        return tuple(one for one in self.resources if name in one.categories and self._by_resource[one.name] is one)
+
     def with_definition(self, definition: apiextensions.CustomResourceDefinition) -> Scheme:
         """This scheme and the kinds that a CustomResourceDefinition declares (which replace its former ones)."""
         name = definition.metadata.name

@@ -41,3 +41,6 @@ class LiveScheme(Scheme):
             return self._current.stored(resource)
         except UnknownKind:
             return self._refreshed().stored(resource)
+
+    def in_category(self, name: str) -> tuple[Resource, ...]:
+        return self._refreshed().in_category(name)

@@ -25,6 +25,8 @@ from callboard.runtime.remote.places import find
 LOOK_AGAIN_S = 0.25
 """A wait looks again after this long even if nothing told it to: a condition may depend on more than the object."""
 DEFAULT_TIMEOUT_S = 30.0
+FROM_CLUSTER = "(the cluster's answer)"
+"""A note on errors that a cluster sent, which tells them from those of this side."""
 
 
 class Remote:
@@ -42,9 +44,7 @@ class Remote:
 
     def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
         what = f"{request.__name__} of {fields.get('resource', 'pods')} {fields.get('name', '')}".rstrip()
-        answer = self.link.ask("ask", timeout_s, what, timeout_s, request(0, "", **fields))
-        if isinstance(answer, api.Refused):
-            raise error_of(answer.code, answer.reason, answer.message, answer.details)
+        answer = _accepted(self.link.ask("ask", timeout_s, what, timeout_s, request(0, "", **fields)))
         assert isinstance(answer, Answer)
         return answer
 
@@ -80,17 +80,23 @@ class Remote:
 
     def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
         what = (namespace, service, port, request.method, request.path, request.headers, request.body)
-        answer = self.link.ask("carry", timeout_s, f"{request.method} service/{service}{request.path}", timeout_s, what)
-        if isinstance(answer, api.Refused):
-            raise error_of(answer.code, answer.reason, answer.message, answer.details)
+        words = f"{request.method} service/{service}{request.path}"
+        answer = _accepted(self.link.ask("carry", timeout_s, words, timeout_s, what))
         assert isinstance(answer, Response)
         return answer
 
     def locate(self, namespace: str, service: str, port: str) -> str:
-        answer = self.link.ask("locate", DEFAULT_TIMEOUT_S, f"the address of service/{service}", namespace, service, port)
-        if isinstance(answer, api.Refused):
-            raise error_of(answer.code, answer.reason, answer.message, answer.details)
-        return str(answer)
+        words = f"the address of service/{service}"
+        return str(_accepted(self.link.ask("locate", DEFAULT_TIMEOUT_S, words, namespace, service, port)))
+
+
+def _accepted(answer: Any) -> Any:
+    """The answer, unless it is a refusal: that is raised, with a note that it is the cluster's own."""
+    if isinstance(answer, api.Refused):
+        refusal = error_of(answer.code, answer.reason, answer.message, answer.details)
+        refusal.add_note(FROM_CLUSTER)
+        raise refusal
+    return answer
 
 
 class Connected(Verbs):
@@ -107,6 +113,16 @@ class Connected(Verbs):
     def name(self) -> str:
         """The cluster's name."""
         return str(self._remote.link.greeting.get("name", ""))
+
+    @property
+    def default_namespace(self) -> str:
+        """The namespace that is meant where none is named."""
+        return self._namespace
+
+    @property
+    def scheme(self) -> Scheme:
+        """The kinds that the cluster serves."""
+        return self._remote.scheme()
 
     def __enter__(self) -> Connected:
         return self

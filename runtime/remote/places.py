@@ -160,5 +160,5 @@ def find(path_or_name: str = "", environ: Mapping[str, str] = os.environ) -> Pat
     if not names:
         raise NoCluster("no cluster runs; start one with: callboard up")
     if len(names) > 1:
-        raise NoCluster(f"several clusters run ({', '.join(names)}); say which one with --name")
+        raise NoCluster(f"several clusters run ({', '.join(names)}); name one: --cluster NAME, or connect(NAME)")
     return socket_folder(environ) / f"{names[0]}.sock"
