@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
 
 from callboard.cli import EXIT_INTERRUPTED, EXIT_NOT_SO, EXIT_OUR_FAULT
-from callboard.cli.logs import FORMATS, LEVELS, configure, place_of
+
+LEVELS = ["debug", "info", "warning", "error"]
+FORMATS = ["console", "json"]
+_CLI = "callboard.cli"
+COMMANDS = {
+    "up": ("up:command", "Bring a cluster up and keep it running."),
+    "down": ("down:command", "End the cluster of a data folder."),
+    "demo": ("demo:command", "See a cluster work: real processes, requests, a lost node."),
+    "bench": ("bench:command", "Measure this machine."),
+    "get": ("get:command", "Show objects."),
+    "describe": ("insight:describe", "Show objects in detail, with their Events."),
+    "apply": ("applying:apply", "Create or change what manifests describe."),
+    "delete": ("applying:delete", "Delete objects."),
+    "logs": ("inpods:logs", "Show what a container has written."),
+    "exec": ("inpods:execute", "Run a command in a container."),
+    "top": ("usage:command", "Show what nodes and pods use."),
+    "events": ("insight:events", "Show what has happened."),
+    "rollout": ("rollout:command", "Watch, undo, pause and restart rollouts."),
+    "scale": ("changing:scale", "Set how many pods a workload has."),
+    "cordon": ("nodes:cordon", "Let no further pods come to nodes."),
+    "uncordon": ("nodes:uncordon", "Let pods come to nodes again."),
+    "drain": ("nodes:drain", "Cordon nodes and evict their pods."),
+    "wait": ("waiting:command", "Wait for objects to become what they should."),
+    "label": ("changing:label", "Set labels of objects."),
+    "annotate": ("changing:annotate", "Set annotations of objects."),
+    "patch": ("changing:patch", "Change fields of an object."),
+    "completion": ("completion:command", "Print a script that makes TAB complete."),
+}
+"""The commands: where each is, and its help in a line, so that help and completion import none of them."""
+_LOG_AT_ONCE = frozenset({"up", "down", "demo", "bench"})
+"""Commands that run parts which log; the others only ask a cluster, and start sooner without."""
 
 
 class _Lazy(click.Group):
-    """Imports a command's module when the command is used, so that `callboard --help` stays quick."""
-
-    modules = {"demo": "callboard.cli.demo", "up": "callboard.cli.up", "down": "callboard.cli.down", "bench": "callboard.cli.bench"}
+    """Imports a command's module when the command is used, so that help and completion stay quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.modules)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         import importlib
 
-        if cmd_name not in self.modules:
+        if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(self.modules[cmd_name]).command
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(f"{_CLI}.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=help_) for name, (_, help_) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,33 +75,42 @@ class _Lazy(click.Group):
 @click.option(
     "--log-format", type=click.Choice(FORMATS), default="console", show_default=True, help="How log lines look, on standard error."
 )
-def callboard(log_level: str, log_format: str) -> None:
+@click.pass_context
+def callboard(ctx: click.Context, log_level: str, log_format: str) -> None:
     """A Kubernetes control plane made of actors, in one process: bring it up, send it traffic, break it."""
-    configure(log_level, log_format)
+    if log_level == "debug" or ctx.invoked_subcommand in _LOG_AT_ONCE:
+        from callboard.cli.logs import configure
+
+        configure(log_level, log_format)
 
 
 def run(args: list[str] | None = None) -> int:
     """Run a command and return its exit code; whatever goes wrong is told in one sentence on standard error."""
     from callboard.models.errors import ApiError
     from callboard.runtime.errors import CallboardError
-    from callboard.runtime.storage.errors import StorageError
 
     try:
-        result: Any = callboard.main(args=args, standalone_mode=False)
+        result: Any = callboard.main(args=args, prog_name="callboard", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except click.ClickException as problem:
         problem.show()
         return problem.exit_code
-    except (ApiError, CallboardError, StorageError) as problem:
+    except (ApiError, CallboardError) as problem:
         complain(str(problem))
+        return EXIT_NOT_SO
+    except BrokenPipeError:
+        # whoever read our output has left (`| head`); what Python still holds of it must not fail again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOT_SO
     except OSError as problem:
         _log_traceback(problem)
         complain(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
         return EXIT_NOT_SO
     except Exception as problem:
+        from callboard.cli.logs import place_of
+
         _log_traceback(problem)
         place = place_of(problem.__traceback__)
         hint = "Run it again with --log-level debug to see the traceback, and report it."
@@ -76,4 +126,5 @@ def complain(sentence: str) -> None:
 def _log_traceback(problem: Exception) -> None:
     import structlog
 
-    structlog.get_logger().debug("the command line failed", exc_info=problem)
+    if structlog.is_configured():  # commands that only ask a cluster log nothing, unless they are told to
+        structlog.get_logger().debug("the command line failed", exc_info=problem)

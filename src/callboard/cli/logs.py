@@ -14,9 +14,6 @@ from typing import Any
 
 import structlog
 
-LEVELS = ["debug", "info", "warning", "error"]
-FORMATS = ["console", "json"]
-
 
 def configure(level: str, format_: str) -> None:
     """Show log lines of at least `level` on standard error, in `format_` (console or json)."""

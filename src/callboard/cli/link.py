@@ -1,0 +1,107 @@
+"""What all commands against a running cluster share: the options that say which one and which namespace, and how they end.
+
+Used as decorators by the modules of those commands. Nothing here imports actors or systems.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from callboard.cli import EXIT_NOT_SO
+from callboard.cli.completing import complete_clusters, complete_namespaces
+
+if TYPE_CHECKING:
+    from callboard.models.errors import ApiError
+    from callboard.runtime.remote.client import Connected
+
+_CLUSTER = click.option(
+    "--cluster",
+    metavar="NAME",
+    default="",
+    help="The cluster: its name, or the path of its socket.  [default: CALLBOARD_SOCKET, or the only one that runs]",
+    shell_complete=complete_clusters,
+)
+_DATA = click.option("--data", type=click.Path(file_okay=False), help="The cluster that keeps its state in this folder.")
+_NAMESPACE = click.option(
+    "-n", "--namespace", default="default", show_default=True, help="The namespace.", shell_complete=complete_namespaces
+)
+all_namespaces_option = click.option("-A", "--all-namespaces", is_flag=True, help="Objects of all namespaces.")
+selector_option = click.option("-l", "--selector", default="", help="Only objects with these labels, for example app=web,tier!=db.")
+field_selector_option = click.option(
+    "--field-selector", default="", help="Only objects with these fields, for example status.phase=Running."
+)
+files_option = click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, allow_dash=True, readable=True),
+    help="A manifest: a file, a folder, or - for standard input.",
+)
+recursive_option = click.option("-R", "--recursive", is_flag=True, help="Folders with all that lies below them.")
+
+
+def with_cluster(work: Callable[..., Any]) -> Callable[..., Any]:
+    """A command's function that gets the connected cluster as its first argument; adds `--cluster`, `--data` and `-n`.
+
+    What the cluster refuses is told in kubectl's words, with exit code 1.
+    """
+
+    @_NAMESPACE
+    @_CLUSTER
+    @_DATA
+    @functools.wraps(work)
+    def run(*args: Any, namespace: str, cluster: str, data: str | None, **options: Any) -> Any:
+        from callboard.models.errors import ApiError
+
+        with reached(cluster, data, namespace) as verbs:
+            try:
+                return work(verbs, *args, **options)
+            except ApiError as refusal:
+                tell(refusal)
+                return EXIT_NOT_SO
+
+    return run
+
+
+def reached(cluster: str, data: str | None, namespace: str) -> Connected:
+    """The running cluster that these options mean. Raises `CallboardError` if there is none."""
+    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.remote.places import find, name_of_data
+
+    if cluster and data is not None:
+        raise click.UsageError("--cluster and --data both say which cluster; give one of them")
+    return Connected(find(name_of_data(data) if data is not None else cluster), namespace)
+
+
+def tell(refusal: ApiError) -> None:
+    """Say on standard error what was refused."""
+    from callboard.cli.words import words_of
+
+    click.echo(words_of(refusal), err=True)
+
+
+def sources_of(files: tuple[str, ...], recursive: bool) -> list[Any]:
+    """What `-f` and `-R` name, as `apply` takes it."""
+    import sys
+
+    from callboard.models.errors import BadRequest
+
+    sources: list[Any] = []
+    for file in files:
+        path = Path(file)
+        if file == "-":
+            sources.append(f"{sys.stdin.read()}\n")
+        elif recursive and path.is_dir():
+            found = sorted(one for one in path.rglob("*") if one.suffix in (".yaml", ".yml", ".json") and one.is_file())
+            if not found:
+                raise BadRequest(f"{path}: the folder holds no .yaml, .yml or .json file")
+            sources.extend(found)
+        else:
+            sources.append(path)
+    return sources

@@ -1,0 +1,133 @@
+"""How objects are shown: tables (rich on a terminal, plain when piped), YAML, JSON, names, JSONPath, columns of one's own.
+
+The columns themselves are `models/columns`; here is only their way to the user. Source of the forms: cli-runtime pkg/printers, kubectl
+pkg/cmd/get.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from callboard.models.columns import Cells, cells_of, kind_name
+from callboard.models.kinds import Resource
+from callboard.models.output import MACHINE_FORMATS, shown, written
+from callboard.models.tabulate import aligned
+
+FORMS = ("wide", "yaml", "json", "name", "jsonpath=TEMPLATE", "custom-columns=SPEC")
+
+
+class _Form(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
+    """What `-o` takes."""
+
+    name = "form"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        head, equals, rest = text.partition("=")
+        if text not in ("", "wide", *MACHINE_FORMATS) and not (head in ("jsonpath", "custom-columns") and equals and rest):
+            self.fail(
+                f'unable to match a printer suitable for the output format "{text}", allowed formats are: {", ".join(FORMS)}', param, ctx
+            )
+        return text
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(form) for form in ("json", "yaml", "wide", "name") if form.startswith(incomplete)]
+
+
+_GOOD = frozenset({"Running", "Ready", "Active", "Bound", "Completed", "Succeeded", "Available", "Complete"})
+_ON_THE_WAY = frozenset({"Pending", "ContainerCreating", "PodInitializing", "Terminating", "Ready,SchedulingDisabled", "Unknown"})
+FORM = _Form()
+output_option = click.option("-o", "--output", "form", type=FORM, default="", help=f"How to show it: {'|'.join(FORMS)}.")
+
+
+def say(text: str) -> None:
+    """A line on standard output, at once: whoever reads it may wait for it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def object_name(resource: Resource, name: str) -> str:
+    """An object as lines name it: `pod/web-1`, `deployment.apps/web`."""
+    return f"{kind_name(resource)}/{name}"
+
+
+def on_terminal() -> bool:
+    """Whether a person looks at standard output."""
+    return sys.stdout.isatty()
+
+
+def show_table(cells: Cells, *, headers: bool = True) -> None:
+    """One table: plain lines in kubectl's layout when piped, a rich table without boxes on a terminal."""
+    if on_terminal():
+        _rich_table(cells, headers)
+        return
+    for line in aligned([*((cells.headers,) if headers else ()), *cells.rows])[0]:
+        say(line)
+
+
+def _rich_table(cells: Cells, headers: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0), show_header=headers)
+    for header in cells.headers:
+        table.add_column(header, no_wrap=True)
+    for row in cells.rows:
+        table.add_row(*(_styled(header, cell) for header, cell in zip(cells.headers, row, strict=True)))
+    console = Console()
+    console.print(table, soft_wrap=True, width=max(console.width, 10_000))
+
+
+def _styled(header: str, cell: str) -> Any:
+    """A cell as rich text; a status has a colour by what it means."""
+    from rich.text import Text
+
+    if header != "STATUS":
+        return Text(cell)
+    return Text(cell, style="green" if cell in _GOOD else "yellow" if cell in _ON_THE_WAY else "red")
+
+
+class Rows:
+    """A table that grows while somebody watches: later rows stay under the columns of the first ones."""
+
+    def __init__(self, resource: Resource, form: str, headers: bool, **options: Any) -> None:
+        self._resource = resource
+        self._options = {**options, "wide": form == "wide"}
+        self._headers = headers
+        self._widths: tuple[int, ...] = ()
+
+    def show(self, objects: Sequence[Any]) -> None:
+        """Add rows for some objects."""
+        if not objects:
+            return
+        cells = cells_of(self._resource, objects, time.time(), **self._options)
+        rows = [*((cells.headers,) if self._headers else ()), *cells.rows]
+        lines, self._widths = aligned(rows, self._widths)
+        for line in lines:
+            say(line)
+        self._headers = False
+
+
+def printer_of(form: str) -> Callable[[Resource, Any], str]:
+    """A function that makes text, without its last line end, of one object in a form that is no table."""
+    if form in MACHINE_FORMATS:
+        return lambda resource, obj: written([(resource, obj)], form, many=False).removesuffix("\n")  # type: ignore[arg-type]
+    head, _, rest = form.partition("=")
+    if head != "jsonpath":
+        raise click.UsageError(f"-o {form} can't be used here")
+    from callboard.cli.templates import Template
+
+    template = Template(rest)
+    return lambda _resource, obj: template.render(shown(obj))
+
+
+def is_table(form: str) -> bool:
+    """Whether this form shows rows under headers."""
+    return form in ("", "wide")
