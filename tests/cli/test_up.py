@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from callboard.cli.up import LOOKS_BEFORE_PROBLEM, _Changes
+from callboard.cli.live import LOOKS_BEFORE_PROBLEM, Changes
 from callboard.models.api import core, meta
 from callboard.models.errors import Unavailable
 
@@ -94,14 +94,14 @@ def pod(phase: str) -> core.Pod:
 
 def test_changes_are_told_once_and_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     cluster = ClusterOfTest()
-    changes = _Changes(cluster, SimpleNamespace(is_set=lambda: False), told_services=True)  # type: ignore[arg-type]
+    changes = Changes(cluster, SimpleNamespace(is_set=lambda: False), told_services=True)  # type: ignore[arg-type]
     cluster.objects = {"services": [service("default"), service("shop")], "pods": [pod("Pending")]}
     for _ in range(2):
-        changes._look()
+        changes.look()
     cluster.objects = {"services": [service("default")], "pods": [pod("Running")]}
-    changes._look()
+    changes.look()
     cluster.objects["pods"] = []
-    changes._look()
+    changes.look()
     urls = "http://127.70.128.1:80, http://127.70.128.1:81"
     assert capsys.readouterr().out.splitlines() == [
         f"service/web can be reached at {urls}",
@@ -115,11 +115,11 @@ def test_changes_are_told_once_and_by_their_names(capsys: pytest.CaptureFixture[
 
 def test_a_problem_with_a_service_is_told_only_when_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:
     cluster = ClusterOfTest()
-    changes = _Changes(cluster, SimpleNamespace(is_set=lambda: False), told_services=True)  # type: ignore[arg-type]
+    changes = Changes(cluster, SimpleNamespace(is_set=lambda: False), told_services=True)  # type: ignore[arg-type]
     cluster.objects["services"] = [service("default")]
     cluster.problem = "another program listens there"
     for _ in range(LOOKS_BEFORE_PROBLEM - 1):
-        changes._look()
+        changes.look()
     assert capsys.readouterr().out == ""
-    changes._look()
+    changes.look()
     assert capsys.readouterr().out == "service/web cannot be reached: another program listens there\n"

@@ -3,7 +3,6 @@ is 1."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -16,13 +15,12 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 import psutil
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from callboard.cli import EXIT_NOT_SO
-from callboard.cli.tables import nodes_table, pods_table
+from callboard.cli.live import showing
 from callboard.cli.traffic import SteadyTraffic, ask
 
 if TYPE_CHECKING:
@@ -83,39 +81,16 @@ def _run(console: Console) -> Iterator[Step]:
     before = {child.pid for child in me.children(recursive=True)}
     with Cluster(nodes=3, containers="process", timing="fast") as cluster:
         yield _nodes_are_ready(cluster)
-        with _live(console, cluster):
+        with showing(cluster, console, with_usage=False, refresh_s=REFRESH_S):
             yield _web_is_available(cluster)
         url = cluster.url("service/web")
         yield _requests_are_spread(console, cluster, url)
-        with _live(console, cluster):
+        with showing(cluster, console, with_usage=False, refresh_s=REFRESH_S):
             yield _a_node_is_lost(cluster, url)
         yield _scaled(cluster, url, 6)
         yield _scaled(cluster, url, 2)
         folder = cluster.folder
     yield _nothing_is_left(me, before, url, folder)
-
-
-@contextlib.contextmanager
-def _live(console: Console, cluster: Cluster) -> Iterator[None]:
-    """A table of nodes and pods that follows the cluster; on something that is no terminal, its last state only."""
-
-    from callboard.models.errors import ApiError
-    from callboard.runtime.errors import CallboardError
-
-    class Picture:
-        last = Group()
-
-        def __rich__(self) -> Group:
-            with contextlib.suppress(ApiError, CallboardError):  # then the last picture stays; the step itself meets the error too
-                self.last = Group(nodes_table(cluster.list("nodes")), pods_table(cluster.list("pods")))
-            return self.last
-
-    if console.is_terminal:
-        with Live(Picture(), console=console, refresh_per_second=1 / REFRESH_S, transient=False):
-            yield
-    else:
-        yield
-        console.print(Picture())
 
 
 def _nodes_are_ready(cluster: Cluster) -> Step:

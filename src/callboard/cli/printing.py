@@ -80,12 +80,12 @@ def _rich_table(cells: Cells, headers: bool) -> None:
     for header in cells.headers:
         table.add_column(header, no_wrap=True)
     for row in cells.rows:
-        table.add_row(*(_styled(header, cell) for header, cell in zip(cells.headers, row, strict=True)))
+        table.add_row(*(styled(header, cell) for header, cell in zip(cells.headers, row, strict=True)))
     console = Console()
     console.print(table, soft_wrap=True, width=max(console.width, 10_000))
 
 
-def _styled(header: str, cell: str) -> Any:
+def styled(header: str, cell: str) -> Any:
     """A cell as rich text; a status has a colour by what it means."""
     from rich.text import Text
 

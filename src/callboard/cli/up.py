@@ -15,14 +15,11 @@ import click
 
 from callboard.cli import EXIT_NOT_SO
 from callboard.cli.holder import holding
-from callboard.cli.tables import pod_row
+from callboard.cli.live import Changes, showing
 
 if TYPE_CHECKING:
     from callboard import Cluster
 
-LOOK_EVERY_S = 0.5
-LOOKS_BEFORE_PROBLEM = 4
-"""A Service that has just been made is not served yet; only what lasts for so many looks is told as a problem."""
 _FILE = click.Path(exists=True, allow_dash=True, readable=True)
 
 
@@ -54,7 +51,17 @@ class _Stop:
     "--timing", type=click.Choice(["kubernetes", "fast"]), default="kubernetes", show_default=True, help="Profile of all periods."
 )
 @click.option("--data", type=click.Path(file_okay=False), help="Keep state in this folder; containers then live on when this program ends.")
-def command(files: tuple[str, ...], nodes: int, containers: Literal["process", "simulated"], timing: str, data: str | None) -> int:
+@click.option("--name", default="", help="What other programs call this cluster.  [default: by --data, or default, default-2, ...]")
+@click.option("--watch", is_flag=True, help="A live view of nodes and pods; a line for each change where there is no terminal.")
+def command(
+    files: tuple[str, ...],
+    nodes: int,
+    containers: Literal["process", "simulated"],
+    timing: str,
+    data: str | None,
+    name: str,
+    watch: bool,
+) -> int:
     """Bring a cluster up and keep it running; Ctrl-C or SIGTERM stops it, a second one ends it at once."""
     sources = _read(files)
     from callboard import Cluster
@@ -69,10 +76,10 @@ def command(files: tuple[str, ...], nodes: int, containers: Literal["process", "
             failed = _apply(cluster, sources)
             if containers == "simulated":
                 click.echo("Containers are simulated, so Services have no address that a program can open.")
+            served = _serve(cluster, name, data)
+            click.echo(f"Reach it from elsewhere with: {served}")
             click.echo("The cluster is up; press Ctrl-C to stop it.")
-            changes = _Changes(cluster, stop.asked, told_services=containers == "process")
-            threading.Thread(target=changes.tell, name="tell-changes", daemon=True).start()
-            stop.asked.wait()
+            _follow(cluster, stop.asked, watch, told_services=containers == "process")
             live_on = data is not None and containers == "process"
             click.echo(f"Stopping; the containers live on. End them with: callboard down --data {data}" if live_on else "Stopping.")
     return EXIT_NOT_SO if failed else 0
@@ -101,70 +108,23 @@ def _apply(cluster: Cluster, sources: list[Any]) -> bool:
     return failed
 
 
-class _Changes:
-    """Says when a Service gets an address and when a pod's line changes, until `stop` is set. Has a thread of its own."""
+def _serve(cluster: Cluster, name: str, data: str | None) -> str:
+    """Let other programs reach the cluster; says how."""
+    from callboard.runtime.remote.places import name_of_data
 
-    def __init__(self, cluster: Cluster, stop: threading.Event, told_services: bool) -> None:
-        self._cluster = cluster
-        self._stop = stop
-        self._told_services = told_services
-        self._lines: dict[str, str] = {}
-        self._problems: dict[str, int] = {}
-
-    def tell(self) -> None:
-        """Look again and again."""
-        from callboard.models.errors import ApiError
-        from callboard.runtime.errors import CallboardError
-
-        while not self._stop.wait(LOOK_EVERY_S):
-            try:
-                self._look()
-            except (ApiError, CallboardError) as problem:
-                self._say("cluster", f"the cluster does not answer: {problem}")
-            else:
-                self._lines.pop("cluster", None)
-
-    def _look(self) -> None:
-        seen = set()
-        for service in self._cluster.list("services", namespace="") if self._told_services else ():
-            key = _name("service", service)
-            seen.add(key)
-            self._look_at_service(key, service)
-        for pod in self._cluster.list("pods", namespace=""):
-            key = _name("pod", pod)
-            seen.add(key)
-            _, ready, status, restarts, address, node = pod_row(pod)
-            self._say(key, f"{key} {ready} {status}, {restarts} restarts, {address} on {node}")
-        for key in [key for key in self._lines if key not in seen and key != "cluster"]:
-            del self._lines[key]
-            self._problems.pop(key, None)
-            click.echo(f"{key} is gone")
-
-    def _look_at_service(self, key: str, service: Any) -> None:
-        from callboard.models.errors import ApiError
-        from callboard.runtime.errors import CallboardError
-
-        spec = service.spec
-        if spec is None or not spec.ports or spec.cluster_ip in ("", "None"):
-            return
-        verbs = self._cluster.namespace(service.metadata.namespace)
-        try:
-            urls = [verbs.url(f"service/{service.metadata.name}", port=port.port) for port in spec.ports]
-        except (ApiError, CallboardError) as problem:
-            self._problems[key] = self._problems.get(key, 0) + 1
-            if self._problems[key] >= LOOKS_BEFORE_PROBLEM:
-                self._say(key, f"{key} cannot be reached: {problem}")
-        else:
-            self._problems.pop(key, None)
-            self._say(key, f"{key} can be reached at {', '.join(urls)}")
-
-    def _say(self, key: str, line: str) -> None:
-        if self._lines.get(key) != line and not self._stop.is_set():
-            self._lines[key] = line
-            click.echo(line)
+    path = Path(cluster.serve(name or (name_of_data(data) if data is not None else "")))
+    return f"callboard get pods --cluster {path.stem}"
 
 
-def _name(kind: str, obj: Any) -> str:
-    """How a line names an object: `pod/web-1`, with its namespace if that isn't the default one."""
-    meta = obj.metadata
-    return f"{kind}/{meta.name}" if meta.namespace == "default" else f"{kind}/{meta.name} in {meta.namespace}"
+def _follow(cluster: Cluster, stop: threading.Event, watch: bool, told_services: bool) -> None:
+    """Show what happens until the end."""
+    from rich.console import Console
+
+    console = Console()
+    if watch and console.is_terminal:
+        with showing(cluster, console):
+            stop.wait()
+        return
+    changes = Changes(cluster, stop, told_services)
+    threading.Thread(target=changes.tell, name="tell-changes", daemon=True).start()
+    stop.wait()
