@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from callboard.models.api import core
+from callboard.runtime.containers.process_grpc import check_health
 
 BODY_LIMIT_BYTES = 10 * 1024
 REDIRECTS_LIMIT = 10
@@ -39,13 +40,13 @@ def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float) -> Outcom
         if probe.tcp_socket is not None:
             with socket.create_connection((probe.tcp_socket.host or ip, port), timeout_s):
                 return Outcome(True, "")
+        if probe.grpc is not None:
+            return Outcome(*check_health(ip, port, probe.grpc.service or "", USER_AGENT, timeout_s))
     except TimeoutError:
         return Outcome(False, f"context deadline exceeded: no answer within {timeout_s:g} s")
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Outcome(False, str(error) or type(error).__name__)
-    if probe.grpc is not None:
-        return Outcome(False, "grpc probes are not supported with real processes; use httpGet, tcpSocket or exec")
-    return Outcome(False, "the probe has no action; give it httpGet, tcpSocket or exec")
+    return Outcome(False, "missing probe handler")
 
 
 def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float) -> Outcome:

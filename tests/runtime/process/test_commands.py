@@ -107,6 +107,7 @@ def test_a_command_dies_with_its_container(node: Node, tmp_path: Path) -> None:
     assert isinstance(done, CommandDone)
     assert (done.exit_code, done.timed_out) == (137, False)
     again = node.ask(RunCommand, **about, command=("true",), timeout_s=15.0)
+    assert isinstance(again, CommandDone)
     assert again.problem.startswith("container not found")
 
 

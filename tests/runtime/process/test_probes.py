@@ -117,11 +117,6 @@ def test_a_connection_is_all_that_a_tcp_probe_wants(place: tuple[str, int]) -> N
     assert "refused" in refused.message
 
 
-def test_grpc_is_refused_in_plain_words() -> None:
-    outcome = run_probe(core.Probe(grpc=core.GRPCAction(port=1)), "", 1, 1.0)
-    assert outcome == Outcome(False, "grpc probes are not supported with real processes; use httpGet, tcpSocket or exec")
-
-
 def test_a_runtime_probes_what_runs_with_its_environment_even_after_a_restart(state_dir: Path) -> None:
     node = Node(lambda emit: ProcessDaemon.connect(state_dir, emit))
     try:
