@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.decode import load_yaml
 from callboard.models.errors import BadRequest
 
 
@@ -76,5 +75,7 @@ def _of_file(path: Path) -> Iterator[Manifest]:
 
 
 def _of_text(text: str, name: str) -> Iterator[Manifest]:
+    from callboard.models.decode import load_yaml  # the parser and the schema: commands that apply nothing start without them
+
     for document in load_yaml(text, name):
         yield Manifest(document.tree, f"{name}:{document.line}")
