@@ -26,6 +26,7 @@ from callboard.runtime.containers import process_work as work
 from callboard.runtime.containers.process_addresses import NoAddressLeft
 from callboard.runtime.containers.process_inside import ProcessInside
 from callboard.runtime.containers.process_pods import Container, Sandbox
+from callboard.runtime.containers.process_usage import ProcessUsage
 from callboard.runtime.process.podfolder import container_root
 from callboard.runtime.process.protocol import ProcessAnswer, Started, StartFailed
 from callboard.runtime.process.wire import BrokenFrame
@@ -39,7 +40,7 @@ class StartAnswered(Message, frozen=True, gc=False):
     answer: ProcessAnswer
 
 
-class ProcessRuntime(ProcessInside):
+class ProcessRuntime(ProcessInside, ProcessUsage):
     """The runtime of one node: what kubelets ask for. See `ProcessNode` for its arguments."""
 
     # -- sandboxes ------------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from callboard.runtime.process.protocol import (
     RequestFailed,
     ShutDown,
 )
+from callboard.runtime.process.usage import Meter
 from callboard.runtime.process.wire import LOG_NAME, BrokenFrame, pack
 
 Emit = Callable[[ProcessMessage], None]
@@ -67,6 +68,8 @@ class ProcessDaemon:
         self._outgoing: deque[bytes] = deque()
         self._waiting: dict[int, Callback | None] = {}
         self._last_id = 0
+        self.meter = Meter()
+        """What the containers use; its passes are shared by all nodes."""
         self._ended = ""  # why no request can be sent any more
         self._asked_to_end = False
         self._take_over(connected)
