@@ -19,6 +19,7 @@ from callboard.actors.kubelet.template import template_of
 from callboard.models.api.core import PodStatus, Probe, TCPSocketAction
 from callboard.models.base import replace
 from callboard.models.messages.runtime import ContainerExited, ContainerStarted
+from callboard.models.times import rfc3339
 from tests.actors.kubelet.kit import container, pod
 
 SETTINGS = KubeletSettings(node_name="node-1", runtime="runtime/node-1")
@@ -216,11 +217,15 @@ class LifeOfAPod(RuleBasedStateMachine):
         assert len(conditions) == len(new.conditions)
         for condition in old.conditions:
             same = conditions[condition.type].status == condition.status
-            assert (conditions[condition.type].last_transition_time == condition.last_transition_time) or not same
+            expected = condition.last_transition_time if same else rfc3339(self.now_s)
+            assert conditions[condition.type].last_transition_time == expected
         for one in (*new.init_container_statuses, *new.container_statuses):
             assert one.state is not None
             assert [one.state.running, one.state.waiting, one.state.terminated].count(None) == 2
             assert not (one.ready and one.state.waiting)
+        for record in self.pod.containers.values():
+            assert record.back_off.pause_s <= SETTINGS.timing.crash_back_off_limit_s
+            assert record.state != "exited" or record.restart_due_s(SETTINGS.timing) <= record.ended_at_s + 300
         self.last = self.pod.seen = new
         self.pod.seen_revision += 1
 
