@@ -3,30 +3,31 @@
 Talks to the apiserver: informers on pods, nodes and namespaces, `BindPod` with the pod's UID and on condition that it has no node yet, its
 status condition PodScheduled, and Events. All it knows is rebuilt from its informers, so it may be restarted at any time. A bind without an
 answer is settled by reading: the pod stays counted on the node that was asked for until that is certain, and a second try goes to the
-same node, so that an answer that comes late never overfills another.
+same node, so that an answer that comes late never overfills another. For a pod that fits nowhere, pods of lower priority may have to go:
+`preemption.py` decides it and `preempting.py` carries it out.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from callboard.actors.client import TIMEOUT_CODE, ApiComponent
 from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings, Informer
-from callboard.actors.scheduler.binding import Assumptions, Binding, ReadAgain, Settle
-from callboard.actors.scheduler.decision import Decider, Unschedulable, has_relations
-from callboard.actors.scheduler.demand import TemplateBook
-from callboard.actors.scheduler.queue import Entry, SchedulingQueue
-from callboard.actors.scheduler.table import NodeTable
+from callboard.actors.scheduler.binder import NAME, Binder, is_gated, is_ours
+from callboard.actors.scheduler.binding import Binding, Settle
+from callboard.actors.scheduler.decision import NO_NODES, Case, Decider, Unschedulable, has_relations
+from callboard.actors.scheduler.nominations import Nominations
+from callboard.actors.scheduler.preempting import BUDGETS, Disruption, Preemptor, RetryDisruption
+from callboard.actors.scheduler.preemption import Preempt, preempt
+from callboard.actors.scheduler.queue import Entry
 from callboard.actors.scheduler.telling import RetryStatus, StatusWrite, Teller
 from callboard.models.api.core import Namespace, Node, Pod
-from callboard.models.messages.api import BindPod, GetObject, Got, Listed, Refused, Written
+from callboard.models.generic import GenericObject
+from callboard.models.messages.api import Got, Listed, Refused, Written
 from callboard.models.messages.base import Message
 from callboard.models.podstatus import is_finished
 from callboard.models.timing import Timing
 
-NAME = "default-scheduler"
-"""The `schedulerName` that pods call it by."""
 PODS_PER_TURN = 32
 """Pods decided before other messages get their turn."""
 TEMPLATES_PER_TURN = 64
@@ -51,26 +52,26 @@ class FlushWaiting(Message, frozen=True, gc=False):
     """Timer: try all waiting pods again, in case that a change went unnoticed."""
 
 
-class Scheduler(ApiComponent):
+class Scheduler(Binder):
     """The actor; decisions are `decision.Decider`'s."""
 
     def __init__(self, port: Port, client: ClientSettings, timing: Timing) -> None:
-        super().__init__(port, client)
-        self.timing = timing
-        self.table = NodeTable()
-        self.decider = Decider(self.table)
-        self.templates = TemplateBook()
-        self.queue = SchedulingQueue(timing.scheduler_retry_s, timing.scheduler_retry_limit_s)
-        self.assumed = Assumptions()
+        super().__init__(port, client, timing)
+        self.nominations = Nominations()
+        self.decider = Decider(self.table, self.nominations)
         self.nodes = self.inform("nodes", self._node_changed)
         self.namespaces = self.inform("namespaces", self._namespace_changed)
+        self.budgets = self.inform(BUDGETS, self._budget_changed)
         self.pods = self.inform("pods", self._pod_changed)
         self._scheduled = False
         self._checking: dict[int, bool] = {}
         self._check_sent = False
         self._seen = (0, 0)
         self._back_off_timer: tuple[float, Timer] | None = None
+        self._touched: dict[str, None] = {}
+        """Nodes where something happened that pods which were promised them may have waited for."""
         self.teller = Teller(self, self.queue, timing)
+        self.preemptor = Preemptor(self, self.queue, self.teller, timing, NAME)
 
     def on_start(self) -> None:
         """Begin to list and watch."""
@@ -79,11 +80,13 @@ class Scheduler(ApiComponent):
 
     # -- what the informers say -----------------------------------------------------------------------------------------------------
 
-    def _node_changed(self, _key: str, _old: Node | None, new: Node | None) -> None:
+    def _node_changed(self, _key: str, old: Node | None, new: Node | None) -> None:
         if new is None:
-            assert _old is not None
-            self.table.remove_node(_old.metadata.name)
+            assert old is not None
+            self._touched[old.metadata.name] = None
+            self.table.remove_node(old.metadata.name)
             return
+        self._touched[new.metadata.name] = None
         try:
             self.table.set_node(new)
         except ValueError as problem:  # that node's fault: it gets no pods until it says something sensible
@@ -92,19 +95,28 @@ class Scheduler(ApiComponent):
 
     def _namespace_changed(self, _key: str, old: Namespace | None, new: Namespace | None) -> None:
         if new is not None:
-            self.table.namespaces[new.metadata.name] = new.metadata.labels
+            self.table.set_namespace(new.metadata.name, new.metadata.labels)
         elif old is not None:
-            self.table.namespaces.pop(old.metadata.name, None)
+            self.table.set_namespace(old.metadata.name, None)
 
-    def _pod_changed(self, key: str, _old: Pod | None, new: Pod | None) -> None:
-        if new is None or is_finished(new):
+    def _budget_changed(self, key: str, _old: GenericObject | None, new: GenericObject | None) -> None:
+        try:
+            self.preemptor.set_budget(key, new)
+        except (ValueError, TypeError, KeyError) as problem:  # that budget's fault: it protects nobody
+            self.port.log.error("budget can't be read", key=key, problem=str(problem))
+
+    def _pod_changed(self, key: str, old: Pod | None, new: Pod | None) -> None:
+        gone = new is None or is_finished(new)
+        self.preemptor.victim_seen(key, None if gone else new)
+        if new is None or gone:
+            if old is not None and old.spec is not None and old.spec.node_name:
+                self._touched[old.spec.node_name] = None
             self._forget_pod(key)
             return
         node = new.spec.node_name if new.spec is not None else ""
         try:
             if node:
-                self.assumed.drop(key)
-                self.queue.remove(key)
+                self._leave_queue(key)
                 self.table.place(key, new, self.templates.of(new), node)
             else:
                 self._unbound_changed(key, new)
@@ -113,9 +125,18 @@ class Scheduler(ApiComponent):
             self._forget_pod(key)
 
     def _forget_pod(self, key: str) -> None:
+        self._leave_queue(key)
+        self.table.remove(key)
+
+    def _leave_queue(self, key: str) -> None:
         self.assumed.drop(key)
         self.queue.remove(key)
-        self.table.remove(key)
+        self.preemptor.forget(key)
+        self.teller.forget(key)
+        node = self.nominations.drop(key)
+        if node:
+            self.table.improvements += 1  # a place that was held is held no longer
+            self._touched[node] = None
 
     def _unbound_changed(self, key: str, pod: Pod) -> None:
         binding = self.assumed.get(key)
@@ -126,10 +147,19 @@ class Scheduler(ApiComponent):
             return
         self.assumed.drop(key)
         self.table.remove(key)
-        if not _is_ours(pod):
-            self.queue.remove(key)
+        if not is_ours(pod):
+            self._leave_queue(key)
+            if is_gated(pod):
+                self.teller.gated(key, pod)
             return
+        self.teller.forget(key)
+        known = self.queue.entries.get(key)
         entry = self.queue.offer(key, pod, self.templates.of(pod))
+        if entry is not known or not self.leads:  # as it stands in its status: perhaps an earlier scheduler's promise
+            self.preemptor.forget(key)
+            self.preemptor.promise(entry, pod.status.nominated_node_name if pod.status is not None else "")
+        else:
+            self.preemptor.pod_seen(entry)
         if entry.part == "active":
             self._schedule_soon()
         elif entry.part == "unschedulable":
@@ -140,7 +170,7 @@ class Scheduler(ApiComponent):
             return
         if informer is self.pods:
             for binding in self.assumed.overdue(informer.revision):
-                self._not_bound(binding, "its pod is gone")
+                self.not_bound(binding, "its pod is gone")
         self._look_for_hope()
         if self.queue.has_active:
             self._schedule_soon()
@@ -166,32 +196,45 @@ class Scheduler(ApiComponent):
             self._schedule_soon()
 
     def _decide(self, entry: Entry) -> None:
-        result = self.decider.choose(entry.pod, entry.template)
-        if isinstance(result, Unschedulable):
+        if not self.table.node_count:
             self.queue.put_aside(entry)
-            self.teller.tell(entry, result.message)
+            self.teller.tell(entry, NO_NODES)
             return
+        case = self.decider.case(entry.key, entry.pod, entry.template)
+        result = self.decider.choose_of(case)
+        if isinstance(result, Unschedulable):
+            self._preempt(entry, case, result.message)
+            return
+        self.preemptor.forget(entry.key)
+        self.preemptor.promise(entry, "")
         meta = entry.pod.metadata
         binding = Binding(entry.key, meta.uid, result.node)
         self.assumed.add(binding)
         self.table.place(entry.key, entry.pod, entry.template, result.node)
-        self._bind(binding, entry.pod)
+        self.bind(binding, entry.pod)
         if entry.chained:
             entry.chained = False
             self._note_due(self.queue.wake_first(entry.template.number, self.port.now(), with_back_off=False))
 
-    def _bind(self, binding: Binding, pod: Pod) -> None:
-        meta = pod.metadata
-        self.call(
-            BindPod,
-            binding,
-            resource="pods",
-            namespace=meta.namespace,
-            name=meta.name,
-            uid=meta.uid,
-            node_name=binding.node,
-            fence=self.fence,
-        )
+    def _preempt(self, entry: Entry, case: Case, message: str) -> None:
+        """It fits nowhere: perhaps others have to go. What is said follows Kubernetes' FitError with the words of PostFilter."""
+        self.queue.put_aside(entry)
+        if not self.preemptor.busy(entry.key) and self.port.now() >= entry.preempt_after_s:
+            plan = preempt(self.decider, case, list(self.preemptor.budgets.values()), self.decider.next_row)
+            if isinstance(plan, Preempt):
+                victims = [placed.pod.metadata.name for placed in plan.candidate.victims]
+                self.port.log.info("preempts", pod=entry.key, node=plan.candidate.node, victims=victims)
+                self.preemptor.begin(entry, plan)
+            else:
+                message = f"{message} preemption: {plan.message}"
+                if entry.nominated and not plan.keeps_promise:
+                    self.preemptor.promise(entry, "")
+        self.teller.tell(entry, message)
+        self.preemptor.pod_seen(entry)
+
+    @handles(RetryDisruption)
+    def _retry_disruption(self, timer: RetryDisruption) -> None:
+        self.preemptor.retry(timer.disruption)
 
     @handles(RetryStatus)
     def _retry_status(self, timer: RetryStatus) -> None:
@@ -205,84 +248,29 @@ class Scheduler(ApiComponent):
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
         if isinstance(context, Binding):
-            self._bind_answered(context, answer)
+            self.bind_answered(context, answer)
         elif isinstance(context, Settle):
-            self._settled(context, answer)
+            self.settled(context, answer)
         elif isinstance(context, StatusWrite):
             self.teller.answered(context, answer)
-
-    def _bind_answered(self, binding: Binding, answer: Got | Listed | Written | Refused) -> None:
-        if isinstance(answer, Written):
-            placed = self.table.pods.get(binding.key)
-            if placed is not None and placed.pod.metadata.uid == binding.uid:
-                meta = placed.pod.metadata
-                words = f"Successfully assigned {meta.namespace}/{meta.name} to {binding.node}"
-                self.tell_user(placed.pod, "pods", "Normal", "Scheduled", words)
-            self._wait_for_cache(binding, answer.revision)
-            return
-        assert isinstance(answer, Refused)
-        if not self.assumed.holds(binding):
-            return
-        if answer.reason == "NotFound":
-            self._not_bound(binding, answer.message)
-        else:
-            self._read(Settle(binding, refused=answer.code != TIMEOUT_CODE))
-
-    def _wait_for_cache(self, binding: Binding, revision: int) -> None:
-        if not self.assumed.holds(binding):
-            return
-        if revision <= self.pods.revision:
-            self._not_bound(binding, "its pod is gone")
-        else:
-            self.assumed.acknowledged(binding, revision)
-
-    def _read(self, settle: Settle) -> None:
-        _, namespace, name = settle.binding.key.split("/", 2)
-        self.call(GetObject, settle, resource="pods", namespace=namespace, name=name)
-
-    @handles(ReadAgain)
-    def _read_again(self, timer: ReadAgain) -> None:
-        if self.assumed.holds(timer.settle.binding):
-            self._read(timer.settle)
-
-    def _settled(self, settle: Settle, answer: Got | Listed | Written | Refused) -> None:
-        binding = settle.binding
-        if not self.assumed.holds(binding):
-            return
-        if isinstance(answer, Refused) and answer.reason != "NotFound":
-            self.port.after(self.timing.retry_s, ReadAgain(settle))
-            return
-        pod = answer.obj if isinstance(answer, Got) else None
-        if pod is None or pod.metadata.uid != binding.uid or is_finished(pod):
-            self._not_bound(binding, "its pod is gone")
-        elif pod.spec.node_name:
-            actual = Binding(binding.key, binding.uid, pod.spec.node_name)
-            self.assumed.add(actual)
-            self.table.place(binding.key, pod, self.templates.of(pod), actual.node)
-            self._wait_for_cache(actual, pod.metadata.resource_version)
-        elif settle.refused or not _is_ours(pod) or binding.node not in self.table.rows:
-            self._not_bound(binding, "bind refused")
-        else:
-            self._bind(binding, pod)  # the first request may be on its way still: only the same node is safe
-
-    def _not_bound(self, binding: Binding, why: str) -> None:
-        """The assumption was wrong: free the node, and try again later if the pod still wants one."""
-        self.port.log.info("pod not bound", key=binding.key, node=binding.node, why=why)
-        self.assumed.drop(binding.key)
-        self.table.remove(binding.key)
-        entry = self.queue.entries.get(binding.key)
-        pod = self.pods.objects.get(binding.key)
-        if entry is not None and (pod is None or pod.metadata.uid != binding.uid or not _is_ours(pod)):
-            self.queue.remove(binding.key)
-        elif entry is not None:
-            self._note_due(self.queue.try_later(entry, self.port.now()))
-        self._look_for_hope()
-        self._schedule_soon()
+        elif isinstance(context, Disruption):
+            self.preemptor.answered(context, answer)
 
     # -- waiting pods -------------------------------------------------------------------------------------------------------------------
 
+    def room_again(self, due_s: float | None) -> None:
+        self._note_due(due_s)
+        self._look_for_hope()
+        self._schedule_soon()
+
     def _look_for_hope(self) -> None:
         """Have waiting templates checked if something has become better since the last time."""
+        for node in self._touched:
+            for nominee in self.nominations.on(node):
+                entry = self.queue.entries.get(nominee.key)
+                if entry is not None and not self.decider.waits_for_victims(nominee):
+                    self.queue.wake(entry)
+        self._touched.clear()
         seen = (self.table.improvements, self.table.placements)
         if seen == self._seen:
             return
@@ -333,14 +321,3 @@ class Scheduler(ApiComponent):
         self.queue.wake_all()
         if self.queue.has_active:
             self._schedule_soon()
-
-
-def _is_ours(pod: Pod) -> bool:
-    spec = pod.spec
-    return (
-        spec is not None
-        and not spec.node_name
-        and spec.scheduler_name in ("", NAME)
-        and not spec.scheduling_gates
-        and not pod.metadata.deletion_timestamp
-    )

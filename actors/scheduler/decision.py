@@ -6,15 +6,20 @@ goes first when there are too many. Ties go round: the next pod looks first at t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
-from callboard.actors.scheduler import plugins, relations
+from callboard.actors.scheduler import plugins, relations, scoring, view
+from callboard.actors.scheduler.census import PodClass
 from callboard.actors.scheduler.demand import Constraints, Template
+from callboard.actors.scheduler.nominations import Nominations, Nominee
 from callboard.actors.scheduler.table import PODS, NodeTable
+from callboard.actors.scheduler.trial import NodeTrial
 from callboard.actors.scheduler.view import FactsView, TemplateView
 from callboard.models.api.core import Pod
+from callboard.models.podstatus import is_terminating
 
 VIEWS_LIMIT = 512
 """Templates whose view of all nodes is kept."""
@@ -33,15 +38,35 @@ class Unschedulable(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-class Decider:
-    """Chooses nodes from a table. `placements` of the table are the caller's affair: a choice changes nothing but the order of ties."""
+class Case:
+    """One pod before all nodes, at one moment: what was found out on the way to a decision, and what a preemption starts from."""
 
-    def __init__(self, table: NodeTable) -> None:
+    __slots__ = ("codes", "held", "judgement", "key", "one", "pod", "template", "view")
+
+    def __init__(self, key: str, pod: Pod, template: Template, seen: TemplateView, one: PodClass) -> None:
+        self.key = key
+        self.pod = pod
+        self.template = template
+        self.view = seen
+        self.one = one
+        self.judgement: relations.Judgement | None = None
+        self.codes: Any = None
+        """Codes of `relations.REASONS` by row; None if no rule about other pods has a say."""
+        self.held: dict[int, tuple[str, ...]] = {}
+        """Why not, for rows that would do if pods nominated there didn't count."""
+
+
+class Decider:
+    """Chooses nodes from a table. What is placed is the caller's affair: a choice changes nothing but the order of ties."""
+
+    def __init__(self, table: NodeTable, nominations: Nominations | None = None) -> None:
         self.table = table
+        self.nominations = nominations if nominations is not None else Nominations()
         self._views: dict[int, TemplateView] = {}
         self._facts: dict[Constraints, FactsView] = {}
         self._messages: dict[int, tuple[tuple[int, int], str]] = {}
-        self._next_row = 0
+        self.next_row = 0
+        """Where the search begins next time."""
 
     def view(self, template: Template) -> TemplateView:
         """The template's view of the nodes, up to date."""
@@ -65,91 +90,140 @@ class Decider:
                 del self._facts[next(iter(self._facts))]
         return found
 
-    def choose(self, pod: Pod, template: Template) -> Placement | Unschedulable:
+    # -- a decision -------------------------------------------------------------------------------------------------------------
+
+    def case(self, key: str, pod: Pod, template: Template) -> Case:
+        """All filters, asked."""
+        case = Case(key, pod, template, self.view(template), self.table.census.class_of(pod, template))
+        if template.demand.relations.required or any(not held.weight for held in self.table.census.concerning(case.one)):
+            case.judgement = relations.Judgement(self.table, case.one, case.view.facts)
+            case.codes = case.judgement.codes()
+        for node, rivals in self.nominations.against(key, template.demand.priority):
+            row = self.table.rows.get(node)
+            if row is None or not self.passes(case, row):
+                continue
+            trial = NodeTrial(self.table, case.view, case.judgement, row)
+            for rival in rivals:
+                trial.put(self.table.census.class_of(rival.pod, rival.template))
+            case.held[row] = trial.why_not()
+            trial.undo()
+        case.held = {row: reasons for row, reasons in case.held.items() if reasons}
+        return case
+
+    @staticmethod
+    def passes(case: Case, row: int) -> bool:
+        """Whether no filter refuses a row, nominated pods aside."""
+        return case.view.total[row] != view.REFUSED and (case.codes is None or not case.codes[row])
+
+    def rank(self, case: Case) -> Any:
+        """Scores of all rows, `view.REFUSED` for those that won't do."""
+        plain = case.codes is None and self.table.node_count < view.VECTOR_FROM_ROWS and not self._related(case)
+        if plain:
+            return scoring.rank_plain(self.table, case.view, case.one, case.held)
+        return scoring.rank_arrays(self.table, case.view, case.one, case.codes, case.held)
+
+    def _related(self, case: Case) -> bool:
+        return case.template.demand.relations.any or bool(self.table.census.concerning(case.one))
+
+    def choose(self, key: str, pod: Pod, template: Template) -> Placement | Unschedulable:
         """The best node for a pod."""
         if not self.table.node_count:
             return Unschedulable(NO_NODES)
-        view = self.view(template)
-        refused: dict[int, str] | None = None
-        if has_relations(template) or (self.table.anti_affinity and relations.concerned(self.table, pod)):
-            refused = relations.judge(self.table, pod, template.demand.relations, self._acceptance(template))
-        row = view.best(self._next_row, refused)
-        if row is not None:
-            facts = self.table.facts[row]
-            if facts is None:
-                raise AssertionError(f"row {row} was chosen for {pod.metadata.name} and has no node")
-            self._next_row = row + 1
-            return Placement(facts.name)
-        return Unschedulable(self._message(view, refused))
+        case = self.case(key, pod, template)
+        return self.choose_of(case)
+
+    def choose_of(self, case: Case) -> Placement | Unschedulable:
+        """The same, for a case whose filters were asked. A node that the pod was nominated for is taken before better ones."""
+        nominated = self.table.rows.get(self.nominations.node_of(case.key))
+        if nominated is not None and nominated not in case.held and self.passes(case, nominated):
+            return Placement(self._name(nominated))
+        row = scoring.best(self.rank(case), self.next_row)
+        if row is None:
+            return Unschedulable(self._message(case))
+        self.next_row = row + 1
+        return Placement(self._name(row))
+
+    def _name(self, row: int) -> str:
+        facts = self.table.facts[row]
+        if facts is None:
+            raise AssertionError(f"row {row} was chosen and has no node")
+        return facts.name
 
     def may_fit(self, template: Template) -> bool:
-        """Whether some node would take a pod of this template, relations between pods aside."""
-        return self.view(template).best(0) is not None
+        """Whether some node would take a pod of this template, if only it were for the node itself."""
+        return max(self.view(template).total) != view.REFUSED
 
-    def _acceptance(self, template: Template) -> _Acceptance:
-        return _Acceptance(self.table, template)
+    def waits_for_victims(self, nominee: Nominee) -> bool:
+        """Whether a promised node has nothing new for its pod: it is there, refuses the pod still, and pods of lower priority are going."""
+        row = self.table.rows.get(nominee.node)
+        if row is None:
+            return False
+        seen = self.view(nominee.template)
+        if seen.facts.refusals[row] != plugins.PASSES or seen.total[row] != view.REFUSED:
+            return False
+        mates = self.table.by_node.get(nominee.node, {}).values()
+        return any(is_terminating(one.pod) and one.template.demand.priority < nominee.template.demand.priority for one in mates)
 
-    def _message(self, view: TemplateView, refused: dict[int, str] | None) -> str:
-        if refused is not None:
-            return fit_error(self.table, view, refused)
-        known = self._messages.get(view.template.number)
-        if known is None or known[0] != view.version:
-            known = self._messages[view.template.number] = (view.version, fit_error(self.table, view, {}))
+    # -- words ------------------------------------------------------------------------------------------------------------------
+
+    def _message(self, case: Case) -> str:
+        if case.codes is not None or case.held:
+            return fit_error(self.table, case)
+        known = self._messages.get(case.template.number)
+        if known is None or known[0] != case.view.version:
+            known = self._messages[case.template.number] = (case.view.version, fit_error(self.table, case))
         return known[1]
 
 
-class _Acceptance:
-    """Whether a row's node is accepted by a template's own node affinity and tolerations."""
-
-    def __init__(self, table: NodeTable, template: Template) -> None:
-        self._table = table
-        self._constraints = template.demand.constraints
-
-    def __call__(self, row: int, by_affinity: bool, by_taints: bool) -> bool:
-        facts = self._table.facts[row]
-        if facts is None:
-            return False
-        if by_affinity and not plugins.passes_affinity(self._constraints, facts):
-            return False
-        return not by_taints or plugins.passes_taints(self._constraints, facts)
-
-
-def has_relations(template: Template) -> bool:
-    """Whether its pods have required rules about other pods."""
-    return template.demand.relations.any
-
-
-def why_not(table: NodeTable, view: TemplateView, row: int, refused: dict[int, str]) -> list[str]:
+def why_not(table: NodeTable, case: Case, row: int) -> tuple[str, ...]:
     """The reasons of the first filter that refuses a row's node; several only if it lacks several resources."""
-    number = view.facts.refusals[row]
+    number = case.view.facts.refusals[row]
     if number != plugins.PASSES:
-        return [plugins.FACT_FILTERS[number - 1].reason]
-    demand = view.template.demand
+        return (plugins.FACT_FILTERS[number - 1].reason,)
+    lacking = lacks(table, case.view, row)
+    if lacking:
+        return lacking
+    if case.codes is not None and case.codes[row]:
+        return (relations.REASONS[case.codes[row]],)
+    if case.template.demand.claims:
+        return (plugins.CLAIMS,)
+    return case.held.get(row, ())
+
+
+def lacks(table: NodeTable, seen: TemplateView, row: int) -> tuple[str, ...]:
+    """What NodePorts or NodeResourcesFit miss on a row's node."""
+    demand = seen.template.demand
     if demand.ports and not plugins.ports_free(table.ports_of(row), demand.ports):
-        return [plugins.NODE_PORTS]
+        return (plugins.NODE_PORTS,)
     lacking = []
     if table.used[PODS][row] + 1 > table.capacity[PODS][row]:
         lacking.append(plugins.TOO_MANY_PODS)
     for resource, amount in demand.requests:
         if amount > table.capacity[resource][row] - table.used[resource][row]:
             lacking.append(f"Insufficient {resource}")
-    if lacking:
-        return lacking
-    if row in refused:
-        return [refused[row]]
-    return [plugins.CLAIMS] if demand.claims else []
+    return tuple(lacking)
 
 
-def fit_error(table: NodeTable, view: TemplateView, refused: dict[int, str]) -> str:
+def fit_error(table: NodeTable, case: Case) -> str:
     """`0/3 nodes are available: 2 Insufficient cpu, 3 Insufficient memory.`: counted per reason, sorted as Kubernetes' FitError does."""
+    return sentence(table.node_count, count_reasons(why_not(table, case, row) for row in table.rows.values()))
+
+
+def count_reasons(nodes: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    """How many nodes were refused for which reason."""
     counts: dict[str, int] = {}
-    for row in table.rows.values():
-        for reason in why_not(table, view, row, refused):
+    for reasons in nodes:
+        for reason in reasons:
             counts[reason] = counts.get(reason, 0) + 1
-    return sentence(table.node_count, counts.items())
+    return counts
 
 
-def sentence(nodes: int, counts: Iterable[tuple[str, int]]) -> str:
+def sentence(nodes: int, counts: Mapping[str, int]) -> str:
     """The sentence that tells how many nodes were refused for which reason."""
-    told = ", ".join(sorted(f"{count} {reason}" for reason, count in counts))
+    told = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
     return f"0/{nodes} nodes are available: {told}." if told else f"0/{nodes} nodes are available:"
+
+
+def has_relations(template: Template) -> bool:
+    """Whether its pods have required rules about other pods."""
+    return template.demand.relations.required

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.actors.scheduler.relations import NO_RELATIONS, Relations, relations_of
+from callboard.actors.scheduler.terms import NO_RELATIONS, Relations, relations_of
 from callboard.models.api.core import Container, NodeSelector, Pod, PodSpec, PreferredSchedulingTerm, Toleration
 from callboard.models.owners import controller_of
 from callboard.models.quantity import cpu_milli, to_bytes
@@ -46,8 +46,17 @@ class Demand(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     constraints: Constraints = Constraints()
     relations: Relations = NO_RELATIONS
     priority: int = 0
+    preempts: bool = True
+    """Whether it may take the place of pods of lower priority (preemptionPolicy other than Never)."""
+    cpu: int = 0
+    memory: int = 0
     claims: bool = False
     """Whether it wants devices by resource claims, which nobody here can allocate."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it requests CPU or memory at all."""
+        return bool(self.cpu or self.memory)
 
 
 class Template:
@@ -140,10 +149,13 @@ def demand_of(spec: PodSpec) -> Demand:
         requests=tuple(sorted(requests.items())),
         score_cpu=requests.get("cpu", SCORE_CPU_MILLI),
         score_memory=requests.get("memory", SCORE_MEMORY_BYTES),
+        cpu=requests.get("cpu", 0),
+        memory=requests.get("memory", 0),
         ports=host_ports(spec),
         constraints=constraints_of(spec),
         relations=relations_of(spec),
         priority=spec.priority or 0,
+        preempts=spec.preemption_policy != "Never",
         claims=bool(spec.resource_claims),
     )
 
@@ -171,6 +183,7 @@ def _same_spec(one: PodSpec, other: PodSpec) -> bool:
         and one.init_containers == other.init_containers
         and one.topology_spread_constraints == other.topology_spread_constraints
         and one.priority == other.priority
+        and one.preemption_policy == other.preemption_policy
         and one.overhead == other.overhead
         and one.resources == other.resources
         and one.resource_claims == other.resource_claims

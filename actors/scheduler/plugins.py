@@ -1,8 +1,9 @@
-"""The filters and scores of the scheduler as separate named plugins, each a pure function of one node and one demand.
+"""The filters and scores of the scheduler that look at one node and one demand, each a pure function named as Kubernetes names its plugin.
 
 Called by `view.py`, which keeps their results per template and per node and asks again only for nodes that changed. A filter says why a
-node won't do, in Kubernetes' words; filters are asked in Kubernetes' order and the first that refuses names the reason. Scores run from 0
-to 100 in integers and depend on their own node only, so that a change of one node changes one number.
+node won't do, in Kubernetes' words; filters are asked in Kubernetes' order and the first that refuses names the reason. What a score is
+here is a raw number; `scoring.py` normalises it over the nodes that passed all filters, and adds up by weight.
+The plugins that look at other pods, PodTopologySpread and InterPodAffinity, are in `relations.py`; DefaultPreemption in `preemption.py`.
 Source: pkg/scheduler/framework/plugins, apis/config/v1/default_plugins.go (order and weights).
 """
 
@@ -23,9 +24,25 @@ NODE_PORTS = "node(s) didn't have free ports for the requested pod ports"
 TOO_MANY_PODS = "Too many pods"
 CLAIMS = "cannot allocate all claims"
 
-TAINT_WEIGHT = 3
-AFFINITY_WEIGHT = 2
-SPREAD_WEIGHT = 2
+SPREAD = "node(s) didn't match pod topology spread constraints"
+SPREAD_LABEL = "node(s) didn't match pod topology spread constraints (missing required label)"
+AFFINITY = "node(s) didn't match pod affinity rules"
+ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
+EXISTING_ANTI_AFFINITY = "node(s) didn't satisfy existing pods anti-affinity rules"
+
+UNRESOLVABLE = (NODE_UNSCHEDULABLE, NODE_AFFINITY, TAINT_TOLERATION, SPREAD_LABEL, AFFINITY, CLAIMS)
+"""Reasons that no removal of pods can do away with (UnschedulableAndUnresolvable): such nodes are no candidates of a preemption."""
+
+WEIGHTS = {
+    "TaintToleration": 3,
+    "NodeAffinity": 2,
+    "PodTopologySpread": 2,
+    "InterPodAffinity": 2,
+    "NodeResourcesFit": 1,
+    "NodeResourcesBalancedAllocation": 1,
+}
+"""What each plugin's score, from 0 to 100, counts for (getDefaultPlugins). ImageLocality is left out: no runtime tells what it holds."""
+MAX_SCORE = 100
 
 _CORDONED = Taint(key=UNSCHEDULABLE, effect="NoSchedule")
 
@@ -114,19 +131,36 @@ def refused_by(constraints: Constraints, facts: NodeFacts) -> int:
     return PASSES
 
 
-def facts_score(constraints: Constraints, facts: NodeFacts) -> int:
-    """The weighted scores TaintToleration (fewer intolerable PreferNoSchedule taints) and NodeAffinity (preferred terms)."""
-    intolerable = sum(
-        1 for taint in facts.taints if taint.effect == "PreferNoSchedule" and not is_tolerated(taint, constraints.tolerations)
-    )
-    score = TAINT_WEIGHT * (100 // (1 + intolerable))
-    if constraints.preferred:
-        most = sum(max(term.weight or 0, 0) for term in constraints.preferred)
-        got = sum(
-            term.weight or 0 for term in constraints.preferred if term.preference is not None and matches_term(term.preference, facts)
-        )
-        score += AFFINITY_WEIGHT * (100 * got // most if most else 0)
-    return score
+def intolerable_taints(constraints: Constraints, facts: NodeFacts) -> int:
+    """TaintToleration's raw score, of which less is better: taints PreferNoSchedule that aren't tolerated."""
+    return sum(1 for taint in facts.taints if taint.effect == "PreferNoSchedule" and not is_tolerated(taint, constraints.tolerations))
+
+
+def preferred_weight(constraints: Constraints, facts: NodeFacts) -> int:
+    """NodeAffinity's raw score: the sum of the weights of the preferred terms that the node fulfils."""
+    return sum(term.weight or 0 for term in constraints.preferred if term.preference is not None and matches_term(term.preference, facts))
+
+
+def least_allocated(cpu: int, memory: int, used_cpu: int, used_memory: int) -> int:
+    """NodeResourcesFit's score (LeastAllocated): the mean of the free shares of CPU and memory, pods without requests counted by defaults.
+
+    A resource that the node doesn't have counts for nothing; one that would be overdrawn is worth 0.
+    """
+    if cpu <= 0 or memory <= 0:
+        return _free_share(cpu, used_cpu) if cpu > 0 else _free_share(memory, used_memory) if memory > 0 else 0
+    return (_free_share(cpu, used_cpu) + _free_share(memory, used_memory)) // 2
+
+
+def _free_share(capacity: int, used: int) -> int:
+    return (capacity - used) * MAX_SCORE // capacity if used <= capacity else 0
+
+
+def balanced_allocation(cpu: int, memory: int, used_cpu: int, used_memory: int) -> int:
+    """NodeResourcesBalancedAllocation's score: 100 less the standard deviation of the used shares of CPU and memory, in percent."""
+    if cpu <= 0 or memory <= 0:
+        return MAX_SCORE
+    deviation = abs(min(used_cpu / cpu, 1.0) - min(used_memory / memory, 1.0)) / 2
+    return int((1 - deviation) * MAX_SCORE)
 
 
 def ports_free(taken: Mapping[tuple[str, str, int], int], wanted: tuple[tuple[str, str, int], ...]) -> bool:

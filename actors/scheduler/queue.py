@@ -18,9 +18,27 @@ Part = Literal["active", "backoff", "unschedulable", "taken"]
 
 
 class Entry:
-    """A pod in the queue. `attempts` counts failures, `message` is what it was told last, at `told_s`."""
+    """A pod in the queue. `attempts` counts failures, `message` is what it was told last, at `told_s`.
 
-    __slots__ = ("attempts", "chained", "key", "message", "number", "part", "pod", "rank", "template", "told_s")
+    `nominated` is the node that it was promised; `preemptions` counts how often others were removed for it, which may not happen again
+    before `preempt_after_s`.
+    """
+
+    __slots__ = (
+        "attempts",
+        "chained",
+        "key",
+        "message",
+        "nominated",
+        "number",
+        "part",
+        "pod",
+        "preempt_after_s",
+        "preemptions",
+        "rank",
+        "template",
+        "told_s",
+    )
 
     def __init__(self, key: str, pod: Pod, template: Template, number: int) -> None:
         self.key = key
@@ -33,6 +51,9 @@ class Entry:
         self.chained = False
         self.message = ""
         self.told_s = 0.0
+        self.nominated = ""
+        self.preemptions = 0
+        self.preempt_after_s = 0.0
 
 
 class SchedulingQueue:
@@ -159,6 +180,11 @@ class SchedulingQueue:
             return self._delay(entry, now + self.back_off_s(entry.attempts))
         self._activate(entry)
         return None
+
+    def wake(self, entry: Entry) -> None:
+        """Try an unschedulable pod again at once."""
+        if entry.part == "unschedulable":
+            self._activate(entry)
 
     def wake_all(self) -> None:
         """Try every unschedulable pod again."""

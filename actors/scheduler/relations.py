@@ -1,267 +1,295 @@
-"""Required rules between pods: affinity, anti-affinity and DoNotSchedule spreading, compiled and judged.
+"""PodTopologySpread and InterPodAffinity: which nodes a pod's rules about other pods refuse, and how they score the rest.
 
-Called by the scheduler's decision for the few pods that have such rules, or that an already placed pod's anti-affinity speaks of; all
-others never come here. Plain Python over the nodes. Preferred rules between pods are not scored.
-Source: scheduler plugins interpodaffinity/filtering.go and podtopologyspread/filtering.go.
+Called by the scheduler's decision for pods that have such rules, or that a rule of a placed pod speaks of. `Judgement` is what Kubernetes
+calls the state of PreFilter: pods counted by domain, from the census. It judges all rows at once with numpy; for the trials of a preemption
+it judges one row after pods were taken away in thought (`adjust`). numpy is imported at the first need of it.
+Source: plugins podtopologyspread/{filtering,scoring}.go and interpodaffinity/{filtering,scoring}.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol
+from math import log
+from typing import Any
 
-import msgspec
+from callboard.actors.scheduler import plugins
+from callboard.actors.scheduler.census import Census, Counter, Held, PodClass
+from callboard.actors.scheduler.table import NodeTable
+from callboard.actors.scheduler.terms import DEFAULT_SPREAD, HOSTNAME, Query, SpreadRule
+from callboard.actors.scheduler.topology import MISSING
+from callboard.actors.scheduler.view import FactsView
 
-from callboard.models.api.core import Pod, PodAffinityTerm, PodSpec, TopologySpreadConstraint
-from callboard.models.selectors import EVERYTHING, Requirement, Selector, compile_selector
-
-SPREAD = "node(s) didn't match pod topology spread constraints"
-SPREAD_LABEL = "node(s) didn't match pod topology spread constraints (missing required label)"
-AFFINITY = "node(s) didn't match pod affinity rules"
-ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
-EXISTING_ANTI_AFFINITY = "node(s) didn't satisfy existing pods anti-affinity rules"
-
-Labels = Mapping[str, str]
-
-
-class PodTerm(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One required term of pod (anti-)affinity. `selector=None` selects no pod."""
-
-    selector: Selector | None
-    topology_key: str
-    namespaces: tuple[str, ...] = ()
-    namespace_selector: Selector | None = None
-    match_label_keys: tuple[str, ...] = ()
-    mismatch_label_keys: tuple[str, ...] = ()
+REASONS = (
+    "",
+    plugins.SPREAD_LABEL,
+    plugins.SPREAD,
+    plugins.AFFINITY,
+    plugins.ANTI_AFFINITY,
+    plugins.EXISTING_ANTI_AFFINITY,
+)
+"""By code; 0 means that no rule refuses the row. Lower codes are asked first, but for the two of spreading, which go by constraint."""
+PASSES, LABEL, SKEW, NEAR, APART, EXISTING = range(6)
 
 
-class SpreadRule(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One DoNotSchedule spread constraint."""
+def look(numbers: Any) -> Any:
+    """An `array('q')` as numpy sees it, without a copy."""
+    import numpy
 
-    selector: Selector | None
-    topology_key: str
-    max_skew: int
-    min_domains: int = 1
-    match_label_keys: tuple[str, ...] = ()
-    honour_affinity: bool = True
-    honour_taints: bool = False
+    return numpy.frombuffer(numbers, dtype=numpy.int64)
 
 
-class Relations(msgspec.Struct, frozen=True, gc=False):
-    """A pod's required rules about other pods."""
+class _Tally:
+    """Pods counted by domain of one key. `counts` is its own copy, to be changed in thought."""
 
-    affinity: tuple[PodTerm, ...] = ()
-    anti_affinity: tuple[PodTerm, ...] = ()
-    spread: tuple[SpreadRule, ...] = ()
+    __slots__ = ("counts", "domains", "query")
+
+    def __init__(self, domains: Any, counts: Any, query: Query | None) -> None:
+        self.domains = domains
+        self.counts = counts
+        self.query = query
+
+    def shift(self, row: int, sign: int) -> None:
+        """A pod that counts comes to a row, or goes."""
+        domain = self.domains[row]
+        if domain != MISSING:
+            self.counts[domain] += sign
+
+
+class _Skew(_Tally):
+    """A spread constraint: counts of eligible nodes only."""
+
+    __slots__ = ("eligible", "least_of", "own", "rule")
+
+    def __init__(self, domains: Any, counts: Any, query: Query, rule: SpreadRule, own: int, eligible: Any) -> None:
+        super().__init__(domains, counts, query)
+        self.rule = rule
+        self.own = own
+        self.eligible = eligible
+        found = _sums(domains, eligible, len(counts)) > 0
+        found[MISSING] = False
+        self.least_of = found.nonzero()[0]
+
+    def shift(self, row: int, sign: int) -> None:
+        if self.eligible[row]:
+            super().shift(row, sign)
+
+    @property
+    def fewest(self) -> int:
+        """Pods in the emptiest domain; 0 if there are fewer domains than minDomains."""
+        if len(self.least_of) < self.rule.min_domains:
+            return 0
+        return int(self.counts[self.least_of].min())
+
+    @property
+    def limit(self) -> int:
+        """Most pods that a domain may have for one more to come."""
+        return self.rule.max_skew + self.fewest - self.own
+
+
+def _sums(domains: Any, weights: Any, count: int) -> Any:
+    """The sum of `weights` by domain, as integers."""
+    import numpy
+
+    return numpy.bincount(domains, weights=weights, minlength=count).astype(numpy.int64)
+
+
+def _by_domain(table: NodeTable, key: str, counter_rows: Any) -> tuple[Any, Any]:
+    """(domain of every row, pods by domain); what is on nodes without the label counts nowhere."""
+    topology = table.topology(key)
+    domains = look(topology.domains)
+    counts = _sums(domains, look(counter_rows), topology.count)
+    counts[MISSING] = 0
+    return domains, counts
+
+
+class Judgement:
+    """One pod's rules against all placed pods, at one moment."""
+
+    def __init__(self, table: NodeTable, one: PodClass, facts: FactsView) -> None:
+        self._census: Census = table.census
+        self._size = table.size
+        census, rules = table.census, one.rules
+        self.skews = _skews(table, one, facts) if rules.spread else []
+        self.near: list[_Tally] = []
+        self.may_begin = False
+        if rules.affinity is not None:
+            counter = census.counter(rules.affinity)
+            self.near = [_Tally(*_by_domain(table, key, counter.rows), rules.affinity) for key in rules.affinity_keys]
+            self.may_begin = rules.matches_itself and not any(tally.counts.any() for tally in self.near)
+        self.apart = [_Tally(*_by_domain(table, key, census.counter(query).rows), query) for query, key in rules.anti_affinity]
+        self.existing = [
+            (held, _Tally(*_by_domain(table, held.topology_key, held.rows), None)) for held in census.concerning(one) if not held.weight
+        ]
 
     @property
     def any(self) -> bool:
-        """Whether there is any rule."""
-        return bool(self.affinity or self.anti_affinity or self.spread)
+        """Whether there is anything to judge."""
+        return bool(self.skews or self.near or self.apart or self.existing)
+
+    def codes(self) -> Any:
+        """For every row, the code of the reason why it won't do; 0 if it will."""
+        import numpy as np
+
+        codes = np.zeros(self._size, dtype=np.int8)
+
+        def refuse(bad: Any, code: int) -> None:
+            codes[bad & (codes == PASSES)] = code
+
+        for skew in self.skews:
+            refuse(skew.domains == MISSING, LABEL)
+            refuse(skew.counts[skew.domains] > skew.limit, SKEW)
+        for tally in self.near:
+            refuse(tally.domains == MISSING if self.may_begin else tally.counts[tally.domains] <= 0, NEAR)
+        for tally in self.apart:
+            if tally.counts.any():
+                refuse(tally.counts[tally.domains] > 0, APART)
+        for _, tally in self.existing:
+            refuse(tally.counts[tally.domains] > 0, EXISTING)
+        return codes
+
+    def code(self, row: int) -> int:
+        """The same for one row, after `adjust`."""
+        for skew in self.skews:
+            if skew.domains[row] == MISSING:
+                return LABEL
+            if skew.counts[skew.domains[row]] > skew.limit:
+                return SKEW
+        for tally in self.near:
+            domain = tally.domains[row]
+            if domain == MISSING or not (tally.counts[domain] > 0 or self._may_begin_now()):
+                return NEAR
+        for tally in self.apart:
+            if tally.domains[row] != MISSING and tally.counts[tally.domains[row]] > 0:
+                return APART
+        for _, tally in self.existing:
+            if tally.domains[row] != MISSING and tally.counts[tally.domains[row]] > 0:
+                return EXISTING
+        return PASSES
+
+    def _may_begin_now(self) -> bool:
+        return self.may_begin and not any(tally.counts.any() for tally in self.near)
+
+    def adjust(self, other: PodClass, row: int, sign: int) -> None:
+        """A pod of another class is taken from a row in thought (`sign=-1`), or put there (1)."""
+        for tally in (*self.skews, *self.near, *self.apart):
+            if tally.query is not None and self._census.matches(tally.query, other):
+                tally.shift(row, sign)
+        for held, tally in self.existing:
+            if any(one is held for one in self._census.held_by(other)):
+                tally.shift(row, sign)
 
 
-NO_RELATIONS = Relations()
+def _skews(table: NodeTable, one: PodClass, facts: FactsView) -> list[_Skew]:
+    import numpy as np
+
+    present = np.ones(table.size, dtype=bool)
+    for rule, _, _ in one.rules.spread:
+        present &= look(table.topology(rule.topology_key).domains) != MISSING
+    found = []
+    for rule, query, own in one.rules.spread:
+        eligible = present & accepted(facts, rule)
+        topology = table.topology(rule.topology_key)
+        domains = look(topology.domains)
+        counts = _sums(domains, look(table.census.counter(query).rows) * eligible, topology.count)
+        found.append(_Skew(domains, counts, query, rule, own, eligible))
+    return found
 
 
-class PlacedPod(Protocol):
-    """A pod that counts on a node."""
-
-    @property
-    def pod(self) -> Pod:
-        """The pod, as it was seen last."""
-
-    @property
-    def node(self) -> str:
-        """Name of its node."""
+def accepted(facts: FactsView, rule: SpreadRule) -> Any:
+    """Rows whose nodes count for a constraint (nodeAffinityPolicy, nodeTaintsPolicy)."""
+    good = look(facts.refusals) != plugins.ABSENT
+    if rule.honour_affinity:
+        good = good & (look(facts.affinity_fits) != 0)
+    if rule.honour_taints:
+        good = good & (look(facts.taints_fit) != 0)
+    return good
 
 
-class World(Protocol):
-    """What judging needs to know of the cluster; `NodeTable` has it."""
-
-    def node_labels(self) -> Iterator[tuple[int, str, Labels]]:
-        """(row, name, labels) of every node."""
-
-    def placed(self) -> Iterable[PlacedPod]:
-        """All pods that count on a node."""
-
-    def placed_with_anti_affinity(self) -> Iterable[tuple[PlacedPod, Relations]]:
-        """Those among them that have required anti-affinity, with their rules."""
-
-    def namespace_labels(self, namespace: str) -> Labels:
-        """Labels of a namespace."""
+# -- scores -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _compile_term(term: PodAffinityTerm) -> PodTerm:
-    return PodTerm(
-        selector=compile_selector(term.label_selector) if term.label_selector is not None else None,
-        topology_key=term.topology_key,
-        namespaces=term.namespaces,
-        namespace_selector=compile_selector(term.namespace_selector) if term.namespace_selector is not None else None,
-        match_label_keys=term.match_label_keys,
-        mismatch_label_keys=term.mismatch_label_keys,
-    )
+def affinity_scores(table: NodeTable, one: PodClass, feasible: Any) -> Any:
+    """InterPodAffinity: sum of the weights of terms that speak of pods in the node's domains, from 0 (worst node) to 100; None: no term."""
+    import numpy as np
+
+    raw = None
+    questions: list[tuple[str, int, Counter | Held]] = []
+    questions += [(key, weight, table.census.counter(query)) for query, key, weight in one.rules.preferred]
+    questions += [(held.topology_key, held.weight, held) for held in table.census.concerning(one) if held.weight]
+    for key, weight, counted in questions:
+        if not counted.total:
+            continue
+        domains, counts = _by_domain(table, key, counted.rows)
+        more = counts[domains] * weight
+        raw = more if raw is None else raw + more
+    if raw is None:
+        return None
+    among = raw[feasible]
+    least, most = int(among.min()), int(among.max())
+    if most == least:
+        return None
+    return (plugins.MAX_SCORE * ((raw - least) / (most - least))).astype(np.int64)
 
 
-def _compile_spread(rule: TopologySpreadConstraint) -> SpreadRule:
-    return SpreadRule(
-        selector=compile_selector(rule.label_selector) if rule.label_selector is not None else None,
-        topology_key=rule.topology_key,
-        max_skew=rule.max_skew or 1,
-        min_domains=rule.min_domains or 1,
-        match_label_keys=rule.match_label_keys,
-        honour_affinity=rule.node_affinity_policy != "Ignore",
-        honour_taints=rule.node_taints_policy == "Honor",
-    )
+def spread_scores(table: NodeTable, one: PodClass, facts: FactsView, feasible: Any) -> Any:
+    """PodTopologySpread: pods in the node's domains, weighed by how many domains there are, the fewer the better; None: no constraint.
 
-
-def relations_of(spec: PodSpec) -> Relations:
-    """The required rules of a spec, compiled."""
-    affinity = spec.affinity
-    near = affinity.pod_affinity if affinity is not None else None
-    apart = affinity.pod_anti_affinity if affinity is not None else None
-    return Relations(
-        tuple(_compile_term(one) for one in near.required_during_scheduling_ignored_during_execution) if near is not None else (),
-        tuple(_compile_term(one) for one in apart.required_during_scheduling_ignored_during_execution) if apart is not None else (),
-        tuple(_compile_spread(one) for one in spec.topology_spread_constraints if one.when_unsatisfiable != "ScheduleAnyway"),
-    )
-
-
-def _with_label_keys(selector: Selector, pod: Pod, keys: tuple[str, ...], operator: str = "In") -> Selector:
-    labels = pod.metadata.labels
-    extra = tuple(Requirement(key, operator, (labels[key],)) for key in keys if key in labels)
-    return Selector(selector.pairs, selector.others + extra) if extra else selector
-
-
-def term_matches(term: PodTerm, holder: Pod, other: Pod, world: World) -> bool:
-    """Whether a term that `holder` carries speaks of `other`."""
-    if term.selector is None:
-        return False
-    namespace = other.metadata.namespace
-    if not term.namespaces and term.namespace_selector is None:
-        if namespace != holder.metadata.namespace:
-            return False
-    elif namespace not in term.namespaces:
-        chosen = term.namespace_selector
-        if chosen is None or not (chosen == EVERYTHING or chosen.matches(world.namespace_labels(namespace))):
-            return False
-    selector = _with_label_keys(term.selector, holder, term.match_label_keys)
-    selector = _with_label_keys(selector, holder, term.mismatch_label_keys, "NotIn")
-    return selector.matches(other.metadata.labels)
-
-
-def concerned(world: World, pod: Pod) -> bool:
-    """Whether the anti-affinity of a placed pod speaks of this one."""
-    for placed, relations in world.placed_with_anti_affinity():
-        if any(term_matches(term, placed.pod, pod, world) for term in relations.anti_affinity):
-            return True
-    return False
-
-
-def judge(world: World, pod: Pod, relations: Relations, acceptable: Callable[[int, bool, bool], bool]) -> dict[int, str]:
-    """Why a node won't do, by row; rows that will are absent.
-
-    `acceptable(row, by_affinity, by_taints)` tells whether the pod's own node affinity, and its tolerations, accept a row's node.
+    Constraints are the pod's own ScheduleAnyway ones; pods that have none and belong together get the system's default ones, for which
+    a node need not have all labels.
     """
-    nodes = {name: (row, labels) for row, name, labels in world.node_labels()}
-    reasons: dict[int, str] = {}
-    _judge_existing(world, pod, nodes, reasons)
-    if relations.anti_affinity:
-        _judge_anti_affinity(world, pod, relations.anti_affinity, nodes, reasons)
-    if relations.affinity:
-        _judge_affinity(world, pod, relations.affinity, nodes, reasons)
-    if relations.spread:
-        _judge_spread(world, pod, relations.spread, nodes, reasons, acceptable)
-    return reasons
+    relations = one.template.demand.relations
+    if relations.spreads_itself:
+        rules = one.rules.soft_spread
+        return _spread_scores(table, facts, feasible, rules, need_all=True) if rules else None
+    group = one.template.group
+    if not group:
+        return None
+    query = Query(alive=True, group=group)
+    return _spread_scores(table, facts, feasible, tuple((rule, query) for rule in DEFAULT_SPREAD), need_all=False)
 
 
-Nodes = Mapping[str, tuple[int, Labels]]
+def _spread_scores(
+    table: NodeTable, facts: FactsView, feasible: Any, rules: tuple[tuple[SpreadRule, Query], ...], *, need_all: bool
+) -> Any:
+    import numpy as np
+
+    size = table.size
+    ignored = None
+    if need_all:
+        ignored = np.zeros(size, dtype=bool)
+        for rule, _ in rules:
+            ignored |= look(table.topology(rule.topology_key).domains) == MISSING
+        scored = feasible & ~ignored
+    else:
+        scored = feasible
+    raw = np.zeros(size, dtype=np.float64)
+    for rule, query in rules:
+        raw += _spread_raw(table, facts, rule, table.census.counter(query), scored, ignored)
+    whole = np.floor(raw + 0.5).astype(np.int64)
+    among = whole[scored]
+    if not len(among):
+        return None
+    most, least = int(among.max()), int(among.min())
+    if most == 0:
+        scores = np.full(size, plugins.MAX_SCORE, dtype=np.int64)
+    else:
+        scores = plugins.MAX_SCORE * (most + least - whole) // most
+    if ignored is not None:
+        scores[ignored] = 0
+    return scores
 
 
-def _domain(nodes: Nodes, node: str, key: str) -> str | None:
-    found = nodes.get(node)
-    return found[1].get(key) if found is not None else None
-
-
-def _block(nodes: Nodes, domains: dict[tuple[str, str], None], reason: str, reasons: dict[int, str]) -> None:
-    if not domains:
-        return
-    keys = {key: None for key, _ in domains}
-    for row, labels in nodes.values():
-        if any((key, labels[key]) in domains for key in keys if key in labels):
-            reasons[row] = reason
-
-
-def _judge_existing(world: World, pod: Pod, nodes: Nodes, reasons: dict[int, str]) -> None:
-    domains: dict[tuple[str, str], None] = {}
-    for placed, relations in world.placed_with_anti_affinity():
-        for term in relations.anti_affinity:
-            value = _domain(nodes, placed.node, term.topology_key)
-            if value is not None and term_matches(term, placed.pod, pod, world):
-                domains[term.topology_key, value] = None
-    _block(nodes, domains, EXISTING_ANTI_AFFINITY, reasons)
-
-
-def _judge_anti_affinity(world: World, pod: Pod, terms: tuple[PodTerm, ...], nodes: Nodes, reasons: dict[int, str]) -> None:
-    domains: dict[tuple[str, str], None] = {}
-    for placed in world.placed():
-        for term in terms:
-            value = _domain(nodes, placed.node, term.topology_key)
-            if value is not None and term_matches(term, pod, placed.pod, world):
-                domains[term.topology_key, value] = None
-    _block(nodes, domains, ANTI_AFFINITY, reasons)
-
-
-def _judge_affinity(world: World, pod: Pod, terms: tuple[PodTerm, ...], nodes: Nodes, reasons: dict[int, str]) -> None:
-    """A node needs, for each term, a pod that matches all terms in its domain; the first pod of a circle that matches itself may begin."""
-    domains: dict[tuple[str, str], None] = {}
-    for placed in world.placed():
-        if all(term_matches(term, pod, placed.pod, world) for term in terms):
-            for term in terms:
-                value = _domain(nodes, placed.node, term.topology_key)
-                if value is not None:
-                    domains[term.topology_key, value] = None
-    may_begin = not domains and all(term_matches(term, pod, pod, world) for term in terms)
-    for row, labels in nodes.values():
-        for term in terms:
-            value = labels.get(term.topology_key)
-            if value is None or not (may_begin or (term.topology_key, value) in domains):
-                reasons[row] = AFFINITY
-                break
-
-
-def _judge_spread(
-    world: World,
-    pod: Pod,
-    rules: tuple[SpreadRule, ...],
-    nodes: Nodes,
-    reasons: dict[int, str],
-    acceptable: Callable[[int, bool, bool], bool],
-) -> None:
-    keys = [rule.topology_key for rule in rules]
-    for rule in rules:
-        counts: dict[str, int] = {}
-        for row, labels in nodes.values():
-            if all(key in labels for key in keys) and acceptable(row, rule.honour_affinity, rule.honour_taints):
-                counts.setdefault(labels[rule.topology_key], 0)
-        selector = _with_label_keys(rule.selector, pod, rule.match_label_keys) if rule.selector is not None else None
-        for placed in world.placed():
-            value = _domain(nodes, placed.node, rule.topology_key)
-            if value in counts and _counts_for(selector, placed.pod, pod):
-                counts[value] += 1
-        fewest = 0 if len(counts) < rule.min_domains else min(counts.values(), default=0)
-        own = 1 if selector is not None and selector.matches(pod.metadata.labels) else 0
-        for row, labels in nodes.values():
-            value = labels.get(rule.topology_key)
-            if value is None:
-                reasons[row] = SPREAD_LABEL
-            elif reasons.get(row) != SPREAD_LABEL and counts.get(value, 0) + own - fewest > rule.max_skew:
-                reasons[row] = SPREAD
-
-
-def _counts_for(selector: Selector | None, placed: Pod, pod: Pod) -> bool:
-    return (
-        selector is not None
-        and placed.metadata.namespace == pod.metadata.namespace
-        and not placed.metadata.deletion_timestamp
-        and selector.matches(placed.metadata.labels)
-    )
+def _spread_raw(table: NodeTable, facts: FactsView, rule: SpreadRule, counter: Counter, scored: Any, ignored: Any) -> Any:
+    """One constraint's part: pods of the domain x log(domains + 2) + maxSkew - 1; 0 for nodes without the label."""
+    topology = table.topology(rule.topology_key)
+    domains, rows = look(topology.domains), look(counter.rows)
+    if rule.topology_key == HOSTNAME:
+        return (rows * log(int(scored.sum()) + 2) + (rule.max_skew - 1)) * (domains != MISSING)
+    among = _sums(domains, scored, topology.count) > 0
+    weight = log(int(among.sum()) + 2)
+    if not counter.total:
+        return (domains != MISSING) * float(rule.max_skew - 1)
+    counted = accepted(facts, rule)
+    if ignored is not None:
+        counted = counted & ~ignored
+    counts = _sums(domains, rows * counted, topology.count) * among
+    return (counts[domains] * weight + (rule.max_skew - 1)) * (domains != MISSING)

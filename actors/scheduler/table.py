@@ -9,14 +9,15 @@ The arrays are `array('q')`: plain integers for single reads, and numpy can look
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
 
+from callboard.actors.scheduler.census import Census
 from callboard.actors.scheduler.demand import HostPort, Template
 from callboard.actors.scheduler.plugins import NodeFacts
-from callboard.actors.scheduler.relations import Relations
+from callboard.actors.scheduler.topology import Topologies, Topology
 from callboard.models.api.core import Node, NodeSpec, Pod
 from callboard.models.base import EMPTY_MAP
 from callboard.models.quantity import cpu_milli, to_bytes
@@ -80,11 +81,11 @@ class NodeTable:
         for resource in ("cpu", "memory", PODS):
             self._add_column(resource)
         self.ports: dict[int, dict[HostPort, int]] = {}
-        self.groups: dict[str, dict[int, int]] = {}
         self.pods: dict[str, Placed] = {}
         self.by_node: dict[str, dict[str, Placed]] = {}
-        self.anti_affinity: dict[str, Placed] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
+        self.census = Census(FIRST_ROWS, self.namespaces)
+        self._topologies = Topologies()
         self.numbers_log = Log()
         self.facts_log = Log()
         self.improvements = 0
@@ -115,6 +116,7 @@ class NodeTable:
                 table[resource] = numbers + _zeros(old)  # a new array: views of the old one stay valid until they notice
         self.score_cpu = self.score_cpu + _zeros(old)
         self.score_memory = self.score_memory + _zeros(old)
+        self.census.resize(self.size)
         self._free.extend(range(self.size - 1, old - 1, -1))
         self.epoch += 1
 
@@ -136,6 +138,7 @@ class NodeTable:
         if self.facts[row] != facts:
             self.facts[row] = facts
             self.facts_log.add(row)
+            self._topologies.changed(row, facts)
             self.improvements += 1
         self._set_capacity(row, name, node)
 
@@ -145,7 +148,7 @@ class NodeTable:
         row = self._free.pop()
         self.rows[name] = row
         for placed in self.by_node.get(name, {}).values():
-            self._count(row, placed.template, 1)
+            self._count(row, placed, 1)
         self.numbers_log.add(row)
         return row
 
@@ -169,12 +172,13 @@ class NodeTable:
         if row is None:
             return
         for placed in self.by_node.get(name, {}).values():
-            self._count(row, placed.template, -1)
+            self._count(row, placed, -1)
         for numbers in self.capacity.values():
             numbers[row] = 0
         self._allocatable.pop(name, None)
         self.facts[row] = None
         self.facts_log.add(row)
+        self._topologies.changed(row, None)
         self.numbers_log.add(row)
         self._free.append(row)
         self.improvements += 1
@@ -192,22 +196,22 @@ class NodeTable:
             self.remove(key)
         self.pods[key] = placed
         self.by_node.setdefault(node, {})[key] = placed
-        if template.demand.relations.anti_affinity:
-            self.anti_affinity[key] = placed
         self.placements += 1
         row = self.rows.get(node)
         if row is not None:
-            self._count(row, template, 1)
+            self._count(row, placed, 1)
             self.numbers_log.add(row)
 
     def _refresh(self, key: str, old: Placed, placed: Placed) -> None:
         before, after = old.pod.metadata, placed.pod.metadata
         if before.labels != after.labels or before.deletion_timestamp != after.deletion_timestamp:
             self.placements += 1
+            row = self.rows.get(placed.node)
+            if row is not None:
+                self.census.add(self.census.class_of(old.pod, old.template), row, -1)
+                self.census.add(self.census.class_of(placed.pod, placed.template), row, 1)
         self.pods[key] = placed
         self.by_node[placed.node][key] = placed
-        if key in self.anti_affinity:
-            self.anti_affinity[key] = placed
 
     def remove(self, key: str) -> None:
         """A pod no longer takes anything: it is gone, has finished, or was not bound after all. Harmless if it isn't placed."""
@@ -218,16 +222,15 @@ class NodeTable:
         del mates[key]
         if not mates:
             del self.by_node[placed.node]
-        self.anti_affinity.pop(key, None)
         self.placements += 1
         row = self.rows.get(placed.node)
         if row is not None:
-            self._count(row, placed.template, -1)
+            self._count(row, placed, -1)
             self.numbers_log.add(row)
             self.improvements += 1
 
-    def _count(self, row: int, template: Template, sign: int) -> None:
-        demand = template.demand
+    def _count(self, row: int, placed: Placed, sign: int) -> None:
+        demand = placed.template.demand
         self.used[PODS][row] += sign
         for resource, amount in demand.requests:
             if resource not in self.used:
@@ -237,11 +240,7 @@ class NodeTable:
         self.score_memory[row] += sign * demand.score_memory
         for port in demand.ports:
             _tally(self.ports.setdefault(row, {}), port, sign)
-        if template.group:
-            rows = self.groups.setdefault(template.group, {})
-            _tally(rows, row, sign)
-            if not rows:
-                del self.groups[template.group]
+        self.census.add(self.census.class_of(placed.pod, placed.template), row, sign)
 
     def ports_of(self, row: int) -> Mapping[HostPort, int]:
         """The ports taken on a row's node."""
@@ -249,23 +248,20 @@ class NodeTable:
 
     # -- what relations between pods ask for ---------------------------------------------------------------------------------------
 
-    def node_labels(self) -> Iterator[tuple[int, str, Mapping[str, str]]]:
-        """(row, name, labels) of every node."""
-        for row, facts in enumerate(self.facts):
-            if facts is not None:
-                yield row, facts.name, facts.labels
+    def topology(self, key: str) -> Topology:
+        """Which domain of a topology key every row is in."""
+        return self._topologies.of(key, self.facts)
 
-    def placed(self) -> Iterable[Placed]:
-        """All pods that count on a node."""
-        return self.pods.values()
-
-    def placed_with_anti_affinity(self) -> Iterable[tuple[Placed, Relations]]:
-        """Those that have required anti-affinity, with their rules."""
-        return [(placed, placed.template.demand.relations) for placed in self.anti_affinity.values()]
-
-    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
-        """Labels of a namespace; none if it isn't known."""
-        return self.namespaces.get(namespace, EMPTY_MAP)
+    def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """A namespace is new or has other labels; None: it is gone."""
+        if self.namespaces.get(name) == labels:
+            return
+        if labels is None:
+            del self.namespaces[name]
+        else:
+            self.namespaces[name] = labels
+        self.census.namespaces_changed()
+        self.improvements += 1
 
 
 def _tally(counts: dict[K, int], key: K, sign: int) -> None:

@@ -1,7 +1,8 @@
-"""Why a pod waits, told where people look: its condition PodScheduled and an Event.
+"""Why a pod waits, told where people look: its condition PodScheduled, the node that it was promised, and an Event.
 
-Part of the scheduler's actor. The condition is written on condition that the pod is still as it was decided upon, so that nothing of what a
-kubelet wrote is ever overwritten; a write that was refused is tried again while the pod still waits.
+Part of the scheduler's actor; also tells pods with scheduling gates that these hold them. The status is written on condition that the pod
+is still as it was decided upon, so that nothing of what a kubelet wrote is ever overwritten; a write that was refused is tried again while
+the pod still waits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from callboard.models.podstatus import condition, with_condition
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing
 
+GATED = "SchedulingGated"
+GATED_MESSAGE = "Scheduling is blocked due to non-empty scheduling gates"
+UNSCHEDULABLE = "Unschedulable"
 STATUS_WRITES_LIMIT = 128
 """Unanswered writes of status; further ones wait."""
 
@@ -58,6 +62,7 @@ class Teller:
         self._owner = owner
         self._queue = queue
         self._timing = timing
+        self._gated: dict[str, Pod] = {}
         self._waiting: dict[str, None] = {}
         self._in_flight: dict[str, None] = {}
 
@@ -71,10 +76,21 @@ class Teller:
         self.check(entry)
 
     def check(self, entry: Entry) -> None:
-        """See to it that the pod's condition says what its entry says."""
-        if not is_told(entry.pod, entry.message):
+        """See to it that the pod's status says what its entry says."""
+        if not _is_told(entry):
             self._waiting[entry.key] = None
             self._send()
+
+    def gated(self, key: str, pod: Pod) -> None:
+        """See to it that the condition of a pod with scheduling gates says that these hold it."""
+        if not is_told(pod, GATED_MESSAGE, GATED):
+            self._gated[key] = pod
+            self._waiting[key] = None
+            self._send()
+
+    def forget(self, key: str) -> None:
+        """The pod is gone, or its gates are."""
+        self._gated.pop(key, None)
 
     def _send(self) -> None:
         for key in list(islice(self._waiting, 2 * STATUS_WRITES_LIMIT)):
@@ -84,19 +100,22 @@ class Teller:
                 continue
             del self._waiting[key]
             entry = self._queue.unschedulable(key)
-            if entry is not None and not is_told(entry.pod, entry.message):
-                self._write(entry)
+            gated = self._gated.get(key)
+            if entry is not None and not _is_told(entry):
+                self._write(key, entry.pod, UNSCHEDULABLE, entry.message, entry.nominated)
+            elif gated is not None:
+                self._write(key, gated, GATED, GATED_MESSAGE, "")
 
-    def _write(self, entry: Entry) -> None:
-        self._in_flight[entry.key] = None
-        meta = entry.pod.metadata
+    def _write(self, key: str, pod: Pod, reason: str, message: str, nominated: str) -> None:
+        self._in_flight[key] = None
+        meta = pod.metadata
         self._owner.call(
             WriteStatus,
-            StatusWrite(entry.key),
+            StatusWrite(key),
             resource="pods",
             namespace=meta.namespace,
             name=meta.name,
-            status=status_with(entry.pod, entry.message, self._owner.port.now()),
+            status=status_with(pod, reason, message, nominated, self._owner.port.now()),
             uid=meta.uid,
             resource_version=meta.resource_version,  # a pod that has moved on, perhaps to its node, isn't ours to write to
             fence=self._owner.fence,
@@ -114,16 +133,23 @@ class Teller:
         entry = self._queue.unschedulable(key)
         if entry is not None:
             self.check(entry)
+        elif key in self._gated:
+            self.gated(key, self._gated[key])
 
 
-def is_told(pod: Pod, message: str) -> bool:
+def _is_told(entry: Entry) -> bool:
+    status = entry.pod.status
+    return is_told(entry.pod, entry.message) and (status.nominated_node_name if status is not None else "") == entry.nominated
+
+
+def is_told(pod: Pod, message: str, reason: str = UNSCHEDULABLE) -> bool:
     """Whether the pod's condition says so already."""
     found = condition(pod, "PodScheduled")
-    return found is not None and found.status == "False" and found.reason == "Unschedulable" and found.message == message
+    return found is not None and found.status == "False" and found.reason == reason and found.message == message
 
 
-def status_with(pod: Pod, message: str, now: float) -> PodStatus:
-    """The pod's status with the condition PodScheduled False."""
+def status_with(pod: Pod, reason: str, message: str, nominated: str, now: float) -> PodStatus:
+    """The pod's status with the condition PodScheduled False, and the node that it was promised."""
     status = pod.status or PodStatus(phase="Pending")
-    new = PodCondition(type="PodScheduled", status="False", reason="Unschedulable", message=message, last_transition_time=rfc3339(now))
-    return replace(status, conditions=with_condition(status.conditions, new))
+    new = PodCondition(type="PodScheduled", status="False", reason=reason, message=message, last_transition_time=rfc3339(now))
+    return replace(status, conditions=with_condition(status.conditions, new), nominated_node_name=nominated)

@@ -1,7 +1,8 @@
-"""What one template sees of the nodes: why each refuses it, or how good each is, kept per node and renewed only where something changed.
+"""What one template sees of each node by itself: whether it is refused, or how good it is; kept by row, renewed where something changed.
 
-Made and asked by `decision.py`. Few changed nodes are computed one by one in plain integers; many are computed at once with numpy, which is
-imported at the first need of it (it takes 60 ms, and a small cluster never needs it). Both ways give the same numbers: a property test.
+Made and asked by `decision.py`, which adds what depends on other nodes and pods. Few changed nodes are computed one by one in plain
+integers; many are computed at once with numpy, which is imported at the first need of it (it takes 60 ms, and a small cluster whose pods
+say nothing about each other never needs it). Both ways give the same numbers: a property test.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ VECTOR_FROM_ROWS = 64
 VECTOR_FROM_CHANGES = 24
 """Fewer changed rows than this are computed one by one."""
 REFUSED = -1
+FIT_WEIGHT = plugins.WEIGHTS["NodeResourcesFit"]
+BALANCED_WEIGHT = plugins.WEIGHTS["NodeResourcesBalancedAllocation"]
 
 
 class FactsView:
-    """What nodes' facts mean for one set of constraints: which filter refuses a row, and the scores that follow from facts alone.
+    """What nodes' facts mean for one set of constraints: which filter refuses a row, and the raw scores that follow from facts alone.
 
     Shared by all templates with equal constraints, which most have.
     """
@@ -30,7 +33,13 @@ class FactsView:
         self.table = table
         self.constraints = constraints
         self.refusals = array("q")
-        self.scores = array("q")
+        """By row: `plugins.PASSES`, or which filter refuses it, or `plugins.ABSENT`."""
+        self.affinity_fits = array("q")
+        """1 where the required node affinity is fulfilled, whatever else refuses the row."""
+        self.taints_fit = array("q")
+        self.preferred = array("q")
+        self.intolerable = array("q")
+        self.intolerable_total = 0
         self._seen = -1
 
     def renew(self) -> None:
@@ -38,19 +47,35 @@ class FactsView:
         table = self.table
         if len(self.refusals) != table.size:
             self.refusals = array("q", [plugins.ABSENT]) * table.size
-            self.scores = array("q", bytes(8 * table.size))
+            zeros = bytes(8 * table.size)
+            self.affinity_fits, self.taints_fit = array("q", zeros), array("q", zeros)
+            self.preferred, self.intolerable = array("q", zeros), array("q", zeros)
+            self.intolerable_total = 0
             self._seen = -1
+        if self._seen == table.facts_log.end:
+            return
         rows = table.facts_log.since(self._seen)
         self._seen = table.facts_log.end
         for row in range(table.size) if rows is None else rows:
-            facts = table.facts[row]
-            refused = plugins.ABSENT if facts is None else plugins.refused_by(self.constraints, facts)
-            self.refusals[row] = refused
-            self.scores[row] = plugins.facts_score(self.constraints, facts) if facts is not None and refused == plugins.PASSES else 0
+            self._renew_row(row)
+
+    def _renew_row(self, row: int) -> None:
+        facts, constraints = self.table.facts[row], self.constraints
+        self.intolerable_total -= self.intolerable[row]
+        if facts is None:
+            self.refusals[row] = plugins.ABSENT
+            self.affinity_fits[row] = self.taints_fit[row] = self.preferred[row] = self.intolerable[row] = 0
+            return
+        self.refusals[row] = plugins.refused_by(constraints, facts)
+        self.affinity_fits[row] = plugins.passes_affinity(constraints, facts)
+        self.taints_fit[row] = plugins.passes_taints(constraints, facts)
+        self.preferred[row] = plugins.preferred_weight(constraints, facts)
+        self.intolerable[row] = plugins.intolerable_taints(constraints, facts)
+        self.intolerable_total += self.intolerable[row]
 
 
 class TemplateView:
-    """Scores of all rows for one template; `REFUSED` where the node won't do."""
+    """For one template and all rows, what depends on the row alone: `REFUSED`, or the score of the two plugins for resources."""
 
     def __init__(self, table: NodeTable, template: Template, facts: FactsView) -> None:
         self.table = table
@@ -109,22 +134,21 @@ class TemplateView:
         return not demand.claims and (not demand.ports or plugins.ports_free(self.table.ports_of(row), demand.ports))
 
     def score_row(self, row: int) -> int:
-        """The weighted score of one row, or `REFUSED`.
+        """NodeResourcesFit and NodeResourcesBalancedAllocation of one row, weighed, or `REFUSED`.
 
-        NodeResourcesFit (LeastAllocated): mean of the free shares of CPU and memory. NodeResourcesBalancedAllocation: 100 less half
-        the difference of the used shares. Spread: 100 divided by 1 + pods of the group that are there.
+        The latter counts real requests only, and says nothing about pods that have none.
         """
         if self.facts.refusals[row] != plugins.PASSES or not self.fits(row):
             return REFUSED
         table, demand = self.table, self.template.demand
         cpu, memory = table.capacity["cpu"][row], table.capacity["memory"][row]
-        used_cpu = min(table.score_cpu[row] + demand.score_cpu, cpu)
-        used_memory = min(table.score_memory[row] + demand.score_memory, memory)
-        least = ((cpu - used_cpu) * 100 // max(cpu, 1) + (memory - used_memory) * 100 // max(memory, 1)) // 2
-        imbalance = abs(used_cpu * 1000 // max(cpu, 1) - used_memory * 1000 // max(memory, 1))
-        mates = table.groups.get(self.template.group)
-        spread = 100 // (1 + (mates.get(row, 0) if mates is not None else 0))
-        return self.facts.scores[row] + least + 100 - imbalance // 20 + plugins.SPREAD_WEIGHT * spread
+        score = FIT_WEIGHT * plugins.least_allocated(
+            cpu, memory, table.score_cpu[row] + demand.score_cpu, table.score_memory[row] + demand.score_memory
+        )
+        if demand.asks:
+            used_cpu, used_memory = table.used["cpu"][row] + demand.cpu, table.used["memory"][row] + demand.memory
+            score += BALANCED_WEIGHT * plugins.balanced_allocation(cpu, memory, used_cpu, used_memory)
+        return score
 
     # -- many nodes at once -----------------------------------------------------------------------------------------------------------
 
@@ -152,53 +176,24 @@ class TemplateView:
         if demand.claims:
             good[:] = False
         cpu, memory = look("cpu", table.capacity["cpu"]), look("memory", table.capacity["memory"])
+        cpu_base, memory_base = np.maximum(cpu, 1), np.maximum(memory, 1)
         used_cpu = np.minimum(look("score cpu", table.score_cpu) + demand.score_cpu, cpu)
         used_memory = np.minimum(look("score memory", table.score_memory) + demand.score_memory, memory)
-        cpu_base, memory_base = np.maximum(cpu, 1), np.maximum(memory, 1)
-        least = ((cpu - used_cpu) * 100 // cpu_base + (memory - used_memory) * 100 // memory_base) // 2
-        imbalance = np.abs(used_cpu * 1000 // cpu_base - used_memory * 1000 // memory_base)
-        spread = np.full(table.size, 100, dtype=np.int64)
-        mates = table.groups.get(self.template.group)
-        if mates:
-            there = np.fromiter(mates, dtype=np.int64, count=len(mates))
-            spread[there] = 100 // (1 + np.fromiter(mates.values(), dtype=np.int64, count=len(mates)))
-        scores = look("facts", self.facts.scores) + least + 100 - imbalance // 20 + plugins.SPREAD_WEIGHT * spread[index]
+        free_cpu = (cpu - used_cpu) * plugins.MAX_SCORE // cpu_base  # 0 where the node has none
+        free_memory = (memory - used_memory) * plugins.MAX_SCORE // memory_base
+        both = (cpu > 0) & (memory > 0)
+        scores = FIT_WEIGHT * ((free_cpu + free_memory) // np.where(both, 2, 1))
+        if demand.asks:
+            share_cpu = np.minimum((look("used cpu", table.used["cpu"]) + demand.cpu) / cpu_base, 1.0)
+            share_memory = np.minimum((look("used memory", table.used["memory"]) + demand.memory) / memory_base, 1.0)
+            balanced = ((1 - np.abs(share_cpu - share_memory) / 2) * plugins.MAX_SCORE).astype(np.int64)
+            scores += BALANCED_WEIGHT * np.where(both, balanced, plugins.MAX_SCORE)
         total = self._look("total", self.total)  # the very memory of `self.total`
         total[index] = np.where(good, scores, REFUSED)
         if demand.ports:
             for row in table.ports:
                 if self.total[row] != REFUSED and not plugins.ports_free(table.ports_of(row), demand.ports):
                     self.total[row] = REFUSED
-
-    # -- choice -----------------------------------------------------------------------------------------------------------------------
-
-    def best(self, start: int, refused: dict[int, str] | None = None) -> int | None:
-        """The row with the highest score, among equals the first at or after `start`, wrapping around; None if all refuse.
-
-        `refused` names rows that won't do for reasons that no view keeps.
-        """
-        if refused is not None or self.table.node_count < VECTOR_FROM_ROWS:
-            return self._best_of_list(start, refused)
-        total = self._look("total", self.total)
-        row = int(total.argmax())
-        highest = total[row]
-        if highest == REFUSED:
-            return None
-        if row < start < len(total):
-            later = start + int(total[start:].argmax())
-            if total[later] == highest:
-                return later
-        return row
-
-    def _best_of_list(self, start: int, refused: dict[int, str] | None) -> int | None:
-        best: int | None = None
-        highest = REFUSED
-        total = self.total
-        size = len(total)
-        for row in (*range(start, size), *range(min(start, size))):
-            if total[row] > highest and (refused is None or row not in refused):
-                best, highest = row, total[row]
-        return best
 
     @property
     def version(self) -> tuple[int, int]:

@@ -129,7 +129,7 @@ class Desk:
 
     def choose(self, one: Pod) -> Placement | Unschedulable:
         """Decide only."""
-        return self.decider.choose(one, self.book.of(one))
+        return self.decider.choose(key_of(one), one, self.book.of(one))
 
     def why_not(self, one: Pod) -> str:
         """The message for a pod that fits nowhere."""

@@ -57,7 +57,9 @@ def test_a_pod_that_fits_nowhere_says_why_and_is_bound_as_soon_as_there_is_room(
         _start(w, node("a", cpu="1"), node("b", cpu="1"))
         w.create("pods", pod("big", cpu="2"))
         w.system.run_for(1.0)
-        words = "0/2 nodes are available: 2 Insufficient cpu."
+        words = (
+            "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
+        )
         found = condition(w.get("pods", "big"), "PodScheduled")
         assert (found.status, found.reason, found.message) == ("False", "Unschedulable", words)
         assert w.events("FailedScheduling") == [words]
@@ -81,13 +83,13 @@ def test_a_waiting_pod_is_not_told_the_same_again_and_again() -> None:
 def _count_choices(w: World) -> list[Any]:
     decider = w.system.look("scheduler").decider
     chosen: list[Any] = []
-    choose = decider.choose
+    case = decider.case
 
     def counted(*args: Any) -> Any:
         chosen.append(args)
-        return choose(*args)
+        return case(*args)
 
-    decider.choose = counted
+    decider.case = counted
     return chosen
 
 
@@ -111,8 +113,9 @@ def test_a_higher_priority_goes_first_and_then_the_older() -> None:
     with world() as w:
         _start(w, node("a", cpu="1"))
         w.system.crash("scheduler")
+        w.priorities(0, 5, 10)
         for number, priority in enumerate((0, 10, 5, 10)):
-            w.create("pods", pod(f"p{number}", cpu="1", priority=priority))
+            w.create("pods", pod(f"p{number}", cpu="1", priority_class_name=f"p{priority}"))
         w.system.restart("scheduler")
         w.system.run_for(0.5)
         assert [name for name, where in w.nodes_of_pods().items() if where] == ["p1"]

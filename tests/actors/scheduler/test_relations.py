@@ -76,7 +76,7 @@ def test_anti_affinity_holds_within_its_namespaces_only() -> None:
     assert not goes(namespace_selector=LabelSelector())
     assert not goes(namespaces=("none",), namespace_selector=LabelSelector())
     assert goes(namespace_selector=_selector(team="red"))
-    desk.table.namespaces["shop"] = {"team": "red"}
+    desk.table.set_namespace("shop", {"team": "red"})
     assert not goes(namespace_selector=_selector(team="red"))
     assert goes(namespace_selector=_selector(team="blue"))
 

@@ -10,7 +10,9 @@ from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
 from callboard.actors.informer import ClientSettings
 from callboard.actors.store.actor import Store
 from callboard.models.api.core import NodeCondition, Pod
-from callboard.models.base import replace
+from callboard.models.api.meta import ObjectMeta
+from callboard.models.base import FrozenMap, replace
+from callboard.models.generic import GenericObject
 from callboard.models.messages.api import (
     CreateObject,
     DeleteObject,
@@ -104,6 +106,14 @@ class World:
     def events(self, reason: str) -> list[str]:
         """The messages of the Events with this reason."""
         return [one.message for one in self.all("events") if one.reason == reason]
+
+    def priorities(self, *values: int) -> None:
+        """Make a PriorityClass `p<value>` of each value."""
+        for value in values:
+            metadata = ObjectMeta(name=f"p{value}")
+            content = FrozenMap(value=value)
+            kind = GenericObject(api_version="scheduling.k8s.io/v1", kind="PriorityClass", metadata=metadata, content=content)
+            self.ok(CreateObject, resource="priorityclasses.scheduling.k8s.io", obj=kind)
 
     # -- what kubelets do -----------------------------------------------------------------------------------------------------------------
 
