@@ -16,6 +16,7 @@ MODULES = (
     "callboard.runtime.face.simulation",
     "callboard.runtime.face.handles",
     "callboard.runtime.face.inpods",
+    "callboard.runtime.face.insight",
     "callboard.runtime.face.rollout",
     "callboard.runtime.face.usage",
     "callboard.models.behaviour",
@@ -39,7 +40,7 @@ def test_the_public_verbs_each_have_an_example() -> None:
 
     contract: dict[type, str] = {
         Rollouts: "history undo pause resume restart status",
-        Cluster: "apply get list watch wait scale patch delete url request stats namespace logs exec",
+        Cluster: "apply get list watch wait scale patch delete url request stats namespace logs exec describe events events_text",
         Simulation: "advance settle invariant trace_hash",
         NodeHandle: "crash restart partition heal",
         ComponentHandle: "crash restart",

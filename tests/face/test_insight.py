@@ -1,0 +1,145 @@
+"""`describe` and `events`, on real and on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callboard import Behaviour, Cluster, NotFound, Simulation
+
+WEB = Path(__file__).resolve().parents[2] / "examples" / "web.yaml"
+CRASH = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "crash"},
+    "spec": {"containers": [{"name": "app", "image": "crash:1"}]},
+}
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"api": "sesame-open-now"}}
+BOAT_DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "boats.sea.io"},
+    "spec": {
+        "group": "sea.io",
+        "scope": "Namespaced",
+        "names": {"plural": "boats", "kind": "Boat"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+BOAT = {"apiVersion": "sea.io/v1", "kind": "Boat", "metadata": {"name": "a"}, "spec": {"mainSail": "red"}}
+
+
+@pytest.fixture(params=[Cluster, Simulation], ids=["cluster", "simulation"], name="world", scope="module")
+def _world(request: pytest.FixtureRequest) -> Iterator[Any]:
+    images = {"crash:*": Behaviour(exits=[1])}
+    with request.param(nodes=2, timing="fast", images=images) as world:
+        world.apply([SECRET, CRASH])
+        world.apply(WEB)
+        world.wait("deployment/web")
+        (endpoints,) = world.list("endpointslices")
+        world.wait(endpoints, lambda found: [one.conditions.ready for one in found.endpoints] == [True] * 3)
+        world.wait("pod/crash", lambda pod: pod.status.container_statuses[0].restart_count)
+        yield world
+
+
+def _value(text: str, title: str) -> str:
+    """What follows a title in a description."""
+    return next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.strip().startswith(f"{title}:"))
+
+
+def test_a_pod_that_crashes_shows_its_last_end(world: Any) -> None:
+    text = world.describe("pod/crash")
+    assert _value(text, "Last State") == "Terminated"
+    assert _value(text, "Exit Code") == "1"
+    assert int(_value(text, "Restart Count")) >= 1
+    assert _value(text, "QoS Class") == "BestEffort"
+
+
+def test_a_deployment_a_replica_set_and_a_service_show_what_belongs_to_them(world: Any) -> None:
+    (replica_set,) = world.list("replicasets")
+    name = replica_set.metadata.name
+    assert _value(world.describe("deployment/web"), "NewReplicaSet") == f"{name} (3/3 replicas created)"
+    assert _value(world.describe(replica_set), "Pods Status") == "3 Running / 0 Waiting / 0 Succeeded / 0 Failed"
+    assert len(_value(world.describe("service/web"), "Endpoints").split(",")) == 3
+
+
+def test_a_node_shows_the_pods_on_it(world: Any) -> None:
+    pods = [pod for pod in world.list("pods", namespace="") if pod.spec.node_name == "node-1"]
+    text = world.describe("node/node-1")
+    assert _value(text, "Non-terminated Pods") == f"({len(pods)} in total)"
+    assert all(pod.metadata.name in text for pod in pods)
+    assert _value(text, "HolderIdentity") == "node-1"
+
+
+def test_a_secret_shows_sizes_only(world: Any) -> None:
+    text = world.describe("secret/keys")
+    assert _value(text, "api") == "15 bytes"
+    assert "sesame" not in text
+
+
+def test_user_defined_kinds_and_kinds_that_are_only_stored_are_described(world: Any) -> None:
+    world.apply(BOAT_DEFINITION)
+    world.apply(BOAT)
+    assert _value(world.describe("boat/a"), "Main Sail") == "red"
+    assert _value(world.namespace("kube-node-lease").describe("lease/node-1"), "Kind") == "Lease"
+    world.apply(
+        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i"}, "spec": {"defaultBackend": _backend()}}
+    )
+    assert _value(world.describe("ingress/i"), "Default backend").startswith("web:8080 (1")
+
+
+def test_every_kind_of_object_in_a_cluster_can_be_described(world: Any) -> None:
+    for kind in ("pods", "nodes", "services", "endpointslices", "namespaces", "configmaps", "secrets", "events", "leases", "crds"):
+        for obj in world.list(kind, namespace=""):
+            assert world.describe(obj).startswith("Name:"), kind
+
+
+def test_what_isnt_there_cant_be_described(world: Any) -> None:
+    with pytest.raises(NotFound, match="nothing-here"):
+        world.describe("pod/nothing-here")
+
+
+def test_events_of_an_object_are_its_own_the_newest_last(world: Any) -> None:
+    found = world.events("pod/crash")
+    assert {one.involved_object.name for one in found} == {"crash"}
+    assert "Scheduled" in [one.reason for one in found]
+    times = [one.last_timestamp or one.event_time for one in world.events(namespace="")]
+    assert [time[:19] for time in times] == sorted(time[:19] for time in times)
+
+
+def test_events_can_be_chosen_by_type(world: Any) -> None:
+    assert {one.type for one in world.events(types=["Normal"])} == {"Normal"}
+    assert world.events(types=["NoSuchType"]) == []
+
+
+def test_events_are_immutable(world: Any) -> None:
+    event: Any = world.events("deployment/web")[0]
+    with pytest.raises(AttributeError, match="immutable"):
+        event.reason = "Other"
+
+
+def test_events_as_text_have_kubectl_s_columns(world: Any) -> None:
+    lines = world.events_text(namespace="").splitlines()
+    assert lines[0].split() == ["NAMESPACE", "LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    assert any(" Deployment/web " in line for line in lines)
+
+
+def test_events_of_something_that_is_gone_are_still_told(world: Any) -> None:
+    world.apply({**CRASH, "metadata": {"name": "gone"}})
+    world.wait("pod/gone", "PodScheduled")
+    world.delete("pod/gone", grace=0, wait=True)
+    assert "Scheduled" in [one.reason for one in world.events("pod/gone")]
+
+
+def test_a_description_without_events_does_not_read_them(world: Any) -> None:
+    assert "Events:" not in world.describe("deployment/web", events=False)
