@@ -17,9 +17,12 @@ class Plan(msgspec.Struct, frozen=True):
     memory_pods: tuple[int, int] = (10_000, 40_000)
     messages: int = 300_000
     threaded_messages: int = 30_000
+    idle_s: int = 30
+    loss: tuple[int, int, int] = (100, 10_000, 10)
+    """Nodes, pods, and nodes lost."""
 
 
-QUICK = Plan(repeats=1, pods=500, memory_pods=(1_000, 1_000), messages=20_000, threaded_messages=5_000)
+QUICK = Plan(repeats=1, pods=500, memory_pods=(1_000, 1_000), messages=20_000, threaded_messages=5_000, idle_s=3, loss=(20, 1_000, 2))
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
@@ -37,12 +40,44 @@ def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
     memory = repeat("rollout", {"nodes": 1_000, "pods": first, "more_pods": more}, max(1, plan.repeats // 3))
     yield _figure(f"resident memory, {first} to {first + more} pods", "KiB/pod", memory, "kib_per_pod", 12.0, more=False)
     yield _figure(f"objects for the collector, {first} to {first + more} pods", "objects/pod", memory, "tracked_per_pod", None, more=False)
+    yield from _idle(plan, say)
+    yield from _rolling(plan, say)
+    yield from _node_loss(plan, say)
     for system in ("realtime", "simulated", "threaded"):
         say(f"messages on the {system} system")
         count = plan.threaded_messages if system == "threaded" else plan.messages
         results = repeat("messages", {"system": system, "messages": count}, plan.repeats)
         yield _figure(f"{system}: to and fro between two actors", "messages/s", results, "ping_pong_per_s", None)
         yield _figure(f"{system}: from one actor to a hundred", "messages/s", results, "fan_out_per_s", None)
+
+
+def _idle(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
+    for pods in (0, plan.pods):
+        say(f"1000 idle nodes with {pods} pods")
+        results = repeat("idle", {"nodes": 1_000, "pods": pods, "seconds": plan.idle_s}, max(1, plan.repeats // 3))
+        where = f"idle, 1000 nodes, {pods} pods"
+        yield _figure(where, "% of a core", results, "idle_percent", 20.0, more=False)
+        yield _figure(f"{where}, without usage reports", "% of a core", results, "heartbeats_percent", None, more=False)
+
+
+def _rolling(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
+    say("a rolling update of 1000 pods")
+    results = repeat("rolling", {"nodes": 100, "pods": 1_000}, plan.repeats)
+    yield _figure("rolling update of 1000 pods", "pods/s", results, "pods_per_s", None)
+    yield _figure(
+        "rolling update of 1000 pods, 25 % may be unavailable", "most unavailable", results, "most_unavailable", 250.0, more=False
+    )
+
+
+def _node_loss(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
+    nodes, pods, lost = plan.loss
+    for virtual, name in ((1, "virtual"), (0, "real")):
+        say(f"{lost} of {nodes} nodes with {pods} pods lost, in {name} time")
+        arguments = {"nodes": nodes, "pods": pods, "lost": lost, "virtual": virtual}
+        results = repeat("nodeloss", dict(arguments), 1 if virtual else max(1, plan.repeats // 2))  # one seed, one history
+        where = f"{lost} of {nodes} nodes lost with {int(results[0]['pods_lost'])} of {pods} pods"
+        yield _figure(f"{where}: until all are Ready, {name} time", "s", results, "seconds", None, more=False)
+        yield _figure(f"{where}: beyond what timings allow, {name} time", "s", results, "excess_s", 2.0, more=False)
 
 
 def _figure(name: str, unit: str, results: list[dict[str, float]], key: str, aim: float | None, *, more: bool = True) -> Figure:

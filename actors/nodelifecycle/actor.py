@@ -189,7 +189,7 @@ class NodeLifecycleController(Controller):
             self.health.reset()
         for zone, nodes in zones.items():
             rate = zone_rate(states[zone], len(nodes), self.timing.eviction_rate_per_s, self.timing.eviction_rate_reduced_per_s)
-            bucket = self._buckets.setdefault(zone, TokenBucket(self.health.clock_s))
+            bucket = self._buckets.setdefault(zone, TokenBucket(self.health.clock_s, self.timing.node_monitor_s))
             for node in nodes:
                 self._grant(node, bucket, rate)
 

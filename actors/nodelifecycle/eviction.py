@@ -38,15 +38,18 @@ def zone_rate(state: ZoneState, size: int, rate_per_s: float, reduced_per_s: flo
 
 
 class TokenBucket:
-    """At most one token in store, refilled at a rate that may change."""
+    """Tokens that come at a rate which may change. It holds one, or as many as come within `period_s`, between two looks at it: so a rate
+    of several nodes per look is kept, and a long rest saves up nothing."""
 
-    def __init__(self, clock_s: float) -> None:
+    def __init__(self, clock_s: float, period_s: float = 0.0) -> None:
         self._tokens = 1.0
         self._last_s = clock_s
+        self._period_s = period_s
 
     def take(self, clock_s: float, rate_per_s: float) -> bool:
         """Take a token if there is one; none at rate 0."""
-        self._tokens = min(1.0, self._tokens + (clock_s - self._last_s) * rate_per_s)
+        limit = max(1.0, self._period_s * rate_per_s)
+        self._tokens = min(limit, self._tokens + (clock_s - self._last_s) * rate_per_s)
         self._last_s = clock_s
         if rate_per_s <= 0.0 or self._tokens < 1.0 - 1e-9:
             return False

@@ -202,3 +202,10 @@ def test_the_oldest_finished_pods_are_surplus_first() -> None:
         one = replace(one, metadata=replace(one.metadata, creation_timestamp=f"2026-11-24T{hour}:00:00Z"))
         book.changed(key_of(one), None, one)
     assert [one.metadata.name for one in book.surplus(1)] == ["p10", "p11"]
+
+
+def test_a_bucket_that_is_looked_at_seldom_gives_all_that_came_since_but_saves_up_no_more() -> None:
+    bucket = TokenBucket(0.0, period_s=0.25)
+    given = [sum(bucket.take(0.25 * look, 20.0) for _ in range(100)) for look in range(5)]
+    assert given == [1, 5, 5, 5, 5]
+    assert sum(bucket.take(3600.0, 20.0) for _ in range(100)) == 5
