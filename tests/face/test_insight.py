@@ -92,9 +92,9 @@ def test_user_defined_kinds_and_kinds_that_are_only_stored_are_described(world: 
     world.apply(BOAT)
     assert _value(world.describe("boat/a"), "Main Sail") == "red"
     assert _value(world.namespace("kube-node-lease").describe("lease/node-1"), "Kind") == "Lease"
-    world.apply(
-        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i"}, "spec": {"defaultBackend": _backend()}}
-    )
+    backend = {"service": {"name": "web", "port": {"number": 8080}}}
+    ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i"}, "spec": {"defaultBackend": backend}}
+    world.apply(ingress)
     assert _value(world.describe("ingress/i"), "Default backend").startswith("web:8080 (1")
 
 
@@ -136,7 +136,7 @@ def test_events_as_text_have_kubectl_s_columns(world: Any) -> None:
 
 def test_events_of_something_that_is_gone_are_still_told(world: Any) -> None:
     world.apply({**CRASH, "metadata": {"name": "gone"}})
-    world.wait("pod/gone", "PodScheduled")
+    world.wait("pod/gone", lambda _pod: world.events("pod/gone"))
     world.delete("pod/gone", grace=0, wait=True)
     assert "Scheduled" in [one.reason for one in world.events("pod/gone")]
 
