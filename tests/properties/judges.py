@@ -72,10 +72,12 @@ def _proxies(s: Simulation) -> str:
 
 
 def running(s: Simulation) -> Mapping[str, tuple[str, ...]]:
-    """Which pods (by UID) each node's runtime really runs a container of."""
+    """Which pods (by UID) each node's runtime really runs a container of; a node whose runtime is down is left out."""
     found = {}
     for node in s.nodes:
         runtime = s._system.look(f"runtime/{node}")
+        if runtime is None:  # it is down
+            continue
         states = (sandbox.reported("") for sandbox in runtime.sandboxes.values())
         found[node] = tuple(state.pod_uid for state in states if any(one.exited is None for one in state.containers))
     return found
