@@ -1,0 +1,121 @@
+"""Looking into real processes as a user does: logs of each life, followers, commands, mounted files, gRPC probes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from callboard import BadRequest, Cluster, NotFound, Timeout
+
+WAIT = "60s"
+GRPC_SERVER = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+server = grpc.server(ThreadPoolExecutor(2))
+servicer = health.HealthServicer()
+states = health_pb2.HealthCheckResponse
+servicer.set("shop", states.NOT_SERVING)
+health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+server.add_insecure_port(os.environ["POD_IP"] + ":5000")
+server.start()
+open(os.environ["GO"]).read()
+servicer.set("shop", states.SERVING)
+server.wait_for_termination()
+"""
+
+
+@pytest.fixture(scope="module")
+def c() -> Iterator[Cluster]:
+    with Cluster(nodes=1, containers="process", timing="fast") as cluster:
+        yield cluster
+
+
+def pod(name: str, *command: str, **more: Any) -> dict[str, Any]:
+    spec = more.pop("spec", {})
+    container = {"name": "main", "image": "own", "command": list(command), **more}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container], **spec}}
+
+
+def shell(name: str, script: str, **more: Any) -> dict[str, Any]:
+    return pod(name, "sh", "-c", script, **more)
+
+
+def test_the_log_of_a_crashed_life_is_told_beside_the_newest(c: Cluster, tmp_path: Path) -> None:
+    marker = tmp_path / "been"
+    script = f'if [ -e {marker} ]; then echo "second life"; exec sleep 1000; fi; touch {marker}; echo "first life" >&2; exit 3'
+    c.apply(shell("crashed", script))
+    c.wait("pod/crashed", lambda it: it.status.container_statuses and it.status.container_statuses[0].restart_count == 1, timeout=WAIT)
+    assert c.logs("pod/crashed", previous=True) == "first life\n"
+    assert next(c.logs("pod/crashed", follow=True)) == "second life"
+    with pytest.raises(BadRequest, match="output of real processes goes straight into a file, without times"):
+        c.logs("pod/crashed", timestamps=True)
+
+
+def test_a_follower_hears_lines_as_they_come_and_ends_with_the_container(c: Cluster, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    script = f"mkfifo {go}; echo one; read word < {go}; echo two $word; printf 'no end \\377'; exit 0"
+    c.apply(shell("talker", script, spec={"restartPolicy": "Never"}))
+    c.wait("pod/talker", lambda it: it.status.phase in ("Running", "Succeeded"), timeout=WAIT)
+    lines = c.logs("pod/talker", follow=True)
+    assert next(lines) == "one"
+    assert c.exec("pod/talker", ["sh", "-c", f"echo hello > {go}"]).exit_code == 0
+    assert list(lines) == ["two hello", "no end \ufffd"]
+    c.wait("pod/talker", lambda it: it.status.phase == "Succeeded", timeout=WAIT)
+    assert c.logs("pod/talker", tail=2).startswith("two hello\nno end")
+    c.delete("pod/talker", wait=True)
+    with pytest.raises(NotFound):
+        c.logs("pod/talker")
+
+
+def test_a_log_larger_than_one_answer_is_told_whole(c: Cluster) -> None:
+    c.apply(shell("large", "seq 1 200000", spec={"restartPolicy": "Never"}))
+    c.wait("pod/large", lambda it: it.status.phase == "Succeeded", timeout=WAIT)
+    assert c.logs("pod/large") == "".join(f"{number}\n" for number in range(1, 200001))
+    assert c.logs("pod/large", tail=2) == "199999\n200000\n"
+
+
+def test_a_command_reads_what_is_mounted_and_writes_what_it_is_given(c: Cluster) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"colour": "blue"}}
+    volumes = {"volumes": [{"name": "settings", "configMap": {"name": "settings"}}]}
+    mounts = [{"name": "settings", "mountPath": "/etc/settings"}]
+    c.apply([config, pod("reader", "sleep", "1000", volumeMounts=mounts, env=[{"name": "WHO", "value": "me"}], spec=volumes)])
+    c.wait("pod/reader", timeout=WAIT)
+    done = c.exec("pod/reader", ["sh", "-c", 'cat "$CALLBOARD_ROOT/etc/settings/colour"; echo; echo "$WHO"; cat'], stdin=b"given")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "blue\nme\ngiven", "")
+    assert c.exec("pod/reader", ["cat", "etc/settings/colour"]).stdout == "blue"  # from its working directory
+    assert c.exec("pod/reader", ["no-such-program"]).exit_code == 127
+
+
+def test_a_command_that_takes_too_long_leaves_no_process(c: Cluster, tmp_path: Path) -> None:
+    c.apply(pod("patient", "sleep", "1000"))
+    c.wait("pod/patient", timeout=WAIT)
+    pids = tmp_path / "pids"
+    script = f"echo $$ >> {pids}; sleep 1000 & echo $! >> {pids}; setsid sh -c 'echo $$ >> {pids}; exec sleep 1000' & wait"
+    with pytest.raises(Timeout, match="timeout 1s exceeded: context deadline exceeded"):
+        c.exec("pod/patient", ["sh", "-c", script], timeout="1s")
+    started = [int(line) for line in pids.read_text().split()]
+    assert len(started) == 3
+    left = [psutil.Process(pid) for pid in started if psutil.pid_exists(pid)]
+    gone, alive = psutil.wait_procs(left, timeout=20)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE], gone
+
+
+def test_a_grpc_probe_asks_the_named_service(c: Cluster, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    ready = {"grpc": {"port": 5000, "service": "shop"}, "periodSeconds": 1}
+    alive = {"grpc": {"port": 5000}, "periodSeconds": 1, "failureThreshold": 60}
+    env = [{"name": "GO", "value": str(go)}]
+    c.apply(pod("grpc", sys.executable, "-c", GRPC_SERVER, readinessProbe=ready, startupProbe=alive, env=env))
+    c.wait("pod/grpc", lambda it: it.status.container_statuses and it.status.container_statuses[0].started, timeout=WAIT)
+    assert not c.get("pod/grpc").status.container_statuses[0].ready
+    assert c.exec("pod/grpc", ["sh", "-c", 'echo now > "$GO"']).exit_code == 0
+    c.wait("pod/grpc", "Ready", timeout=WAIT)
