@@ -9,39 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors.apiserver.cache import WatchCache
-from callboard.actors.apiserver.deletion import plan_delete
-from callboard.actors.apiserver.eventsink import plan_event
 from callboard.actors.apiserver.forwarding import Forwarding
 from callboard.actors.apiserver.own import OwnWork
-from callboard.actors.apiserver.planning import Context, Job, Planner
+from callboard.actors.apiserver.planners import PLANNERS
+from callboard.actors.apiserver.planning import Context, Job
 from callboard.actors.apiserver.reads import EVERYTHING, got, listed
 from callboard.actors.apiserver.settings import ApiServerSettings, BeatWatchers, CheckStore, LookAfterOwn
-from callboard.actors.apiserver.shortways import plan_bind, plan_lease, plan_status
 from callboard.actors.apiserver.storestream import StoreStream
 from callboard.actors.apiserver.streams import Streams
 from callboard.actors.apiserver.userkinds import DEFINITIONS, serve
 from callboard.actors.apiserver.view import View
 from callboard.actors.apiserver.waiting import WaitingRoom
-from callboard.actors.apiserver.writes import plan_apply, plan_create, plan_patch, plan_update
 from callboard.actors.component import Port, handles
 from callboard.models.errors import ApiError, Conflict, Timeout, TooManyRequests, UnknownKind, conflict, error_of
 from callboard.models.kinds import Scheme
 from callboard.models.messages.api import (
     AckWatch,
-    ApplyObject,
-    BindPod,
-    CreateObject,
-    DeleteObject,
     GetObject,
     ListObjects,
-    PatchObject,
-    RecordEvent,
     Refused,
     RenewLease,
     StopWatch,
-    UpdateObject,
     WatchObjects,
-    WriteStatus,
     Written,
 )
 from callboard.models.messages.base import Request
@@ -64,18 +53,6 @@ READS_LIMIT = 5
 NEVER = -1
 """A revision that no key has: a compare with it fails, and so brings the object as the store has it."""
 GONE = 410
-
-PLANNERS: dict[type[Request], Planner] = {
-    CreateObject: plan_create,
-    UpdateObject: plan_update,
-    PatchObject: plan_patch,
-    ApplyObject: plan_apply,
-    DeleteObject: plan_delete,
-    WriteStatus: plan_status,
-    BindPod: plan_bind,
-    RenewLease: plan_lease,
-    RecordEvent: plan_event,
-}
 
 
 class ApiServer(Forwarding):
@@ -142,9 +119,9 @@ class ApiServer(Forwarding):
         else:
             self._wait_for_newest(request)
 
-    @handles(CreateObject, UpdateObject, PatchObject, ApplyObject, DeleteObject, WriteStatus, BindPod, RenewLease, RecordEvent)
+    @handles(*PLANNERS)
     def _write(self, request: Request) -> None:
-        if self._has_room(request) and not self._is_early(request):
+        if not self.is_elsewhere(request) and self._has_room(request) and not self._is_early(request):
             self._start(request)
 
     def _start(self, request: Request) -> None:
@@ -152,7 +129,7 @@ class ApiServer(Forwarding):
 
     @handles(WatchObjects)
     def _watch(self, request: WatchObjects) -> None:
-        if not self._has_room(request) or self._is_early(request):
+        if self.is_elsewhere(request) or not self._has_room(request) or self._is_early(request):
             return
         if request.resource == EVERYTHING or self._is_served(request.resource):
             self.streams.open(request)
@@ -264,10 +241,10 @@ class ApiServer(Forwarding):
             return
         request, plan = job.request, job.plan
         if not plan.ops or getattr(request, "dry_run", False):
-            written = Written(request.id, plan.obj, plan.obj.metadata.resource_version, plan.removed)
+            written = Written(request.id, plan.show(plan.obj), plan.obj.metadata.resource_version, plan.removed)
         else:
             obj = answer.objects[0]
-            written = Written(request.id, None if plan.quiet else obj, answer.revision, plan.removed)
+            written = Written(request.id, None if plan.quiet else plan.show(obj), answer.revision, plan.removed)
             if plan.ops[0].key.startswith(DEFINITIONS):
                 self._serve(plan.ops[0].key, None if plan.removed else obj)
         self.port.send(request.reply_to, written)

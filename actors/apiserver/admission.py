@@ -17,6 +17,7 @@ from callboard.actors.apiserver.view import View
 from callboard.models.api.core import Node, Pod
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, replace
+from callboard.models.conversion import to_hub
 from callboard.models.decode import decode_as
 from callboard.models.defaults import with_defaults
 from callboard.models.errors import BadRequest, FieldError, forbidden, invalid, not_found
@@ -40,6 +41,7 @@ def conform(obj: Any, resource: Resource) -> Any:
 
     Raises:
         BadRequest: it is of another kind.
+        UnknownKind: it is in a version that is not served.
         Invalid: it is a tree that does not fit the kind.
     """
     api_version, kind = api_version_of(obj), kind_of(obj)
@@ -47,9 +49,9 @@ def conform(obj: Any, resource: Resource) -> Any:
     if kind != resource.kind or group != resource.group:
         expected = f"{resource.api_version}, Kind={resource.kind}"
         raise BadRequest(f"the object provided is unrecognized: it is {api_version}, Kind={kind}, and {resource.name} are {expected}")
-    if isinstance(obj, resource.type):
-        return converted(obj, resource) if is_user_defined(resource) else obj
-    return decode_as(obj.to_dict(), resource)
+    if isinstance(obj, GenericObject) and resource.type is GenericObject:
+        return converted(obj, resource) if is_user_defined(resource) else to_hub(obj, resource)
+    return obj if isinstance(obj, resource.type) else decode_as(obj.to_dict(), resource)
 
 
 def new_metadata(obj: Any, resource: Resource, view: View, context: Context) -> ObjectMeta:

@@ -22,12 +22,6 @@ from callboard.models.messages.store import Compare, Put, Remove
 from callboard.models.times import rfc3339
 
 
-class MethodNotAllowed(ApiError):
-    """This kind does not take such a request now."""
-
-    code, reason = 405, "MethodNotAllowed"
-
-
 class UnsupportedMediaType(ApiError):
     """This kind does not take such a patch."""
 
@@ -37,7 +31,8 @@ class UnsupportedMediaType(ApiError):
 class Plan(msgspec.Struct, frozen=True, gc=False):
     """A transaction, and how its success is answered: with the object of its first op, or with `obj` if it has none.
 
-    `removed` tells that the first op takes the object out of the store; `quiet` that the answer carries no object.
+    `removed` tells that the first op takes the object out of the store; `quiet` that the answer carries no object; `shown` makes of the
+    object what the answer carries.
     """
 
     compares: tuple[Compare, ...]
@@ -45,6 +40,11 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     obj: Any = None
     removed: bool = False
     quiet: bool = False
+    shown: Callable[[Any], Any] | None = None
+
+    def show(self, obj: Any) -> Any:
+        """The object as the answer carries it."""
+        return obj if self.shown is None else self.shown(obj)
 
 
 class Context:

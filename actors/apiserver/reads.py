@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from callboard.actors.apiserver.cache import Bucket, WatchCache
+from callboard.actors.apiserver.scaling import paths_of, scale_of
+from callboard.actors.apiserver.view import View
 from callboard.models.base import wire_name
 from callboard.models.errors import BadRequest, not_found
 from callboard.models.kinds import Scheme
@@ -86,10 +88,14 @@ def got(request: GetObject, cache: WatchCache, scheme: Scheme) -> Got:
     Raises:
         NotFound: there is no such kind, or no such object.
     """
-    scheme.stored(request.resource)
+    resource = scheme.stored(request.resource)
     obj = cache.get(object_key(request.resource, request.namespace, request.name))
     if obj is None:
         raise not_found(request.resource, request.name)
+    if request.subresource == "scale":
+        obj = scale_of(obj, paths_of(resource, request.name, View(cache.get, cache.bucket)))
+    elif request.subresource not in ("", "status"):
+        raise not_found(f"{request.resource}/{request.subresource}", request.name)
     return Got(request.id, obj, cache.revision)
 
 

@@ -7,6 +7,7 @@ pkg/endpoints/handlers/patch.go, kubectl pkg/cmd/apply.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from callboard.actors.apiserver.admission import (
@@ -21,11 +22,13 @@ from callboard.actors.apiserver.allocation import allocate, carried_over
 from callboard.actors.apiserver.deletion import is_over, removal
 from callboard.actors.apiserver.eventsink import EVENTS
 from callboard.actors.apiserver.planning import Context, Plan, UnsupportedMediaType, check_uid, is_user_defined, revision_of
+from callboard.actors.apiserver.scaling import SCALE_DEFINITION, paths_of, scale_of, scaled
 from callboard.actors.apiserver.userkinds import check_definition
 from callboard.actors.apiserver.view import View
 from callboard.models import patch
 from callboard.models.api.core import Namespace, Pod, Service
 from callboard.models.base import FrozenMap, replace, thaw
+from callboard.models.conversion import to_hub
 from callboard.models.decode import decode_as
 from callboard.models.errors import BadRequest, FieldError, already_exists, conflict, invalid, not_found
 from callboard.models.generic import GenericObject
@@ -34,6 +37,7 @@ from callboard.models.messages.api import ApplyObject, CreateObject, PatchObject
 from callboard.models.messages.store import Compare, Put, Remove
 
 SUBRESOURCES = ("", "status", "finalize")
+SCALE = "scale"
 
 
 # -- create ---------------------------------------------------------------------------------------------------------------------------
@@ -96,7 +100,16 @@ def plan_update(request: UpdateObject, view: View, context: Context) -> Plan:
     current = view.get(key)
     if current is None:
         raise not_found(resource.name, meta.name)
+    if request.subresource == SCALE:
+        return _plan_scale(key, current, request.obj.to_dict(), resource, view, context)
     return plan_change(key, current, conform(request.obj, resource), resource, request.subresource, view, context)
+
+
+def _plan_scale(key: str, current: Any, scale: Any, resource: Resource, view: View, context: Context) -> Plan:
+    """The plan for an object of which a Scale, as a tree, is written; the answer is a Scale too."""
+    paths = paths_of(resource, current.metadata.name, view)
+    wanted = scaled(current, scale, resource, paths)
+    return replace(plan_change(key, current, wanted, resource, "", view, context), shown=partial(scale_of, paths=paths))
 
 
 def plan_change(
@@ -213,19 +226,25 @@ def plan_patch(request: PatchObject, view: View, context: Context) -> Plan:
     if current is None:
         raise not_found(resource.name, request.name)
     check_uid(resource.name, current, request.uid)
-    tree = current.to_dict()
+    if request.subresource == SCALE:
+        scale = scale_of(current, paths_of(resource, request.name, view)).to_dict()
+        return _plan_scale(key, current, _patched(scale, request, SCALE_DEFINITION), resource, view, context)
+    patched = _patched(current.to_dict(), request, resource.definition)
+    return plan_change(key, current, _decoded(patched, current, resource), resource, request.subresource, view, context)
+
+
+def _patched(tree: dict[str, Any], request: PatchObject, definition: str) -> Any:
+    """A tree after the patch; `definition` names its schema, "" if it is a user-defined kind's."""
     if request.type == "merge":
-        patched = patch.merge(tree, request.patch)
-    elif request.type == "json":
-        patched = patch.json_ops(tree, request.patch)
-    elif is_user_defined(resource):
+        return patch.merge(tree, request.patch)
+    if request.type == "json":
+        return patch.json_ops(tree, request.patch)
+    if not definition:
         raise UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include: "
             "application/json-patch+json, application/merge-patch+json"
         )
-    else:
-        patched = patch.strategic(tree, request.patch, resource.definition)
-    return plan_change(key, current, _decoded(patched, current, resource), resource, request.subresource, view, context)
+    return patch.strategic(tree, request.patch, definition)
 
 
 def _decoded(tree: Any, current: Any, resource: Resource) -> Any:
@@ -253,7 +272,10 @@ def plan_apply(request: ApplyObject, view: View, context: Context) -> Plan:
     given = context.scheme.resource(str(tree.get("apiVersion", "")), str(tree.get("kind", "")))
     if given.name != resource.name:
         raise BadRequest(f"the document is of kind {given.kind}, and {resource.name} are of kind {resource.kind}")
-    decode_as(tree, given)  # every error at the place where the user wrote it
+    decoded = decode_as(tree, given)  # every error at the place where the user wrote it
+    if given.definition and given.version != resource.version:
+        tree = to_hub(decoded, resource).to_dict()
+        given = resource
     modified = patch.with_last_applied(_placed(tree, request, resource))
     key = object_key(resource.name, request.namespace if resource.namespaced else "", request.name)
     current = view.get(key)

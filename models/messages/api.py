@@ -33,9 +33,12 @@ class _Named(Request, frozen=True, gc=False):
 
 
 class GetObject(_Named, frozen=True, gc=False):
-    """Read one object, never older than `min_revision`; `min_revision=-1` asks for the newest that any apiserver acknowledged."""
+    """Read one object, never older than `min_revision`; `min_revision=-1` asks for the newest that any apiserver acknowledged.
+
+    `subresource` is "" or, for kinds that have replicas, "scale": an autoscaling/v1 Scale is answered then."""
 
     min_revision: int = -1
+    subresource: str = ""
 
 
 class ListObjects(Request, frozen=True, gc=False):
@@ -72,7 +75,8 @@ class CreateObject(Request, frozen=True, gc=False):
 class UpdateObject(Request, frozen=True, gc=False):
     """Replace an object. A `resource_version` in its metadata, and a `uid`, are preconditions.
 
-    `subresource` is "", "status" or, for namespaces, "finalize" (only `spec.finalizers` counts then).
+    `subresource` is "", "status", "scale" (`obj` is an autoscaling/v1 Scale, and so is the answer's) or, for namespaces, "finalize" (only
+    `spec.finalizers` counts then).
     """
 
     resource: str

@@ -98,7 +98,7 @@ def test_a_drain_waits_for_a_disruption_budget_and_names_who_is_left() -> None:
         with pytest.raises(WaitTimeout, match="evictions are still refused of default/web-"):
             s.nodes["node-1"].drain(timeout="12s")
         assert len(s.list("pods")) == 3
-        s.patch("poddisruptionbudget/web", {"status": {"disruptionsAllowed": 3}}, subresource="status")
+        s.patch("poddisruptionbudget/web", {"status": {"observedGeneration": 1, "disruptionsAllowed": 3}}, subresource="status")
         assert s.nodes["node-1"].drain()[-1] == "node/node-1 drained"
 
 
