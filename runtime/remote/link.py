@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import queue
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from callboard.models.errors import Timeout
 from callboard.models.messages import api
 from callboard.runtime.errors import CallboardError, RealTimeOnly
 from callboard.runtime.remote.errors import LinkLost, NoCluster
+from callboard.runtime.remote.places import address_of
 from callboard.runtime.remote.wire import (
     ANSWER_LIMIT_BYTES,
     REQUEST_LIMIT_BYTES,
@@ -225,7 +224,7 @@ def _connected(path: Path) -> tuple[socket.socket, FrameBuffer, list[bytes], Fro
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         connection.settimeout(CONNECT_TIMEOUT_S)
-        with _reachable(path) as address:
+        with address_of(path) as address:
             connection.connect(address)
         connection.sendall(greeting())
         buffer = FrameBuffer(ANSWER_LIMIT_BYTES)
@@ -233,7 +232,7 @@ def _connected(path: Path) -> tuple[socket.socket, FrameBuffer, list[bytes], Fro
         while not bodies:
             data = connection.recv(READ_BYTES)
             if not data:
-                raise NoCluster(f"the cluster at {path} hung up: it is another user's, or it is just ending")
+                raise ConnectionResetError
             bodies = buffer.feed(data)
         said = check_greeting(unpack(bodies[0]))
         connection.settimeout(None)
@@ -242,6 +241,8 @@ def _connected(path: Path) -> tuple[socket.socket, FrameBuffer, list[bytes], Fro
         connection.close()
         if isinstance(problem, BrokenFrame):
             raise NoCluster(f"what listens at {path} is no cluster of this version: {problem}") from None
+        if isinstance(problem, ConnectionResetError | BrokenPipeError):
+            raise NoCluster(f"the cluster at {path} hung up: it is another user's, or it is just ending") from None
         if isinstance(problem, TimeoutError):
             raise NoCluster(f"the cluster at {path} does not answer") from None
         if isinstance(problem, FileNotFoundError | ConnectionRefusedError):
@@ -249,17 +250,3 @@ def _connected(path: Path) -> tuple[socket.socket, FrameBuffer, list[bytes], Fro
         if isinstance(problem, OSError):
             raise NoCluster(f"the cluster at {path} can't be reached: {problem.strerror or problem}") from None
         raise
-
-
-@contextlib.contextmanager
-def _reachable(path: Path) -> Iterator[str]:
-    """The path as a socket's address, by way of its folder's descriptor where it is too long for one."""
-    text = str(path)
-    if len(os.fsencode(text)) <= 100:
-        yield text
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
 import stat
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from callboard.runtime.remote.errors import NameTaken, NoCluster, UnsafePlace
@@ -29,9 +27,9 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,38}[A-Za-z0-9])?")
 def socket_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder of this user's sockets, whether it exists or not."""
     base = environ.get("XDG_RUNTIME_DIR", "")
-    if base and os.path.isdir(base) and os.access(base, os.W_OK) and len(os.fsencode(base)) < PATH_LIMIT_BYTES - 60:
+    if base and os.path.isdir(base) and os.access(base, os.W_OK):
         return Path(base) / "callboard"
-    return Path(tempfile.gettempdir()) / f"callboard-{os.getuid()}"
+    return Path(environ.get("TMPDIR") or "/tmp") / f"callboard-{os.getuid()}"
 
 
 def safe_folder() -> Path:
@@ -51,9 +49,25 @@ def safe_folder() -> Path:
 
 def name_of_data(data: str | Path) -> str:
     """How the cluster of a data folder is called, unless it is given a name: by the folder's own name and path."""
+    import hashlib  # brings OpenSSL in, which most commands never need
+
     path = Path(data).resolve()
     plain = re.sub(r"[^A-Za-z0-9]+", "-", path.name).strip("-")[:20] or "data"
     return f"{plain}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+
+
+@contextlib.contextmanager
+def address_of(path: Path) -> Iterator[str]:
+    """A socket's path as its address; by way of its folder's descriptor where it is too long for one."""
+    text = str(path)
+    if len(os.fsencode(text)) <= PATH_LIMIT_BYTES:
+        yield text
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def check_name(name: str) -> str:

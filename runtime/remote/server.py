@@ -12,12 +12,13 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from callboard.models.messages.api import WatchEvent
 from callboard.runtime.face.contract import Host
 from callboard.runtime.logs import Logger
-from callboard.runtime.remote.places import take_place
+from callboard.runtime.remote.places import address_of, take_place
 from callboard.runtime.remote.serving import Connection
 
 CONNECTIONS_LIMIT = 128
@@ -45,7 +46,7 @@ class RemoteServer:
         self._stopped = False
         self._place = take_place(name)
         try:
-            self._socket = _listening(str(self._place.socket))
+            self._socket = _listening(self._place.socket)
         except BaseException:
             self._place.release()
             raise
@@ -119,12 +120,13 @@ class RemoteServer:
                 self._connections.remove(connection)
 
 
-def _listening(path: str) -> socket.socket:
+def _listening(path: Path) -> socket.socket:
     """A socket that listens at `path`, for its owner only from the first moment."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         os.fchmod(listener.fileno(), 0o600)  # the file that bind makes takes its mode from the socket
-        listener.bind(path)
+        with address_of(path) as address:
+            listener.bind(address)
         os.chmod(path, 0o600)
         listener.listen(CONNECTIONS_LIMIT)
     except BaseException:

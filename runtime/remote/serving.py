@@ -88,8 +88,8 @@ class Connection:
 
     def start(self) -> None:
         """Begin to read and write."""
-        self._reader.start()
         self._writer.start()
+        self._reader.start()  # it waits for the writer in the end, so that one has to be there
 
     def close(self) -> None:
         """Hang up: streams end, and what is still answered is dropped."""
