@@ -28,7 +28,7 @@ from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.realhost import RealTimeHost
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.storage.driver import JournalDriver, open_journal
-from callboard.runtime.systems import RealTimeSystem, System, ThreadedSystem
+from callboard.runtime.systems import RealTimeSystem, System, SystemStopped, ThreadedSystem
 
 if TYPE_CHECKING:
     from callboard.runtime.face.processes import Processes
@@ -178,6 +178,8 @@ class Cluster(Verbs):
         """
         from callboard.runtime.remote.server import RemoteServer  # sockets and threads: only for who wants to be reached
 
+        if self._stopped:
+            raise SystemStopped("the cluster has been stopped; make a new one")
         link = RemoteServer(self._own, name)
         self._links.append(link)
         return link.path
