@@ -178,8 +178,9 @@ def ranked(resource: Resource, candidates: Sequence[Candidate]) -> list[Candidat
     def key(one: Candidate) -> tuple[bool, bool, int, int]:
         request = one.memory_request if resource == "memory" else one.storage_request
         used = _used(resource, one)
-        measured = one.measured is not None
-        return measured, measured and used <= request, one.priority, request - used
+        if one.measured is None:
+            return False, False, one.priority, 0
+        return True, used <= request, one.priority, request - used
 
     return sorted(candidates, key=key)
 
