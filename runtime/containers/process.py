@@ -7,6 +7,7 @@ the daemon and from a small file per sandbox. Nothing here blocks: folders are t
 
 from __future__ import annotations
 
+import os
 import signal
 
 from callboard.actors.component import handles
@@ -27,6 +28,7 @@ from callboard.runtime.containers.process_addresses import NoAddressLeft
 from callboard.runtime.containers.process_inside import ProcessInside
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.containers.process_usage import ProcessUsage
+from callboard.runtime.containers.process_users import UserRefused, user_of
 from callboard.runtime.process.podfolder import container_root
 from callboard.runtime.process.protocol import ProcessAnswer, Started, StartFailed
 from callboard.runtime.process.wire import BrokenFrame
@@ -146,10 +148,15 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
                 self._forget(known.id)
             container = sandbox.containers[name] = Container(uid, name, request.attempt, request.container)
             container.waiting.append(request)
+            try:
+                container.user = user_of(sandbox.pod, request.container, os.geteuid(), os.getegid())
+            except UserRefused as refused:
+                self._not_started(sandbox, container, "CreateContainerConfigError", str(refused))
+                return
             root = container_root(self._home.pod(uid), name)
             container.env = work.environment(sandbox.pod, sandbox.ip, root, request.env)
-            home, spec, attempt = self._home, request.container, request.attempt
-            self._in_lane(uid, lambda: work.prepare(home, uid, spec, attempt))
+            home, spec, attempt, shared = self._home, request.container, request.attempt, container.user is not None
+            self._in_lane(uid, lambda: work.prepare(home, uid, spec, attempt, shared))
 
     def _start_again(self, container: Container, request: StartContainer) -> None:
         """Somebody asks for what has been done, perhaps since the answer was lost."""
@@ -166,7 +173,7 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
         container = sandbox.by_id(result.container_id)
         assert container is not None
         if result.problem or sandbox.removals:
-            self._not_started(sandbox, container, "CreateContainerError", result.problem or "the pod's sandbox is being removed")
+            self._not_started(sandbox, container, result.reason, result.problem or "the pod's sandbox is being removed")
             return
         container.state = "starting"
         container.cwd = result.cwd
@@ -177,7 +184,7 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
             tell(StartAnswered(uid, identity, answer))
 
         try:
-            self._daemon.start_container(identity, self.node, argv, container.env, result.cwd, result.log_path, answered)
+            self._daemon.start_container(identity, self.node, argv, container.env, result.cwd, result.log_path, answered, container.user)
         except BrokenFrame as error:
             self._not_started(sandbox, container, "CreateContainerError", f"its command and environment are too large: {error}")
 

@@ -30,6 +30,7 @@ class Container:
         self.state: Literal["preparing", "starting", "running", "exited"] = "preparing"
         self.env: dict[str, str] = {}
         self.cwd = "/"
+        self.user: tuple[int, ...] | None = None
         self.started_at_s = 0.0
         self.exited: ContainerExited | None = None
         self.kill_at_s = 0.0

@@ -33,7 +33,7 @@ from callboard.runtime.containers.process_state import (
 )
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
-from callboard.runtime.process.podfolder import VolumeError, pod_folder, remove_pod_folder, working_folder, write_plan
+from callboard.runtime.process.podfolder import VolumeError, open_to_others, pod_folder, remove_pod_folder, working_folder, write_plan
 from callboard.runtime.process.protocol import ContainerRecord, ProcessDaemonError
 from callboard.runtime.process.volumes import MissingReferences, VolumesRefused, plan_volumes
 
@@ -73,13 +73,14 @@ class NoteStored(Message, frozen=True, gc=False):
 
 
 class ContainerPrepared(Message, frozen=True, gc=False):
-    """All that a container needs before its start is there, or `problem` says what isn't."""
+    """All that a container needs before its start is there, or `problem` says what isn't and `reason` which of Kubernetes' words it is."""
 
     uid: str
     container_id: str
     cwd: str
     log_path: str
     problem: str = ""
+    reason: str = "CreateContainerError"
 
 
 class FolderRemoved(Message, frozen=True, gc=False):
@@ -178,13 +179,18 @@ def _by_name(configs: Configs, resource: str) -> Mapping[str, Any]:
     return {key.rpartition("/")[2]: obj for key, obj in configs if key.partition("/")[0] == resource}
 
 
-def prepare(home: Home, uid: str, container: core.Container, attempt: int) -> ContainerPrepared:
-    """Where a container starts and where its output goes; logs of attempts long past are removed."""
+def prepare(home: Home, uid: str, container: core.Container, attempt: int, shared: bool = False) -> ContainerPrepared:
+    """Where a container starts and where its output goes; logs of attempts long past are removed. `shared`: it runs as another user."""
     folder = home.pod(uid)
     identity = container_id(uid, container.name, attempt)
     log_path = container_log(home.state_dir, home.node, uid, container.name, attempt)
+    if container.working_dir and not container.working_dir.startswith("/"):
+        words = f"failed to start container {container.name!r}: workingDir {container.working_dir!r}: Cwd must be an absolute path"
+        return ContainerPrepared(uid, identity, "", "", words, "RunContainerError")
     try:
         cwd = working_folder(folder, container.name, container.working_dir)
+        if shared:
+            open_to_others(home.state_dir, folder)
         if attempt >= LOGS_KEPT:
             container_log(home.state_dir, home.node, uid, container.name, attempt - LOGS_KEPT).unlink(missing_ok=True)
     except (VolumeError, OSError) as error:

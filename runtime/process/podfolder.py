@@ -80,6 +80,16 @@ def write_plan(folder: Path, plan: VolumePlan) -> None:
         raise VolumeError(f"the pod's folder {folder} cannot be written: {error.strerror}") from error
 
 
+def open_to_others(state_dir: Path, folder: Path) -> None:
+    """Let a container that runs as another user than the cluster reach its pod's folder, and write into its emptyDir volumes (mode 0777, as
+    Kubernetes makes them). Nobody can list what lies above. Raises OSError."""
+    state_dir.chmod(stat.S_IMODE(state_dir.stat().st_mode) | 0o011)
+    volumes = folder / VOLUMES
+    for place in sorted(volumes.iterdir()) if volumes.is_dir() else ():
+        if place.is_dir() and not place.is_symlink() and not (place / _DATA).is_symlink():
+            place.chmod(0o777)
+
+
 def remove_pod_folder(folder: Path) -> None:
     """Remove a pod's folder with all its volumes; what hostPath volumes link to stays. Raises `VolumeError`."""
     try:
