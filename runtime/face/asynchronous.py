@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from callboard.models.errors import BadRequest
 from callboard.models.messages.api import WatchEvent
 from callboard.runtime.face.cluster import Cluster
 from callboard.runtime.face.giveup import GIVEN_UP
@@ -158,6 +159,23 @@ class AsyncVerbs(_Group):
     evict = _awaitable(Verbs.evict)
     request = _awaitable(Verbs.request)
     url = _awaitable(Verbs.url)
+
+    exec = _awaitable(Verbs.exec)
+    top = _awaitable(Verbs.top)
+    describe = _awaitable(Verbs.describe)
+    events = _awaitable(Verbs.events)
+
+    @functools.wraps(Verbs.logs)
+    async def logs(self, *args: Any, **kwargs: Any) -> str:
+        if kwargs.get("follow"):
+            raise BadRequest("logs that are followed are lines one after the other: use `async for line in c.follow_logs(...)`")
+        verbs: Verbs = self._target
+        return await self._threads.run(lambda: verbs.logs(*args, **kwargs))
+
+    def follow_logs(self, *args: Any, **kwargs: Any) -> AsyncIterator[str]:
+        """The lines of `logs(..., follow=True)`, as they come."""
+        verbs: Verbs = self._target
+        return _each(self._threads, lambda: verbs.logs(*args, follow=True, **kwargs))
 
     @property
     def rollout(self) -> AsyncRollouts:

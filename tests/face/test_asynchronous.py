@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from callboard import AsyncCluster, Cluster, NotFound
+from callboard import AsyncCluster, BadRequest, Behaviour, Cluster, NotFound
 from callboard.runtime.face.asynchronous import AsyncNode, AsyncNodes, AsyncRollouts, AsyncVerbs, _Group
 from callboard.runtime.face.handles import NodeHandle, Nodes
 from callboard.runtime.face.rollout import Rollouts
@@ -56,6 +56,26 @@ def test_changes_arrive_as_an_async_iterator() -> None:
             return seen
 
     assert asyncio.run(main()) == [("ADDED", "a"), ("DELETED", "a")]
+
+
+def test_logs_are_followed_line_by_line() -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "talker"}]}}
+
+    async def main() -> list[str]:
+        async with AsyncCluster(nodes=1, images={"talker": Behaviour(says=["one", "two"])}) as c:
+            await c.apply(pod)
+            await c.wait("pod/a")
+            with pytest.raises(BadRequest, match="follow_logs"):
+                await c.logs("pod/a", follow=True)
+            lines = []
+            async for line in c.follow_logs("pod/a"):
+                lines.append(line)
+                if len(lines) == 2:
+                    break
+            assert await c.logs("pod/a") == "one\ntwo\n"
+            return lines
+
+    assert asyncio.run(main()) == ["one", "two"]
 
 
 def test_a_cancelled_wait_leaves_no_thread_waiting() -> None:
