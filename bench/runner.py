@@ -43,6 +43,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
     yield from _idle(plan, say)
     yield from _rolling(plan, say)
     yield from _node_loss(plan, say)
+    yield from _scheduling(plan, say)
     for system in ("realtime", "simulated", "threaded"):
         say(f"messages on the {system} system")
         count = plan.threaded_messages if system == "threaded" else plan.messages
@@ -78,6 +79,14 @@ def _node_loss(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
         where = f"{lost} of {nodes} nodes lost with {int(results[0]['pods_lost'])} of {pods} pods"
         yield _figure(f"{where}: until all are Ready, {name} time", "s", results, "seconds", None, more=False)
         yield _figure(f"{where}: beyond what timings allow, {name} time", "s", results, "excess_s", 2.0, more=False)
+
+
+def _scheduling(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
+    for nodes in (100, 1_000, 5_000):
+        pods = min(2_400 if nodes == 100 else 9_600, 4 * plan.pods)  # no more of a Deployment than there are nodes to keep apart on
+        say(f"scheduling alone, {pods} pods on {nodes} nodes")
+        results = repeat("scheduling", {"nodes": nodes, "pods": pods}, plan.repeats)
+        yield _figure(f"scheduling alone, {nodes} nodes", "pods/s", results, "pods_per_s", 2_000.0)
 
 
 def _figure(name: str, unit: str, results: list[dict[str, float]], key: str, aim: float | None, *, more: bool = True) -> Figure:

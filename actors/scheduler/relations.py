@@ -196,11 +196,15 @@ def _skews(table: NodeTable, one: PodClass, facts: FactsView) -> list[_Skew]:
 
 def accepted(facts: FactsView, rule: SpreadRule) -> Any:
     """Rows whose nodes count for a constraint (nodeAffinityPolicy, nodeTaintsPolicy)."""
-    good = look(facts.refusals) != plugins.ABSENT
-    if rule.honour_affinity:
-        good = good & (look(facts.affinity_fits) != 0)
-    if rule.honour_taints:
-        good = good & (look(facts.taints_fit) != 0)
+    key = rule.honour_affinity, rule.honour_taints
+    good = facts.masks.get(key)
+    if good is None:
+        good = look(facts.refusals) != plugins.ABSENT
+        if rule.honour_affinity:
+            good &= look(facts.affinity_fits) != 0
+        if rule.honour_taints:
+            good &= look(facts.taints_fit) != 0
+        facts.masks[key] = good
     return good
 
 
@@ -280,16 +284,24 @@ def _spread_scores(
 
 def _spread_raw(table: NodeTable, facts: FactsView, rule: SpreadRule, counter: Counter, scored: Any, ignored: Any) -> Any:
     """One constraint's part: pods of the domain x log(domains + 2) + maxSkew - 1; 0 for nodes without the label."""
+    import numpy as np
+
+    need_all = ignored is not None  # then nodes without the label are left out anyway
     topology = table.topology(rule.topology_key)
-    domains, rows = look(topology.domains), look(counter.rows)
+    domains = look(topology.domains)
+    labelled = None if need_all else domains != MISSING
     if rule.topology_key == HOSTNAME:
-        return (rows * log(int(scored.sum()) + 2) + (rule.max_skew - 1)) * (domains != MISSING)
-    among = _sums(domains, scored, topology.count) > 0
-    weight = log(int(among.sum()) + 2)
-    if not counter.total:
-        return (domains != MISSING) * float(rule.max_skew - 1)
-    counted = accepted(facts, rule)
-    if ignored is not None:
-        counted = counted & ~ignored
-    counts = _sums(domains, rows * counted, topology.count) * among
-    return (counts[domains] * weight + (rule.max_skew - 1)) * (domains != MISSING)
+        return _labelled(look(counter.rows) * log(np.count_nonzero(scored) + 2) + (rule.max_skew - 1), labelled)
+    among = np.bincount(domains[scored], minlength=topology.count) > 0
+    counts = np.full(topology.count, float(rule.max_skew - 1))
+    if counter.total:
+        counted = accepted(facts, rule)
+        if ignored is not None:
+            counted = counted & ~ignored
+        weight = log(np.count_nonzero(among) + 2)
+        counts += np.bincount(domains, weights=look(counter.rows) * counted, minlength=topology.count) * among * weight
+    return _labelled(counts[domains], labelled)
+
+
+def _labelled(raw: Any, labelled: Any) -> Any:
+    return raw if labelled is None else raw * labelled

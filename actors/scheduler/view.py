@@ -40,6 +40,8 @@ class FactsView:
         self.preferred = array("q")
         self.intolerable = array("q")
         self.intolerable_total = 0
+        self.masks: dict[tuple[bool, bool], Any] = {}
+        """What `relations.accepted` has worked out of these; void after every change."""
         self._seen = -1
 
     def renew(self) -> None:
@@ -54,6 +56,7 @@ class FactsView:
             self._seen = -1
         if self._seen == table.facts_log.end:
             return
+        self.masks.clear()
         rows = table.facts_log.since(self._seen)
         self._seen = table.facts_log.end
         for row in range(table.size) if rows is None else rows:
@@ -66,12 +69,16 @@ class FactsView:
             self.refusals[row] = plugins.ABSENT
             self.affinity_fits[row] = self.taints_fit[row] = self.preferred[row] = self.intolerable[row] = 0
             return
-        self.refusals[row] = plugins.refused_by(constraints, facts)
-        self.affinity_fits[row] = plugins.passes_affinity(constraints, facts)
-        self.taints_fit[row] = plugins.passes_taints(constraints, facts)
-        self.preferred[row] = plugins.preferred_weight(constraints, facts)
-        self.intolerable[row] = plugins.intolerable_taints(constraints, facts)
-        self.intolerable_total += self.intolerable[row]
+        taints_fit, affinity_fits = plugins.passes_taints(constraints, facts), plugins.passes_affinity(constraints, facts)
+        fits = taints_fit and affinity_fits and not facts.unschedulable
+        self.refusals[row] = plugins.PASSES if fits else plugins.refused_by(constraints, facts)
+        self.affinity_fits[row] = affinity_fits
+        self.taints_fit[row] = taints_fit
+        if constraints.preferred:
+            self.preferred[row] = plugins.preferred_weight(constraints, facts)
+        if facts.taints or self.intolerable[row]:
+            self.intolerable[row] = plugins.intolerable_taints(constraints, facts)
+            self.intolerable_total += self.intolerable[row]
 
 
 class TemplateView:
