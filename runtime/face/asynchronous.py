@@ -130,8 +130,8 @@ class AsyncNodes(_Group):
     _add = _awaitable(Nodes.add)
     remove = _awaitable(Nodes.remove)
 
-    @functools.wraps(Nodes.add)
     async def add(self, *args: Any, **kwargs: Any) -> AsyncNode:
+        """Add a node; see `Nodes.add`."""
         return AsyncNode(await self._add(*args, **kwargs), self._threads)
 
     def __getitem__(self, name: str) -> AsyncNode:
@@ -164,9 +164,10 @@ class AsyncVerbs(_Group):
     top = _awaitable(Verbs.top)
     describe = _awaitable(Verbs.describe)
     events = _awaitable(Verbs.events)
+    events_text = _awaitable(Verbs.events_text)
 
-    @functools.wraps(Verbs.logs)
     async def logs(self, *args: Any, **kwargs: Any) -> str:
+        """See `Cluster.logs`. Those that are followed come from `follow_logs`."""
         if kwargs.get("follow"):
             raise BadRequest("logs that are followed are lines one after the other: use `async for line in c.follow_logs(...)`")
         verbs: Verbs = self._target
@@ -182,8 +183,8 @@ class AsyncVerbs(_Group):
         """Rollouts of Deployments: history, undo, pause, resume, restart, status."""
         return AsyncRollouts(self._target.rollout, self._threads)
 
-    @functools.wraps(Verbs.watch)
     def watch(self, *args: Any, **kwargs: Any) -> AsyncIterator[WatchEvent]:
+        """Changes of a kind as they come; see `Cluster.watch`."""
         return _each(self._threads, lambda: self._target.watch(*args, **kwargs))
 
     def namespace(self, name: str) -> AsyncVerbs:
