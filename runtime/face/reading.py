@@ -16,6 +16,7 @@ from callboard.models.errors import ApiError, MethodNotAllowed, UnknownKind, Wai
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
 from callboard.models.selectors import parse_fields, parse_labels
+from callboard.runtime.face.causes import causes
 from callboard.runtime.face.conditions import DELETED, Condition, default_condition, judge
 from callboard.runtime.face.contract import Host, Seconds, seconds
 from callboard.runtime.face.references import Reference, refer
@@ -107,7 +108,7 @@ class Reading:
         workloads), `"Exists"`, `"Deleted"`, or a function of the object. Returns the object (None for `"Deleted"`).
 
         Raises:
-            WaitTimeout: it did not within `timeout`; says what was last seen.
+            WaitTimeout: it did not within `timeout`; says what was last seen, and of a workload what its pods suffer from.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=7) as s:
@@ -127,7 +128,9 @@ class Reading:
 
         if not self._host.await_change(reference, met, timeout_s):
             name = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", "the given function")
-            raise WaitTimeout(f"{reference} did not reach {name} within {timeout_s:g} s; last seen: {seen[1]}")
+            why = causes(self._host, seen[0]) if wanted != DELETED else ""
+            last = f"{seen[1]}; {why}" if why else seen[1]
+            raise WaitTimeout(f"{reference} did not reach {name} within {timeout_s:g} s; last seen: {last}")
         return None if wanted == DELETED else seen[0]
 
     def still_there(self, objects: Iterable[Any], *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> builtins.list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from callboard import Behaviour, Cluster, NotFound, Simulation
+from callboard import Behaviour, Cluster, NotFound, Simulation, WaitTimeout
 
 WEB = Path(__file__).resolve().parents[2] / "examples" / "web.yaml"
 CRASH = {
@@ -48,7 +48,7 @@ def _world(request: pytest.FixtureRequest) -> Iterator[Any]:
         world.wait("deployment/web")
         (endpoints,) = world.list("endpointslices")
         world.wait(endpoints, lambda found: [one.conditions.ready for one in found.endpoints] == [True] * 3)
-        world.wait("pod/crash", lambda pod: pod.status.container_statuses[0].restart_count)
+        world.wait("pod/crash", lambda pod: any(one.restart_count for one in pod.status.container_statuses))
         yield world
 
 
@@ -143,3 +143,26 @@ def test_events_of_something_that_is_gone_are_still_told(world: Any) -> None:
 
 def test_a_description_without_events_does_not_read_them(world: Any) -> None:
     assert "Events:" not in world.describe("deployment/web", events=False)
+
+
+def _says_why_it_waits(pod: Any) -> bool:
+    return any(one.state.waiting is not None and one.state.waiting.message for one in pod.status.container_statuses)
+
+
+def test_a_wait_that_runs_out_of_time_says_which_container_crashes_and_why_pods_are_pending(world: Any) -> None:
+    def deployment(name: str, **container: Any) -> dict[str, Any]:
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "app", "image": "crash:2", **container}]}}
+        spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+    huge = {"requests": {"cpu": "1000"}}
+    env = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "absent", "key": "k"}}}]
+    world.apply([deployment("huge", resources=huge), deployment("unset", env=env)])
+    for name in ("huge", "unset"):
+        world.wait(f"deployment/{name}", lambda obj: world.list("pods", selector=f"app={obj.metadata.name}"))
+    world.wait(world.list("pods", selector="app=huge")[0], "PodScheduled=False")
+    world.wait(world.list("pods", selector="app=unset")[0], _says_why_it_waits)
+    with pytest.raises(WaitTimeout, match="pod huge-.*: Pending: 0/2 nodes are available: 2 Insufficient cpu"):
+        world.wait("deployment/huge", timeout=0.1)
+    with pytest.raises(WaitTimeout, match=r'container app waits: CreateContainerConfigError \(configmap "absent" not found\)'):
+        world.wait("deployment/unset", timeout=0.1)
