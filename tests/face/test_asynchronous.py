@@ -47,7 +47,7 @@ def test_changes_arrive_as_an_async_iterator() -> None:
     async def main() -> list[tuple[str, str]]:
         async with AsyncCluster(nodes=1) as c:
             await c.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
-            seen = []
+            seen: list[tuple[str, str]] = []
             async for event in c.watch("configmaps"):
                 seen.append((event.type, event.obj.metadata.name))
                 if len(seen) == 2:

@@ -79,6 +79,7 @@ def test_a_workload_stands_for_the_pod_that_says_most(made: Made) -> None:
             c.logs("node/node-1")
         c.scale("deployment/web", 0)
         c.wait("deployment/web")
+        assert c.still_there(c.list("pods")) == []  # the deployment doesn't count those that are terminating
         with pytest.raises(NotFound, match="no pod of"):
             c.logs("deployment/web")
 
