@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callboard.models.errors import ApiError, Invalid, UnknownKind
+from callboard.models.errors import ApiError, Invalid, NotFound, UnknownKind
 from callboard.runtime.remote.client import FROM_CLUSTER
 
 
@@ -13,7 +13,8 @@ def words_of(error: ApiError) -> str:
     """`Error from server (NotFound): pods "x" not found`, or `error: ...` for what this side found out itself."""
     if isinstance(error, Invalid):
         return _invalid(error)
-    if FROM_CLUSTER in getattr(error, "__notes__", ()) and not isinstance(error, UnknownKind):
+    answered = FROM_CLUSTER in getattr(error, "__notes__", ()) or (isinstance(error, NotFound) and error.details)
+    if answered and not isinstance(error, UnknownKind):
         return f"Error from server ({error.reason}): {error.message}"
     return f"error: {error.message}"
 
