@@ -96,8 +96,8 @@ def measure(
 ) -> Measured:
     """Measure the running pods of a node; `before` holds the samples of the last time. Folders are looked through if `storage` is None,
     and those of pods that it does not know."""
-    all_samples = daemon.meter.read(daemon.hello.pid)
     ids = [identity for pod in pods for _, identity in pod.containers]
+    all_samples = daemon.meter.read(daemon.hello.pid, ids)
     samples = {identity: all_samples[identity] for identity in ids if identity in all_samples}
     began_s = time.monotonic()
     looked = {pod.uid: (storage or {}).get(pod.uid) or _storage_of(home, pod) for pod in pods}

@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -120,10 +120,10 @@ class Meter:
         self._marks: dict[tuple[int, float], str] = {}
         """Which container a process is marked with, by its number and its start."""
 
-    def read(self, daemon_pid: int) -> Mapping[str, ContainerSample]:
-        """What every container of the daemon's uses, by its id. Those without a process are not in it."""
+    def read(self, daemon_pid: int, wanted: Iterable[str]) -> Mapping[str, ContainerSample]:
+        """What every container of the daemon's uses, by its id, those that are `wanted` included. Those without a process are not in it."""
         with self._lock:
-            if time.monotonic() - self._at_s >= FRESH_S:
+            if time.monotonic() - self._at_s >= FRESH_S or not all(identity in self._samples for identity in wanted):
                 self._pass(daemon_pid)
             return self._samples
 

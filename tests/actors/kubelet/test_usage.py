@@ -30,7 +30,7 @@ def restarts(obj: Any) -> int:
     return sum(one.restart_count for one in obj.status.container_statuses)
 
 
-def usage(**amounts: float) -> Behaviour:
+def usage(**amounts: Any) -> Behaviour:
     return Behaviour(usage=Usage(**amounts))
 
 
