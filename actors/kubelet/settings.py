@@ -19,7 +19,7 @@ VERSION = "v1.36.0"
 class KubeletSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One node: its name, its container runtime, what it has, and the periods that it keeps.
 
-    `events` "warnings" leaves out what Kubernetes tells of every pod that is well (Created, Started, Killing).
+    `events` "warnings" leaves out what Kubernetes tells of every pod that is well: Pulled, Created, Started, and Killing when it is to end.
     """
 
     node_name: str

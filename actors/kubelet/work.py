@@ -100,9 +100,9 @@ class PodWork(NodeAgent):
         """Carry a preStop hook out."""
         raise NotImplementedError
 
-    def tell(self, pod: PodRecord, type_: str, reason: str, message: str) -> None:
-        """Record an Event about a pod."""
-        if type_ == "Warning" or self.own.events == "all":
+    def tell(self, pod: PodRecord, type_: str, reason: str, message: str, *, usual: bool = False) -> None:
+        """Record an Event about a pod; `usual`: one that every pod that is well has too."""
+        if not usual or self.own.events == "all":
             self.tell_user(pod.pod, "pods", type_, reason, message)
 
     # -- looking at a pod ---------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class PodWork(NodeAgent):
         one.stop_by_s = now_s + step.grace_s
         self.port.send(self.own.runtime, StopContainer(one.stop_request, self.port.me, pod.uid, one.container_id, step.grace_s))
         if step.reason:
-            self.tell(pod, "Normal", "Killing", step.reason)
+            self.tell(pod, "Normal", "Killing", step.reason, usual=pod.goal != "run")
         return False
 
     def _finish(self, pod: PodRecord, step: steps.Finish, now_s: float) -> bool:
