@@ -110,6 +110,9 @@ class ApiComponent(Component):
     def _sweep_requests(self, _timer: SweepRequests) -> None:
         now = self.port.now()
         self._sweep = None
+        latest = now + self.settings.request_timeout_s
+        if any(deadline > latest for deadline, _ in self._pending.values()):  # the clock was set back: nobody waits longer for that
+            self._pending = {number: (min(deadline, latest), context) for number, (deadline, context) in self._pending.items()}
         expired = [number for number, (deadline, _) in self._pending.items() if deadline <= now]
         for number in expired:
             _, context = self._pending.pop(number)

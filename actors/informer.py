@@ -125,6 +125,7 @@ class Informer:
         self._early: dict[int, WatchBatch | WatchClosed] = {}
         self._last_heard_s = 0.0
         self._listing = False
+        self._stopped = False
         self._attempt = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------------------
@@ -163,6 +164,7 @@ class Informer:
 
     def silent_since(self, moment_s: float) -> bool:
         """Whether there is a stream that has not been heard of since `moment_s`."""
+        self._last_heard_s = min(self._last_heard_s, self.owner.port.now())  # the clock may have been set back
         return self._subscription != 0 and not self._listing and self._last_heard_s < moment_s
 
     def _leave_stream(self) -> None:
@@ -181,6 +183,16 @@ class Informer:
         """See to it that this view comes to `revision` soon, though nothing of its resource may have changed since."""
         if self.synced and not self._listing and self.revision < revision:
             self.relist()
+
+    def stop(self) -> None:
+        """Look no longer, and forget; for good."""
+        self._leave_stream()
+        self._list = 0
+        self._listing = self.synced = False
+        self._stopped = True
+        self.objects.clear()
+        for _, table in self._indexes.values():
+            table.clear()
 
     def listed(self, answer: Got | Listed | Written | Refused) -> None:
         """The list has arrived, or was refused."""
@@ -215,6 +227,8 @@ class Informer:
 
     def retry(self) -> None:
         """The pause after a refusal is over."""
+        if self._stopped:
+            return
         if self._listing:
             self.start()
         elif self._subscription == 0:

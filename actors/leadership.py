@@ -83,6 +83,7 @@ class Leadership:
         record = None if spec is None else (spec.holder_identity or "", spec.renew_time or "", spec.lease_transitions or 0)
         if record != self._observed or record is None:
             self._observed, self._observed_at_s = record, now_s
+        self._observed_at_s = min(self._observed_at_s, now_s)  # the clock may have been set back
         if record is not None:
             self._highest_epoch = max(self._highest_epoch, record[2])
         if record is None or record[0] != self.election.identity or record[2] != self._epoch:

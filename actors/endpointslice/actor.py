@@ -39,6 +39,7 @@ class Memory(msgspec.Struct, gc=False):
     highest_index: int = -1
     lost_indices: dict[int, None] = {}
     rests_until_s: float = 0.0
+    rest_s: float = 0.0
 
 
 class EndpointSliceController(Controller):
@@ -140,8 +141,9 @@ class EndpointSliceController(Controller):
         if service is None or memory is None:
             return ()
         now = self.port.now()
-        if now < memory.rests_until_s:
-            return (act.LookAgain(after_s=memory.rests_until_s - now),)
+        left_s = memory.rests_until_s - now
+        if 0 < left_s <= memory.rest_s:  # a longer rest means that the clock was set back
+            return (act.LookAgain(after_s=left_s),)
         view = View(
             service=service,
             slices=tuple(self.slices.by("service", key).values()),
@@ -151,7 +153,8 @@ class EndpointSliceController(Controller):
         )
         wanted = decide(view)
         if wanted:
-            memory.rests_until_s = now + self.settings.endpoint_batch_s * (1 + len(memory.wanted) / REST_PER_ENDPOINTS)
+            memory.rest_s = self.settings.endpoint_batch_s * (1 + len(memory.wanted) / REST_PER_ENDPOINTS)
+            memory.rests_until_s = now + memory.rest_s
         return wanted
 
     # -- what came of them ------------------------------------------------------------------------------------------------------------

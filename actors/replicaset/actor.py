@@ -129,7 +129,7 @@ class ReplicaSetController(Controller):
             lost_indices=tuple(memory.lost_indices),
             failure=memory.failure,
             creates_limit=memory.creates_limit,
-            create_not_before_s=memory.create_not_before_s,
+            create_not_before_s=memory.not_before_s(self.port.now()),
         )
         wanted = decide(view, self.port.now())
         return (*wanted, act.LookAgain(after_s=ADOPTION_WAIT_S)) if waiting else wanted

@@ -47,6 +47,12 @@ class Memory(msgspec.Struct, gc=False):
             self.failure = None
             self.creates_limit = min(self.creates_limit * 2, CREATES_LIMIT)
 
+    def not_before_s(self, now: float) -> float:
+        """When pods may be created again. A pause that is longer than any ends at once: the clock was set back."""
+        if self.create_not_before_s > now + FAILING_PAUSE_LIMIT_S:
+            self.create_not_before_s = now
+        return self.create_not_before_s
+
     def pod_failed(self, index: int, now: float) -> None:
         """A pod ended in phase Failed. The first ones are replaced at once; if a replacement fails too, the next waits, twice as long
         each time (kubernetes#30628: create, reject, create is a hot loop)."""

@@ -45,3 +45,14 @@ def test_the_first_pods_that_fail_are_replaced_at_once_and_their_replacements_ev
     assert pauses[-1] == FAILING_PAUSE_LIMIT_S
     memory.pod_ready()
     assert memory.create_not_before_s == 0.0
+
+
+def test_a_clock_that_is_set_back_ends_a_pause_instead_of_making_it_longer() -> None:
+    memory = Memory()
+    for generation in range(4):
+        memory.seen(generation)
+        memory.pod_failed(generation, 10_000.0)
+    pause_until_s = memory.not_before_s(10_000.0)
+    assert pause_until_s > 10_000.0
+    assert memory.not_before_s(10_000.0) == pause_until_s
+    assert memory.not_before_s(100.0) == 100.0
