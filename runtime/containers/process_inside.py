@@ -83,8 +83,9 @@ class ProcessInside(ProcessNode):
         def answered(answer: ProcessAnswer) -> None:
             tell(CommandAnswered(request, answer))
 
+        patient = isinstance(request, ProbeContainer)
         try:
-            self._daemon.execute(request.container_id, command, stdin, request.timeout_s, limit_bytes, answered)
+            self._daemon.execute(request.container_id, command, stdin, request.timeout_s, limit_bytes, answered, patient=patient)
         except BrokenFrame as error:
             self._command_failed(request, f"the command and its input are too large: {error}")
 

@@ -141,10 +141,13 @@ class ProcessDaemon:
         timeout_s: float,
         output_limit_bytes: int,
         callback: Callback | None = None,
+        *,
+        patient: bool = False,
     ) -> int:
         """Carry a command out beside a running container: with its environment, working directory and user. Answered by `CommandEnded`, or
-        `RequestFailed` if the container doesn't run. Of each output stream so many bytes are kept. Raises `BrokenFrame`."""
-        fields = {"argv": list(argv), "stdin": stdin, "timeout_s": timeout_s, "limit": output_limit_bytes}
+        `RequestFailed` if the container doesn't run. Of each output stream so many bytes are kept. Where too
+        many are under way, a `patient` one waits for its turn. Raises `BrokenFrame`."""
+        fields = {"argv": list(argv), "stdin": stdin, "timeout_s": timeout_s, "limit": output_limit_bytes, "patient": patient}
         return self._request("exec", callback, container_id=container_id, **fields)
 
     def signal(self, container_id: str, signum: int, callback: Callback | None = None) -> int:

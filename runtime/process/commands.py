@@ -12,6 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
+from collections import deque
 
 from callboard.runtime.process.containers import Containers, spawn
 from callboard.runtime.process.wire import ENV_COMMAND
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from callboard.runtime.process.containers import Container
-
     Reply = Callable[[dict[str, Any]], None]
 
-COMMANDS_LIMIT = 256
+RUNNING_LIMIT = 64
+"""Commands of each sort that run at once. Of those that wait for their turn (probes: a failed one may kill its container) any number up to
+`WAITING_LIMIT` does; others are refused."""
+WAITING_LIMIT = 8192
 READ_BYTES = 64 * 1024
 NOT_FOUND_CODE = 127
 NOT_EXECUTABLE_CODE = 126
@@ -35,13 +37,25 @@ class TooManyCommands(Exception):
     """No more commands can be carried out now."""
 
 
+class NoContainer(Exception):
+    """The container that a command is for does not run."""
+
+
 class _Command:
     """One command under way."""
 
     def __init__(
-        self, number: int, container_id: str, process: subprocess.Popen[bytes], limit: int, deadline_s: float, reply: Reply
+        self,
+        number: int,
+        container_id: str,
+        process: subprocess.Popen[bytes],
+        limit: int,
+        deadline_s: float,
+        patient: bool,
+        reply: Reply,
     ) -> None:
         self.number = number
+        self.patient = patient
         self.container_id = container_id
         self.process = process
         self.limit = limit
@@ -60,14 +74,40 @@ class Commands:
         self._selector = selector
         self._containers = containers
         self._running: dict[str, _Command] = {}
+        self._waiting: deque[tuple[int, str, list[str], bytes, float, int, Reply]] = deque()
         self._last = 0
 
     def start(
-        self, number: int, container: Container, argv: list[str], stdin: bytes, timeout_s: float, limit: int, reply: Reply
+        self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int, patient: bool, reply: Reply
     ) -> dict[str, Any] | None:
-        """Begin a command. Returns the answer if there is one already; else it comes by `reply`. Raises `TooManyCommands`."""
-        if len(self._running) >= COMMANDS_LIMIT:
-            raise TooManyCommands(f"{COMMANDS_LIMIT} commands are being carried out already; try again later")
+        """Begin a command, or let a `patient` one wait for its turn. Returns the answer if there is one already; else it comes by `reply`.
+
+        Raises `TooManyCommands`; `NoContainer` if the container doesn't run.
+        """
+        if sum(one.patient is patient for one in self._running.values()) < RUNNING_LIMIT:
+            return self._begin(number, container_id, argv, stdin, timeout_s, limit, patient, reply)
+        if not patient or len(self._waiting) >= WAITING_LIMIT:
+            raise TooManyCommands(f"{RUNNING_LIMIT} commands are being carried out already; try again later")
+        self._waiting.append((number, container_id, argv, stdin, timeout_s, limit, reply))
+        return None
+
+    def _begin_waiting(self) -> None:
+        """Somebody has ended: the next one's turn. Its time begins now."""
+        while self._waiting and sum(one.patient for one in self._running.values()) < RUNNING_LIMIT:
+            number, container_id, argv, stdin, timeout_s, limit, reply = self._waiting.popleft()
+            try:
+                answer = self._begin(number, container_id, argv, stdin, timeout_s, limit, True, reply)
+            except NoContainer as refusal:
+                answer = {"type": "RequestFailed", "id": number, "message": str(refusal)}
+            if answer is not None:
+                reply(answer)
+
+    def _begin(
+        self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int, patient: bool, reply: Reply
+    ) -> dict[str, Any] | None:
+        container = self._containers.get(container_id)
+        if container is None or container.state != "running":
+            raise NoContainer(f"container not found: {container_id!r} does not run")
         self._last += 1
         mark = str(self._last)
         try:
@@ -82,7 +122,7 @@ class Commands:
             )
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             return _ended(number, container.id, *_not_started(error, argv[0] if argv else ""))
-        command = _Command(number, container.id, process, limit, time.monotonic() + timeout_s, reply)
+        command = _Command(number, container.id, process, limit, time.monotonic() + timeout_s, patient, reply)
         self._running[mark] = command
         self._containers.watch_command(process.pid, mark, lambda code: self._finish(mark, code))
         for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
@@ -150,6 +190,7 @@ class Commands:
         code = 128 - code if code < 0 else code
         out, err = bytes(command.output["stdout"]), bytes(command.output["stderr"])
         command.reply(_ended(command.number, command.container_id, code, out, err, command.truncated, command.timed_out))
+        self._begin_waiting()
 
     def _drain(self, command: _Command, name: str, pipe: Any) -> None:
         """Read until nothing is there now: whoever holds the other end still has been killed, or got away and is not waited for."""

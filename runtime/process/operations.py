@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 
-from callboard.runtime.process.commands import Commands, TooManyCommands
+from callboard.runtime.process.commands import Commands, NoContainer, TooManyCommands
 from callboard.runtime.process.containers import Container, Containers, StartFailure
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ class Operations:
         fields = {key: value for key, value in request.items() if key not in ("id", "op")}
         try:
             answer: dict[str, Any] | None = operation(number, **fields)
-        except (TypeError, ValueError, OSError, TooManyCommands) as error:
+        except (TypeError, ValueError, OSError) as error:
             return [_failed(number, f"{request['op']}: {error}")]
         return [] if answer is None else [answer]
 
@@ -80,13 +80,13 @@ class Operations:
         return _about("Started", number, container, pid=container.pid, started_at_s=container.started_at_s)
 
     def _do_exec(
-        self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int
+        self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int, patient: bool
     ) -> dict[str, Any] | None:
-        container = self._containers.get(container_id)
-        if container is None or container.state != "running":
-            return _failed(number, f"container not found: {container_id!r} does not run")
         assert self._later is not None
-        return self._commands.start(number, container, argv, stdin, timeout_s, limit, self._later)
+        try:
+            return self._commands.start(number, container_id, argv, stdin, timeout_s, limit, patient, self._later)
+        except (TooManyCommands, NoContainer) as refusal:
+            return _failed(number, str(refusal))
 
     def _do_signal(self, number: int, container_id: str, signum: int) -> dict[str, Any]:
         container = self._containers.get(container_id)

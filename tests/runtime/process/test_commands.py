@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from callboard.models.api import core
 from callboard.models.messages.runtime import CommandDone, ContainerStarted, ProbeContainer, Probed, RunCommand
 from callboard.runtime.process.client import ProcessDaemon
+from callboard.runtime.process.commands import RUNNING_LIMIT
+from callboard.runtime.process.protocol import CommandEnded, RequestFailed, Started
 
-from .conftest import wait_until_gone
+from .conftest import Driver, wait_until_gone
 from .world import Node, make_pod
 
 POD = make_pod("a")
@@ -95,6 +98,24 @@ def test_what_a_command_leaves_behind_dies_when_it_ends_and_nobody_waits_for_it(
     assert len(left) == 2
     for pid in left:
         wait_until_gone(int(pid))
+
+
+def test_many_probes_wait_for_their_turn_and_many_commands_are_refused(ephemeral: Driver, tmp_path: Path) -> None:
+    ephemeral.shell("c", "sleep 1000")
+    ephemeral.next(Started)
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    held = os.open(go, os.O_RDWR)
+    for patient in (True, False):
+        for _ in range(RUNNING_LIMIT + 2):
+            ephemeral.daemon.execute("c", ["sh", "-c", f"read word < {go}"], b"", 100.0, 100, patient=patient)
+    for _ in range(2):  # at once; all others are under way or wait
+        assert "64 commands are being carried out already" in ephemeral.next(RequestFailed).message
+    os.write(held, b"\n" * (2 * RUNNING_LIMIT + 2))  # a line for each
+    ended = [ephemeral.next(CommandEnded) for _ in range(2 * RUNNING_LIMIT + 2)]
+    os.close(held)
+    assert {(one.exit_code, one.timed_out) for one in ended} == {(0, False)}
+    assert len({one.id for one in ended}) == 2 * RUNNING_LIMIT + 2
 
 
 def test_a_command_dies_with_its_container(node: Node, tmp_path: Path) -> None:
