@@ -17,10 +17,12 @@ from callboard.models.generic import GenericObject
 class Look:
     """A view of one tree. Every method takes the path below it, as wire names."""
 
-    __slots__ = ("tree",)
+    __slots__ = ("judged", "tree")
 
     def __init__(self, tree: Any) -> None:
         self.tree = tree
+        self.judged: Any = None
+        """What somebody made of the whole tree and asks for again, cell by cell."""
 
     def at(self, *path: str) -> Any:
         """Whatever is there; None if nothing is."""

@@ -11,14 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 from callboard.models.api.core import PodSpec, ResourceRequirements
-from callboard.models.quantity import parse_quantity
+from callboard.models.quantity import parse_quantity, quantity_of
 
 Amounts = dict[str, Decimal]
 """Exact amounts by the name of the resource: cores, bytes, pieces."""
 _NONE = ResourceRequirements()
 _BINARY = ("memory", "storage", "hugepages-")
-_POWERS = ((6, "Ei"), (5, "Pi"), (4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki"))
-_DECIMAL = ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""), (-3, "m"), (-6, "u"), (-9, "n"))
 
 
 def amounts_of(quantities: Mapping[str, Any]) -> Amounts:
@@ -82,16 +80,4 @@ def quantity_text(name: str, amount: Decimal) -> str:
 
     Which suffixes a quantity was written with isn't remembered beside its amount, so the name of the resource decides.
     """
-    if amount == 0:
-        return "0"
-    whole = amount == amount.to_integral_value()
-    if whole and any(word in name for word in _BINARY):
-        number = int(amount)
-        for power, suffix in _POWERS:
-            if number % 1024**power == 0:
-                return f"{number // 1024**power}{suffix}"
-    for power, suffix in _DECIMAL:
-        scaled = amount.scaleb(-power)
-        if scaled == scaled.to_integral_value():
-            return f"{int(scaled)}{suffix}"
-    return f"{int(amount.scaleb(9)) + 1}n"
+    return quantity_of(amount, binary=any(word in name for word in _BINARY))

@@ -1,10 +1,15 @@
-"""Quantities of resources: `250m`, `1.5Gi`, `2e3`. Exact, in integers. Source: apimachinery pkg/api/resource."""
+"""Quantities of resources: `250m`, `1.5Gi`, `2e3`. Exact, in integers; read, and written in their canonical form.
+
+Source: apimachinery pkg/api/resource/quantity.go.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
+from typing import Any
 
 Quantity = str | int | float
 
@@ -65,3 +70,43 @@ def binary_quantity(amount: int) -> str:
         amount //= 1024
         step += 1
     return f"{amount}{_BINARY_SUFFIXES[step]}"
+
+
+_DECIMAL = ((18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""), (-3, "m"), (-6, "u"), (-9, "n"))
+
+
+def canonical_quantity(value: Any) -> str:
+    """A quantity in the largest unit in which it is a whole number, within its own family of units; what is none stays as it is."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return "0"
+    try:
+        amount = parse_quantity(value)
+    except ValueError:
+        return str(value)
+    return quantity_of(amount, binary=isinstance(value, str) and value.endswith("i"))
+
+
+def quantity_of(amount: Decimal | int, *, binary: bool = False) -> str:
+    """An exact amount as a quantity; `binary` in units of 1024. Finer than a billionth is rounded up, as Kubernetes does."""
+    exact = Decimal(amount)
+    if binary and exact == exact.to_integral_value():
+        return binary_quantity(int(exact))
+    for power, suffix in _DECIMAL:
+        scaled = exact.scaleb(-power)
+        if scaled == scaled.to_integral_value() and exact:
+            return f"{int(scaled)}{suffix}"
+    return f"{int((exact.scaleb(9)).to_integral_value(rounding='ROUND_CEILING'))}n" if exact else "0"
+
+
+def sum_of_quantities(values: Iterable[Any]) -> str:
+    """The sum of some quantities, in binary units if one of them is; what is no quantity counts as nothing."""
+    amount, binary = Decimal(0), False
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            continue
+        try:
+            amount += parse_quantity(value)
+        except ValueError:
+            continue
+        binary = binary or (isinstance(value, str) and value.endswith("i"))
+    return quantity_of(amount, binary=binary)

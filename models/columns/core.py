@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from callboard.models.columns.column import AGE, NAME, NONE, UNKNOWN, Column, Value, number_column, text_column
-from callboard.models.columns.quantities import canonical, total
 from callboard.models.look import Look
+from callboard.models.quantity import canonical_quantity, sum_of_quantities
 from callboard.models.spans import age
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -117,7 +117,7 @@ def _quota(limits: bool) -> Column:
     def read(quota: Look, _now_s: float) -> Value:
         used = quota.map("status", "used")
         return ", ".join(
-            f"{name}: {canonical(used.get(name))}/{canonical(hard)}"
+            f"{name}: {canonical_quantity(used.get(name))}/{canonical_quantity(hard)}"
             for name, hard in quota.map("status", "hard").items()
             if name.startswith("limits.") == limits
         )
@@ -142,13 +142,13 @@ LEASE_COLUMNS = (NAME, text_column("Holder", "spec", "holderIdentity", descripti
 def _usage(name: str, resource: str) -> Column:
     def read(metrics: Look, _now_s: float) -> Value:
         whole = metrics.at("usage", resource)
-        return canonical(whole) if whole is not None else _sum(metrics, resource)
+        return canonical_quantity(whole) if whole is not None else _sum(metrics, resource)
 
     return Column(name, read, description=f"{resource} in use.")
 
 
 def _sum(metrics: Look, resource: str) -> str:
-    return total(one.at("usage", resource) for one in metrics.items("containers"))
+    return sum_of_quantities(one.at("usage", resource) for one in metrics.items("containers"))
 
 
 METRICS_COLUMNS = (NAME, _usage("CPU", "cpu"), _usage("Memory", "memory"), text_column("Window", "window"))

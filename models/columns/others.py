@@ -6,8 +6,8 @@ Source: kubernetes pkg/printers/internalversion/printers.go.
 from __future__ import annotations
 
 from callboard.models.columns.column import AGE, NAME, NONE, UNSET, Column, Value, number_column, text_column
-from callboard.models.columns.quantities import canonical
 from callboard.models.look import Look
+from callboard.models.quantity import canonical_quantity
 
 _MODES = (("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP"))
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -38,7 +38,7 @@ _VOLUME_MODE = text_column("VolumeMode", "spec", "volumeMode", default=UNSET, wi
 
 VOLUME_COLUMNS = (
     NAME,
-    Column("Capacity", lambda obj, _now_s: canonical(obj.at("spec", "capacity", "storage")), description="Its size."),
+    Column("Capacity", lambda obj, _now_s: canonical_quantity(obj.at("spec", "capacity", "storage")), description="Its size."),
     Column("Access Modes", lambda obj, _now_s: _access_modes(obj.texts("spec", "accessModes")), description="How it may be mounted."),
     text_column("Reclaim Policy", "spec", "persistentVolumeReclaimPolicy", description="What becomes of it when it is released."),
     Column("Status", _phase, description="Its phase."),
@@ -54,13 +54,15 @@ def _if_bound(text: str, claim: Look) -> str:
     return text if claim.text("spec", "volumeName") else ""
 
 
+def _claim_capacity(claim: Look, _now_s: float) -> Value:
+    return _if_bound(canonical_quantity(claim.at("status", "capacity", "storage")), claim)
+
+
 CLAIM_COLUMNS = (
     NAME,
     Column("Status", _phase, description="Its phase."),
     text_column("Volume", "spec", "volumeName", description="The volume it has."),
-    Column(
-        "Capacity", lambda obj, _now_s: _if_bound(canonical(obj.at("status", "capacity", "storage")), obj), description="The volume's size."
-    ),
+    Column("Capacity", _claim_capacity, description="The volume's size."),
     Column(
         "Access Modes",
         lambda obj, _now_s: _if_bound(_access_modes(obj.texts("status", "accessModes")), obj),
@@ -124,7 +126,7 @@ CSINODE_COLUMNS = (NAME, Column("Drivers", lambda obj, _now_s: len(obj.items("sp
 CAPACITY_COLUMNS = (
     NAME,
     text_column("StorageClassName", "storageClassName"),
-    Column("Capacity", lambda obj, _now_s: canonical(obj.at("capacity")) if obj.has("capacity") else UNSET),
+    Column("Capacity", lambda obj, _now_s: canonical_quantity(obj.at("capacity")) if obj.has("capacity") else UNSET),
 )
 
 

@@ -42,7 +42,14 @@ class _Restarts:
 
 
 def summary_of(pod: Look) -> PodSummary:
-    """Judge a pod as kubectl does: the worst that its containers say, else its reason, else its phase."""
+    """Judge a pod as kubectl does: the worst that its containers say, else its reason, else its phase. Judged once for each view."""
+    if not isinstance(pod.judged, PodSummary):
+        pod.judged = _judged(pod)
+    found: PodSummary = pod.judged
+    return found
+
+
+def _judged(pod: Look) -> PodSummary:
     restartable = {one.text("name") for one in pod.items("spec", "initContainers") if one.text("restartPolicy") == "Always"}
     status = pod.text("status", "reason") or pod.text("status", "phase")
     if pod.condition("PodScheduled").text("reason") == "SchedulingGated":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from callboard.models.columns.column import AGE, NAME, NONE, UNKNOWN, UNSET, Column, Value, labels_text, number_column, text_column
-from callboard.models.columns.quantities import canonical
 from callboard.models.columns.selectors import selector_text
 from callboard.models.look import Look
+from callboard.models.quantity import canonical_quantity
 from callboard.models.spans import age, epoch_s, human_duration
 
 _TEMPLATE = ("spec", "template", "spec")
@@ -173,18 +173,18 @@ def _metric(spec: Look, status: Look) -> str:
     if source in ("resource", "containerResource"):
         name = spec.text(source, "name")
         if target.has("averageValue"):
-            return f"{name}: {_amount(current, 'averageValue')}/{canonical(target.at('averageValue'))}"
+            return f"{name}: {_amount(current, 'averageValue')}/{canonical_quantity(target.at('averageValue'))}"
         wanted = f"{target.number('averageUtilization')}%" if target.has("averageUtilization") else "<auto>"
         seen = f"{current.number('averageUtilization')}%" if current.has("averageUtilization") else UNKNOWN
         return f"{name}: {seen}/{wanted}"
     if target.has("averageValue"):
         average = "" if source == "pods" else " (avg)"
-        return f"{_amount(current, 'averageValue')}/{canonical(target.at('averageValue'))}{average}"
-    return f"{_amount(current, 'value')}/{canonical(target.at('value'))}"
+        return f"{_amount(current, 'averageValue')}/{canonical_quantity(target.at('averageValue'))}{average}"
+    return f"{_amount(current, 'value')}/{canonical_quantity(target.at('value'))}"
 
 
 def _amount(current: Look, field: str) -> str:
-    return canonical(current.at(field)) if current.has(field) else UNKNOWN
+    return canonical_quantity(current.at(field)) if current.has(field) else UNKNOWN
 
 
 def _targets(hpa: Look, _now_s: float) -> Value:

@@ -9,11 +9,11 @@ import base64
 import binascii
 from typing import Any
 
-from callboard.models.columns.quantities import canonical
 from callboard.models.describe.events import events_section
 from callboard.models.describe.page import HIDDEN_ANNOTATIONS, NONE, Page, begin, moment, write_annotations, write_labels
 from callboard.models.describe.related import Related
 from callboard.models.look import Look, look
+from callboard.models.quantity import canonical_quantity
 
 _SCOPES = {
     "Terminating": "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being actively "
@@ -116,7 +116,7 @@ def _scopes(page: Page, quota: Look, level: int) -> None:
 def _used(page: Page, quota: Look, level: int) -> None:
     used = quota.map("status", "used")
     for name, hard in quota.map("status", "hard").items():
-        page.line(f"{name}\t{canonical(used.get(name))}\t{canonical(hard)}", level)
+        page.line(f"{name}\t{canonical_quantity(used.get(name))}\t{canonical_quantity(hard)}", level)
 
 
 def describe_quota(obj: Look, _related: Related, _now_s: float) -> str:
@@ -152,7 +152,7 @@ def _limits(page: Page, obj: Look, prefix: str) -> None:
         names = sorted({name: True for field in _LIMIT_FIELDS for name in item.map(field)})
         for name in names:
             values = [item.map(field).get(name) for field in _LIMIT_FIELDS]
-            cells = [item.text("type"), name, *("-" if value is None else canonical(value) for value in values)]
+            cells = [item.text("type"), name, *("-" if value is None else canonical_quantity(value) for value in values)]
             page.line(prefix + "\t".join(cells))
 
 

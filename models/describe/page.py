@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from callboard.models.columns.quantities import canonical
 from callboard.models.look import Look
+from callboard.models.quantity import canonical_quantity
 from callboard.models.spans import long_moment
 from callboard.models.tabulate import tabulated
 
@@ -96,7 +96,7 @@ def quantities(page: Page, title: str, values: Mapping[str, Any], level: int) ->
     if values:
         page.line(f"{title}:", level)
     for name, value in values.items():
-        page.field(name, canonical(value), level + 1)
+        page.field(name, canonical_quantity(value), level + 1)
 
 
 def conditions(page: Page, obj: Look) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from callboard.models.columns.quantities import canonical
 from callboard.models.describe.page import NONE, UNSET, Page
 from callboard.models.look import Look
+from callboard.models.quantity import canonical_quantity
 
 
 def volumes(page: Page, found: list[Look], indent: str = "") -> None:
@@ -49,7 +49,7 @@ def _host_path(page: Page, source: Look) -> None:
 
 def _empty_dir(page: Page, source: Look) -> None:
     page.field("Medium", source.text("medium"), 2)
-    page.field("SizeLimit", canonical(source.at("sizeLimit")) if source.has("sizeLimit") else UNSET, 2)
+    page.field("SizeLimit", canonical_quantity(source.at("sizeLimit")) if source.has("sizeLimit") else UNSET, 2)
 
 
 def _secret(page: Page, source: Look) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from callboard.models.columns import Column, as_text, cells_of, columns_of, kind_name, table_of
 from callboard.models.columns.jsonpath import find
-from callboard.models.columns.quantities import canonical, total
 from callboard.models.decode import from_dict
 from callboard.models.kinds import Resource, Scheme
+from callboard.models.quantity import canonical_quantity, sum_of_quantities
 from callboard.models.times import rfc3339
 from tests.models.test_round_trips import full, trees
 
@@ -176,12 +176,12 @@ def test_paths_of_columns(path: str, found: list[Any]) -> None:
     ],
 )
 def test_a_quantity_is_canonical_as_kubernetes_writes_it(value: Any, text: str) -> None:
-    assert canonical(value) == text
+    assert canonical_quantity(value) == text
 
 
 def test_sums_of_quantities() -> None:
-    assert total(["250m", "1", None, "what"]) == "1250m"
-    assert total(["512Mi", "1Gi"]) == "1536Mi"
+    assert sum_of_quantities(["250m", "1", None, "what"]) == "1250m"
+    assert sum_of_quantities(["512Mi", "1Gi"]) == "1536Mi"
 
 
 # -- nothing breaks a column --------------------------------------------------------------------------------------------------------
