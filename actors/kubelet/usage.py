@@ -30,7 +30,7 @@ from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.base import Message
-from callboard.models.messages.runtime import PodMeasured, ReadUsage, UsageRead
+from callboard.models.messages.runtime import ContainerUsage, PodMeasured, ReadUsage, UsageRead
 from callboard.models.messages.usage import METRICS_SERVER, PodUsage, UsageReport
 from callboard.models.quantity import to_bytes
 
@@ -116,7 +116,7 @@ class Measuring(PodHealth):
             record = self.pods.get(measured.pod_uid)
             if record is not None and record.seen.phase == "Running":  # of others metrics are not told, as by metrics-server
                 meta = record.pod.metadata
-                told.append((record, PodUsage(meta.namespace, meta.name, meta.labels, measured.containers)))
+                told.append((record, PodUsage(meta.namespace, meta.name, meta.labels, _as_in_spec(record, measured))))
         self._told = told
         self._pods_report = tuple([usage for _, usage in told])
         self._complete = len(told) == len(self._measured)
@@ -202,3 +202,11 @@ class Measuring(PodHealth):
             record.disruption = disruption_target(eviction.message, now_s, generation)
         self._evicting, self._evicted_at_s = record, now_s
         self.look(record)
+
+
+def _as_in_spec(record: PodRecord, measured: PodMeasured) -> tuple[ContainerUsage, ...]:
+    """What a pod's containers use, in the order of its spec; runtimes tell them in the order of their starts."""
+    if len(measured.containers) == 1:
+        return measured.containers
+    places = {name: place for place, name in enumerate(record.containers)}
+    return tuple(sorted(measured.containers, key=lambda one: places.get(one.name, len(places))))
