@@ -324,14 +324,13 @@ class NodeLifecycleController(Controller):
         whose time on a tainted node is over leave it; `fresh` is the node as it was read in this tick."""
         done = self._marked.get(node.metadata.uid, {})
         lost = readiness(node) in ("False", "Unknown")
-        out = {pod.metadata.uid: pod for pod in self.book.on(node.metadata.name).values() if lost and is_ready(pod)}
-        for uid in [uid for uid in out if uid in done]:
-            del out[uid]
+        here = self.book.on(node.metadata.name).values() if lost else ()
+        out = {pod.metadata.uid: pod for pod in here if is_ready(pod) and pod.metadata.uid not in done}
         due = self._due(fresh) if fresh is not None else []
         wanted: list[act.Action] = []
         for pod in due:
             wanted.extend(leaving.evict(pod, now, not_ready=out.pop(pod.metadata.uid, None) is not None))
-        return [*(leaving.take_out_of_service(pod, now) for pod in out.values()), *wanted]
+        return [*(action for pod in out.values() for action in leaving.take_out_of_service(pod, now)), *wanted]
 
     def _decide_absent(self, key: str, name: str) -> tuple[act.Action, ...]:
         fresh = self._fresh.get(key)

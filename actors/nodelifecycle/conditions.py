@@ -98,7 +98,8 @@ def evicting_taints(node: Node) -> tuple[Taint, ...]:
 
 
 def with_not_ready(pod: Pod, now: float) -> PodStatus:
-    """The status of a pod whose node is not ready: endpoints must leave at once."""
+    """The status of a pod whose node is not ready: endpoints must leave at once. Why is told by an Event (MarkPodsNotReady)."""
     status = pod.status or PodStatus()
-    new = PodCondition(type="Ready", status="False", reason="NodeNotReady", message="Node is not ready", last_transition_time=rfc3339(now))
+    old = condition(pod, "Ready") or PodCondition(type="Ready")
+    new = replace(old, status="False", last_transition_time=rfc3339(now))
     return replace(status, conditions=with_condition(status.conditions, new))

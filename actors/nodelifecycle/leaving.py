@@ -25,7 +25,7 @@ def evict(pod: Pod, now: float, *, not_ready: bool) -> tuple[act.Action, ...]:
     """The next step of an eviction by taints. `not_ready`: the pod is also to be taken out of service, in the same write."""
     if not condition_is(pod, DISRUPTION_TARGET):
         status = _targeted(with_not_ready(pod, now) if not_ready else pod.status or PodStatus(), BY_TAINT, now)
-        return (_set_status(pod, status),)
+        return (_set_status(pod, status), _not_ready(pod)) if not_ready else (_set_status(pod, status),)
     meta = pod.metadata
     words = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
     return (
@@ -34,9 +34,13 @@ def evict(pod: Pod, now: float, *, not_ready: bool) -> tuple[act.Action, ...]:
     )
 
 
-def take_out_of_service(pod: Pod, now: float) -> act.Action:
+def take_out_of_service(pod: Pod, now: float) -> tuple[act.Action, ...]:
     """Its endpoints must go: nothing is known of it any more."""
-    return _set_status(pod, with_not_ready(pod, now))
+    return _set_status(pod, with_not_ready(pod, now)), _not_ready(pod)
+
+
+def _not_ready(pod: Pod) -> act.TellUser:
+    return act.TellUser(resource="pods", obj=pod, type="Warning", reason="NodeNotReady", message="Node is not ready")
 
 
 def collect(pod: Pod, now: float, *, node_gone: bool) -> tuple[act.Action, ...]:

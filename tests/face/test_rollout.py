@@ -175,3 +175,22 @@ def test_a_deployment_that_is_deleted_meanwhile_ends_the_wait(s: Simulation) -> 
 
     with pytest.raises(NotFound, match='^deployments.apps "web": object has been deleted$'):
         s.rollout.status(WEB, tell=delete)
+
+
+def test_a_rollout_that_a_quota_stops_says_so_and_goes_on_when_there_is_room() -> None:
+    """Condition ReplicaFailure: it comes from the ReplicaSet whose pods are refused, and goes when none is refused any more."""
+    with Simulation(nodes=2, seed=3, timing="chaos") as s:
+        s.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "3"}}})
+        s.wait("resourcequota/few", lambda quota: "used" in (quota.to_dict().get("status") or {}), timeout="30s")
+        s.apply(_web(strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}))
+        s.rollout.status(WEB)
+        s.patch(WEB, {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "web:2"}]}}}})
+        s.advance("10s")
+        (told,) = [one for one in s.get(WEB).status.conditions if one.type == "ReplicaFailure"]
+        assert (told.status, told.reason) == ("True", "FailedCreate")
+        assert "exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3" in told.message
+        assert _images(s) == ["web:1"] * 3, "nothing has gone for what can't come"
+        s.patch("resourcequota/few", {"spec": {"hard": {"pods": "4"}}})
+        s.rollout.status(WEB)
+        assert _images(s) == ["web:2"] * 3
+        assert "ReplicaFailure" not in [one.type for one in s.get(WEB).status.conditions]

@@ -68,7 +68,7 @@ def test_a_silent_node_is_marked_tainted_and_its_pods_leave_service_and_are_evic
         assert w.get("pods", "p").metadata.deletion_timestamp != ""  # and there it stays: no kubelet has confirmed
         assert w.get("pods", "q").metadata.deletion_timestamp == ""
         assert w.events("TaintManagerEviction") == ["Marking for deletion Pod default/p"]
-        assert w.events("NodeNotReady") == ["Node a status is now: NodeNotReady"]
+        assert w.events("NodeNotReady") == ["Node a status is now: NodeNotReady", "Node is not ready"]
 
 
 def test_a_node_that_comes_back_in_time_loses_its_taints_and_keeps_its_pods() -> None:
