@@ -73,7 +73,9 @@ def _targets(ctx: click.Context, incomplete: str) -> Iterator[str]:
 
 
 def _containers(ctx: click.Context, _incomplete: str) -> Iterator[str]:
-    name = str(ctx.params.get("pod") or "").rpartition("/")[2]
+    # where the option's value is what is being typed, click has not sorted the words before it into parameters yet
+    words = [ctx.params.get("pod"), *ctx.args]
+    name = str(next((word for word in words if word), "")).rpartition("/")[2]
     with _cluster(ctx) as cluster:
         spec = cluster.get(f"pod/{name}", timeout=TIMEOUT_S).spec
         yield from (container.name for container in (*spec.init_containers, *spec.containers))
