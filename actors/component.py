@@ -60,6 +60,10 @@ class Port(Protocol):
     def random(self) -> float:
         """A number in [0, 1)."""
 
+    def mishap(self, problem: Exception) -> None:
+        """A mistake in the program has spoilt one request, whose client will hear so; the component goes on. It is logged with its
+        traceback and remembered among the failures; a simulation ends with it, so that it is found."""
+
     def new_id(self) -> str:
         """A fresh UID in the usual form of a UUID."""
 

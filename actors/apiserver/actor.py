@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors.apiserver.cache import WatchCache
-from callboard.actors.apiserver.forwarding import Forwarding
+from callboard.actors.apiserver.jobs import JobRunner, timed_out
 from callboard.actors.apiserver.own import OwnWork
 from callboard.actors.apiserver.planners import PLANNERS
 from callboard.actors.apiserver.planning import Context, Job
@@ -18,10 +18,9 @@ from callboard.actors.apiserver.settings import ApiServerSettings, BeatWatchers,
 from callboard.actors.apiserver.storestream import StoreStream
 from callboard.actors.apiserver.streams import Streams
 from callboard.actors.apiserver.userkinds import DEFINITIONS, serve
-from callboard.actors.apiserver.view import View
 from callboard.actors.apiserver.waiting import WaitingRoom
 from callboard.actors.component import Port, handles
-from callboard.models.errors import ApiError, Conflict, Timeout, TooManyRequests, UnknownKind, conflict, error_of
+from callboard.models.errors import ApiError, Timeout, TooManyRequests, UnknownKind, error_of
 from callboard.models.kinds import Scheme
 from callboard.models.messages.api import (
     AckWatch,
@@ -36,26 +35,16 @@ from callboard.models.messages.api import (
 from callboard.models.messages.base import Request
 from callboard.models.messages.pods import ExecInPod, ReadPodLog
 from callboard.models.messages.store import (
-    Committed,
-    Compare,
     ReadRevision,
     RevisionRead,
     StoreChanged,
     StoreRefused,
-    Transact,
-    TransactionFailed,
 )
 
-ATTEMPTS_LIMIT = 5
-"""So often a write is decided anew after a lost race; then it is refused with Conflict."""
-READS_LIMIT = 5
-"""So often a refusal decided from the cache is checked against the store."""
-NEVER = -1
-"""A revision that no key has: a compare with it fails, and so brings the object as the store has it."""
 GONE = 410
 
 
-class ApiServer(Forwarding):
+class ApiServer(JobRunner):
     """One apiserver over the store that `settings` names."""
 
     def __init__(self, port: Port, settings: ApiServerSettings | None = None) -> None:
@@ -66,7 +55,6 @@ class ApiServer(Forwarding):
         self._context = Context(Scheme.builtin(), self.settings, port.new_id, port.random)
         self._stream = StoreStream(port, self.settings.store, self.cache)
         self._room = WaitingRoom()
-        self._jobs: dict[int, Job] = {}
         self._backlog: list[tuple[float, Request]] = []
         self._last_id = 0
         self._is_open = False
@@ -91,7 +79,9 @@ class ApiServer(Forwarding):
 
     def _has_room(self, request: Request) -> bool:
         """Whether a request may come in now; refuses it otherwise."""
-        if len(self._jobs) + len(self._room) + len(self._backlog) < self.settings.in_flight_limit or isinstance(request, RenewLease):
+        if len(self._jobs) + len(self._turns) + len(self._room) + len(self._backlog) < self.settings.in_flight_limit or isinstance(
+            request, RenewLease
+        ):
             return True
         self._refuse(request, TooManyRequests("the server has received too many requests and has asked us to try again later"))
         return False
@@ -123,9 +113,6 @@ class ApiServer(Forwarding):
     def _write(self, request: Request) -> None:
         if not self.is_elsewhere(request) and self._has_room(request) and not self._is_early(request):
             self._start(request)
-
-    def _start(self, request: Request) -> None:
-        self._try(Job(request, PLANNERS[request.__class__], View(self.cache.get, self.cache.bucket), self._deadline_s()))
 
     @handles(WatchObjects)
     def _watch(self, request: WatchObjects) -> None:
@@ -198,73 +185,6 @@ class ApiServer(Forwarding):
         else:
             self.port.send(request.reply_to, answer)
 
-    # -- writes ---------------------------------------------------------------------------------------------------------------------
-
-    def _try(self, job: Job) -> None:
-        """Decide a write from what is known, and ask the store to carry it out."""
-        context, view = self._context, job.view
-        context.now_s = self.port.now()
-        try:
-            plan = job.planner(job.request, view, context)
-        except UnknownKind as refusal:
-            if job.caught_up:
-                self._refuse(job.request, refusal)
-            else:
-                job.caught_up = True
-                self._wait_for_newest(job)
-            return
-        except ApiError as refusal:
-            if view.guessed and job.reads < READS_LIMIT:
-                self._look(job)
-            else:
-                self._refuse(job.request, refusal)
-            return
-        job.plan = plan
-        ops = () if getattr(job.request, "dry_run", False) else plan.ops
-        self._transact(job, plan.compares, ops)
-
-    def _look(self, job: Job) -> None:
-        """Ask the store for what a refusal was decided from: the cache may be behind."""
-        job.reads += 1
-        job.plan = None
-        self._transact(job, tuple(Compare(key, NEVER) for key in job.view.guessed), ())
-
-    def _transact(self, job: Job, compares: tuple[Compare, ...], ops: tuple[Any, ...]) -> None:
-        self._last_id = number = self._last_id + 1
-        self._jobs[number] = job
-        self.port.send(self.settings.store, Transact(number, self.port.me, compares, ops, getattr(job.request, "fence", None)))
-
-    @handles(Committed)
-    def _committed(self, answer: Committed) -> None:
-        job = self._jobs.pop(answer.id, None)
-        if job is None or job.plan is None:
-            return
-        request, plan = job.request, job.plan
-        if not plan.ops or getattr(request, "dry_run", False):
-            written = Written(request.id, plan.show(plan.obj), plan.obj.metadata.resource_version, plan.removed)
-        else:
-            obj = answer.objects[0]
-            written = Written(request.id, None if plan.quiet else plan.show(obj), answer.revision, plan.removed)
-            if plan.ops[0].key.startswith(DEFINITIONS):
-                self._serve(plan.ops[0].key, None if plan.removed else obj)
-        self.port.send(request.reply_to, written)
-
-    @handles(TransactionFailed)
-    def _transaction_failed(self, answer: TransactionFailed) -> None:
-        job = self._jobs.pop(answer.id, None)
-        if job is None:
-            return
-        if answer.fenced:
-            self._refuse(job.request, _conflict(job.request, "the writer is no longer the leader"))
-            return
-        job.view.learn(answer.current)
-        if job.plan is not None:
-            job.attempts += 1
-            if job.attempts > ATTEMPTS_LIMIT:
-                self._refuse(job.request, _conflict(job.request))
-                return
-        self._try(job)
-
     @handles(StoreRefused)
     def _store_refused(self, answer: StoreRefused) -> None:
         if self._stream.is_mine(answer.id):
@@ -272,7 +192,7 @@ class ApiServer(Forwarding):
             return
         job = self._jobs.pop(answer.id, None)
         if job is not None:
-            self._refuse(job.request, error_of(answer.code, "", answer.message))
+            self._refuse_job(job, error_of(answer.code, "", answer.message))
 
     def _refuse(self, request: Any, refusal: ApiError) -> None:
         if isinstance(request, WatchObjects):
@@ -315,19 +235,18 @@ class ApiServer(Forwarding):
         self._sweep(now_s)
 
     def _sweep(self, now_s: float) -> None:
-        """Answer those whom the store has not answered in time. What became of a write is not known."""
-        for number in [number for number, job in self._jobs.items() if job.deadline_s <= now_s]:
-            job = self._jobs.pop(number)
-            reading = job.plan is None or not job.plan.ops
-            self._refuse(job.request, _timeout("" if reading else "; whether it was carried out is unknown"))
+        """Answer those whose time is over."""
+        self._sweep_jobs(now_s)
         for waiter in self._room.expired(now_s):
-            request = waiter.item.request if isinstance(waiter.item, Job) else waiter.item
-            if waiter.revision > self.cache.revision:
-                self._refuse(request, Timeout(f"Too large resource version: {waiter.revision}, current: {self.cache.revision}"))
+            if isinstance(waiter.item, Job):
+                self._refuse_job(waiter.item, timed_out(""))
+            elif waiter.revision > self.cache.revision:
+                words = f"Too large resource version: {waiter.revision}, current: {self.cache.revision}"
+                self._refuse(waiter.item, Timeout(words))
             else:
-                self._refuse(request, _timeout(""))
+                self._refuse(waiter.item, timed_out(""))
         while self._backlog and self._backlog[0][0] <= now_s:
-            self._refuse(self._backlog.pop(0)[1], _timeout(": the store can't be reached"))
+            self._refuse(self._backlog.pop(0)[1], timed_out(": the store can't be reached"))
 
     @handles(BeatWatchers)
     def _beat(self, _: BeatWatchers) -> None:
@@ -359,15 +278,6 @@ class ApiServer(Forwarding):
         backlog, self._backlog = self._backlog, []
         for _, request in backlog:
             self.on_receive(request)
-
-
-def _conflict(request: Request, why: str = "") -> Conflict:
-    resource, _, name = request.subject().split("/", 2)
-    return conflict(resource, name, why)
-
-
-def _timeout(why: str) -> Timeout:
-    return Timeout(f"Timeout: request did not complete within requested timeout{why}")
 
 
 __all__ = ["ApiServer", "ApiServerSettings"]

@@ -100,8 +100,8 @@ def target_of(request: InPod, cache: WatchCache) -> tuple[Address, InPod] | None
 def no_answer(request: Any, to: Address, waited_s: float) -> ApiError:
     """What the client hears when nobody has answered."""
     if isinstance(request, GetObject | ListObjects):
-        verb = "get" if isinstance(request, GetObject) else "list"
-        return Unavailable(f"the server is currently unable to handle the request ({verb} {request.resource})")
+        words = "the server is currently unable to handle the request"
+        return Unavailable(f"{words} (get {request.resource})")  # HTTP's verb, also of a list
     advice = "; whether the command was carried out is unknown" if isinstance(request, ExecInPod) else ""
     return Timeout(f"Timeout: {to} did not answer within {waited_s:g} s{advice}")
 

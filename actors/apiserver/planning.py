@@ -71,7 +71,7 @@ Planner = Callable[[Any, View, Context], Plan]
 
 class Job(msgspec.Struct, gc=False):
     """A request under way. `plan` is what the store has been asked for, None while the job reads. `caught_up` tells that the cache has
-    been made as new as the store for it, since the kind was not known."""
+    been made as new as the store for it, since the kind was not known. `place` is whose turn it holds or waits for (`turns`)."""
 
     request: Request
     planner: Planner
@@ -81,6 +81,7 @@ class Job(msgspec.Struct, gc=False):
     attempts: int = 0
     reads: int = 0
     caught_up: bool = False
+    place: str = ""
 
 
 def revision_of(obj: Any) -> int:

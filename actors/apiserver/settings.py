@@ -47,3 +47,9 @@ class CheckStore(Message, frozen=True, gc=False):
 
 class LookAfterOwn(Message, frozen=True, gc=False):
     """Timer: see to what an apiserver does on its own: first namespaces, the objects of kinds that are being removed."""
+
+
+class TakeTurn(Message, frozen=True, gc=False):
+    """To itself: the next creation in a namespace with quotas may begin."""
+
+    place: str

@@ -22,6 +22,7 @@ from callboard.actors.apiserver.allocation import allocate, carried_over
 from callboard.actors.apiserver.deletion import is_over, removal
 from callboard.actors.apiserver.eventsink import EVENTS
 from callboard.actors.apiserver.planning import Context, Plan, UnsupportedMediaType, check_uid, is_user_defined, revision_of
+from callboard.actors.apiserver.quotas import FREE, charge
 from callboard.actors.apiserver.scaling import SCALE_DEFINITION, paths_of, scale_of, scaled
 from callboard.actors.apiserver.userkinds import check_definition
 from callboard.actors.apiserver.view import View
@@ -38,6 +39,8 @@ from callboard.models.messages.store import Compare, Put, Remove
 
 SUBRESOURCES = ("", "status", "finalize")
 SCALE = "scale"
+CHANGEABLE = ("services", "persistentvolumeclaims")
+"""What an object of these kinds takes of a quota may change during its life."""
 
 
 # -- create ---------------------------------------------------------------------------------------------------------------------------
@@ -73,11 +76,13 @@ def _creation(obj: Any, resource: Resource, view: View, context: Context) -> Pla
     key = object_key(resource.name, meta.namespace, meta.name)
     if view.get(key) is not None:
         raise already_exists(resource.name, meta.name)
+    charged = charge(resource.name, obj, None, view) if resource.namespaced else FREE
+    compares += charged.compares
     if isinstance(obj, Service):
         allocated = allocate(obj, None, view, context)
         obj = allocated.service
-        return Plan((Compare(key, 0), *compares, *allocated.compares), (Put(key, obj), *allocated.ops), obj)
-    return Plan((Compare(key, 0), *compares), (_put(key, obj, resource, context),), obj)
+        return Plan((Compare(key, 0), *compares, *allocated.compares), (Put(key, obj), *allocated.ops, *charged.ops), obj)
+    return Plan((Compare(key, 0), *compares), (_put(key, obj, resource, context), *charged.ops), obj)
 
 
 def _put(key: str, obj: Any, resource: Resource, context: Context) -> Put:
@@ -138,9 +143,12 @@ def plan_change(
     if new == current:
         return Plan(compares, (), current)
     ops: tuple[Put | Remove, ...] = ()
+    if resource.name in CHANGEABLE and subresource == "":
+        charged = charge(resource.name, new, current, view)
+        compares, ops = (*compares, *charged.compares), charged.ops
     if isinstance(new, Service):
         allocated = allocate(new, current, view, context)
-        new, compares, ops = allocated.service, (*compares, *allocated.compares), allocated.ops
+        new, compares, ops = allocated.service, (*compares, *allocated.compares), (*allocated.ops, *ops)
     return Plan(compares, (_put(key, new, resource, context), *ops), new)
 
 

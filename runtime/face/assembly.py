@@ -24,6 +24,7 @@ from callboard.actors.namespace.actor import NamespaceController
 from callboard.actors.nodelifecycle.actor import NodeLifecycleController
 from callboard.actors.proxy.actor import ServiceProxy
 from callboard.actors.replicaset.actor import ReplicaSetController
+from callboard.actors.resourcequota.actor import ResourceQuotaController
 from callboard.actors.scheduler.actor import Scheduler
 from callboard.actors.store.actor import Store
 from callboard.models.base import FrozenMap
@@ -111,6 +112,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         ("controller/endpointslice", EndpointSliceController),
         ("controller/garbagecollector", GarbageCollector),
         ("controller/namespace", NamespaceController),
+        ("controller/resourcequota", ResourceQuotaController),
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""

@@ -123,6 +123,11 @@ class ProcessPort:
         number: float = self._random.random()
         return number
 
+    def mishap(self, problem: Exception) -> None:
+        """Something went wrong that the component survives."""
+        if self.alive:
+            self._system.mishap(self, problem)
+
     def new_id(self) -> str:
         """A fresh UID."""
         bits = self._random.getrandbits(128)

@@ -88,6 +88,13 @@ class SimulatedWorld(System):
         self._end(process)
         self._fatal(failed, failure)
 
+    def mishap(self, port: ProcessPort, problem: Exception) -> None:
+        """In a simulation every mistake counts: it ends the run, unless failed components are started again too."""
+        if self.supervise:
+            super().mishap(port, problem)
+            return
+        self._fatal(ComponentFailed(port.name, self._record(self._process(port.name), problem, log=False)), problem)
+
     def _fatal(self, failed: Exception, cause: BaseException | None = None) -> None:
         """End the run, whatever the component at hand does with the exception."""
         self._failed = failed

@@ -315,6 +315,10 @@ class System(ABC):
         self._edge.fail(process.name, lambda: ComponentFailed(process.name, text))
         self._restart_later(process, delay_s, partial(self._restart_if_wanted, process, process.incarnation))
 
+    def mishap(self, port: ProcessPort, problem: Exception) -> None:
+        """A component has spoilt one request and goes on."""
+        self._record(self._process(port.name), problem)
+
     def _record(self, process: Process, failure: BaseException, *, log: bool = True) -> str:
         text = "".join(traceback.format_exception(failure))
         self.failures.append(Failure(process.name, process.incarnation, self.now(), text))

@@ -58,7 +58,7 @@ def test_a_stored_kind_with_replicas_has_a_scale_and_others_have_none(world: Any
     assert (refusal.code, refusal.message) == (404, 'configmaps/scale "a" not found')
 
 
-AUTOSCALER = {
+AUTOSCALER: dict[str, Any] = {
     "apiVersion": "autoscaling/v1",
     "kind": "HorizontalPodAutoscaler",
     "metadata": {"name": "web"},

@@ -57,6 +57,10 @@ class FakePort:
         self.timers.append(FakeTimer(self.time_s + delay_s, message, periodic))
         return self.timers[-1]
 
+    def mishap(self, problem: Exception) -> None:
+        """Nothing is survived here."""
+        raise problem
+
     def now(self) -> float:
         """The time that the test has set."""
         return self.time_s

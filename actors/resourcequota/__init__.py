@@ -1,0 +1,1 @@
+"""The resource quota controller: counts what quotas limit."""
