@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from callboard import BadRequest, Cluster, NotFound, Timeout
+from callboard.runtime.process.launch import state_folder, stop_durable
 
 WAIT = "60s"
 GRPC_SERVER = """
@@ -119,3 +120,19 @@ def test_a_grpc_probe_asks_the_named_service(c: Cluster, tmp_path: Path) -> None
     assert not c.get("pod/grpc").status.container_statuses[0].ready
     assert c.exec("pod/grpc", ["sh", "-c", 'echo now > "$GO"']).exit_code == 0
     c.wait("pod/grpc", "Ready", timeout=WAIT)
+
+
+def test_after_a_restart_of_the_whole_program_logs_and_commands_are_those_of_the_container_that_ran_on(tmp_path: Path) -> None:
+    try:
+        with Cluster(nodes=1, containers="process", timing="fast", data=tmp_path) as first:
+            first.apply(shell("web", "echo $$$$; exec sleep 1000", env=[{"name": "WHO", "value": "me"}]))
+            first.wait("pod/web", timeout=WAIT)
+            said = next(first.logs("pod/web", follow=True))
+        with Cluster(nodes=1, containers="process", timing="fast", data=tmp_path) as second:
+            second.wait("pod/web", timeout=WAIT)
+            assert second.logs("pod/web") == f"{said}\n"
+            done = second.exec("pod/web", ["sh", "-c", f'echo "$WHO"; kill -0 {said} && pwd'])
+            assert done.stdout.splitlines() == ["me", second.exec("pod/web", ["sh", "-c", 'echo "$CALLBOARD_ROOT"']).stdout.strip()]
+            assert second.get("pod/web").status.container_statuses[0].restart_count == 0
+    finally:
+        stop_durable(state_folder(tmp_path))

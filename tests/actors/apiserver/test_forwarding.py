@@ -135,6 +135,6 @@ def test_an_aggregated_api_is_read_through_the_apiserver_and_unavailable_without
     assert isinstance(cast.ask(GetObject, resource="pods", namespace="default", name="web"), Got)
     cast.system.crash("metrics-server")
     refused = cast.ask(ListObjects, resource="nodes.metrics.k8s.io")
-    words = "the server is currently unable to handle the request (list nodes.metrics.k8s.io)"
+    words = "the server is currently unable to handle the request (get nodes.metrics.k8s.io)"
     assert (refused.code, refused.reason, refused.message) == (503, "ServiceUnavailable", words)
     assert cast.forwarded() == 0

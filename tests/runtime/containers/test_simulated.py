@@ -11,6 +11,7 @@ from callboard.models.api.core import (
     Container,
     ContainerPort,
     ExecAction,
+    GRPCAction,
     HTTPGetAction,
     Pod,
     PodSpec,
@@ -18,8 +19,9 @@ from callboard.models.api.core import (
     Volume,
 )
 from callboard.models.api.meta import ObjectMeta
-from callboard.models.behaviour import Behaviour, Usage
+from callboard.models.behaviour import Behaviour, ContainerCommand, ContainerRequest, Usage
 from callboard.models.messages.runtime import (
+    CommandDone,
     ContainerExited,
     ContainerReadiness,
     ContainerStarted,
@@ -30,6 +32,7 @@ from callboard.models.messages.runtime import (
     ReadLog,
     ReadUsage,
     RemoveSandbox,
+    RunCommand,
     RunSandbox,
     RuntimeRefused,
     RuntimeStarted,
@@ -319,3 +322,70 @@ def test_what_ran_outlives_nothing_but_the_kubelet() -> None:
     assert [type(one) for one in node.pushed] == [RuntimeStarted]
     node.sandbox(made)
     assert node.start(made).container_id != first.container_id, "what ran before is never taken for what runs now"
+
+
+def test_probes_that_are_commands_or_grpc_are_answered_as_the_behaviour_says() -> None:
+    healthy = {"shop": 200}
+
+    def serve(request: ContainerRequest) -> tuple[int, str]:
+        assert (request.method, request.path) == ("POST", "/grpc.health.v1.Health/Check")
+        return healthy.get(request.text, 503), ""
+
+    images = {"shell:*": Behaviour(exec=lambda asked: (0 if asked.command == ("true",) else 1, "said")), "grpc:*": Behaviour(serve=serve)}
+    node = Node(images)
+    one = pod(
+        "web",
+        Container(name="shell", image="shell:1"),
+        Container(name="grpc", image="grpc:1"),
+        Container(name="c", image="plain:1", ports=(ContainerPort(container_port=80),)),
+    )
+    node.sandbox(one)
+    started = {name: node.start(one, name=name).container_id for name in ("shell", "grpc", "c")}
+
+    def probe(name: str, port: int = 0, **action: Any) -> tuple[bool, str]:
+        probed = node.ask(ProbeContainer, "uid-web", started[name], name, "", Probe(**action), port, 1.0)
+        return probed.ok, probed.message
+
+    assert probe("shell", exec=ExecAction(command=("true",))) == (True, "said")
+    assert probe("shell", exec=ExecAction(command=("false",))) == (False, "said")
+    assert probe("c", exec=ExecAction(command=("false",))) == (True, ""), "nothing says what commands do there"
+    assert probe("grpc", 5000, grpc=GRPCAction(port=5000, service="shop")) == (True, "")
+    assert probe("grpc", 5000, grpc=GRPCAction(port=5000)) == (False, 'service unhealthy (responded with "NOT_SERVING")')
+    assert probe("c", 80, grpc=GRPCAction(port=80)) == (True, "")
+    assert "connection refused" in probe("c", 81, grpc=GRPCAction(port=81))[1]
+
+
+def test_a_command_that_raises_or_returns_nonsense_fails_with_the_traceback_and_its_container_goes_on() -> None:
+    def confused(asked: ContainerCommand) -> Any:
+        return object() if asked.command == ("nonsense",) else dict[str, int]()["x"]
+
+    node = Node({"web:*": Behaviour(exec=confused)})
+    one = pod()
+    node.sandbox(one)
+    identity = node.start(one).container_id
+    for command, words in ((("nonsense",), b"TypeError: exec returned a object"), (("raise",), b"KeyError: 'x'")):
+        done = node.ask(RunCommand, "uid-web", identity, "c", command)
+        assert isinstance(done, CommandDone)
+        assert done.exit_code == 1
+        assert words in done.stderr
+    assert node.exits() == []
+    assert node.ask(RunCommand, "uid-web", "other", "c", ("ls",)).problem == 'container not found ("c")'
+
+
+@pytest.mark.parametrize(
+    ("returned", "result"),
+    [
+        ("text", (0, b"text", b"")),
+        (b"\xff", (0, b"\xff", b"")),
+        (None, (0, b"", b"")),
+        (7, (7, b"", b"")),
+        ((2, "out"), (2, b"out", b"")),
+        ((2, b"out", "err"), (2, b"out", b"err")),
+    ],
+)
+def test_what_an_exec_function_returns_is_an_exit_code_and_two_streams(returned: Any, result: tuple[int, bytes, bytes]) -> None:
+    node = Node({"web:*": Behaviour(exec=lambda _asked: returned)})
+    one = pod()
+    node.sandbox(one)
+    done = node.ask(RunCommand, "uid-web", node.start(one).container_id, "c", ("x",))
+    assert (done.exit_code, done.stdout, done.stderr) == result
