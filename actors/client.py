@@ -12,6 +12,7 @@ from typing import Any
 from callboard.actors.component import Component, Port, Timer, handles
 from callboard.actors.informer import ChangeHandler, ClientSettings, GapExpired, Informer, RetryInformer
 from callboard.actors.leadership import Candidate, Compete
+from callboard.models.eventsources import event_source
 from callboard.models.kinds import api_version_of, kind_of
 from callboard.models.messages.api import Got, Listed, RecordEvent, Refused, WatchBatch, WatchClosed, Written
 from callboard.models.messages.base import Address, Message, Request
@@ -59,6 +60,7 @@ class ApiComponent(Component):
     def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None:
         """Record an Event about `obj`. Nothing waits for it: an Event may be lost, an object may not."""
         meta = obj.metadata
+        component, host = event_source(self.port.name)
         self.call(
             RecordEvent,
             None,
@@ -71,7 +73,8 @@ class ApiComponent(Component):
             type=type_,
             reason=reason,
             message=message,
-            component=self.port.name,
+            component=component,
+            host=host,
         )
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
