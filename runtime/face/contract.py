@@ -17,6 +17,8 @@ from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.models.times import parse_duration
+from callboard.models.traffic import Response as Response
+from callboard.models.traffic import api_request as api_request
 from callboard.runtime.face.references import Reference
 
 Seconds = float | int | str
@@ -60,24 +62,6 @@ def check_images(images: Mapping[str, Any] | None) -> tuple[tuple[str, Behaviour
     return pairs
 
 
-class Response(msgspec.Struct, frozen=True):
-    """What a Service answered: HTTP status, headers, body, and the endpoint that gave it ("" where it isn't known)."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    endpoint: str = ""
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", "replace")
-
-    def header(self, name: str) -> str | None:
-        """The first header of this name, whatever its case."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-
 class Applied(msgspec.Struct, frozen=True):
     """What became of one document: the object as stored, or the error; `verb` is created, configured, unchanged or failed."""
 
@@ -111,12 +95,3 @@ class Host(Protocol):
 
     def locate(self, namespace: str, service: str, port: str) -> str:
         """Where this program can open a Service's port: `http://address:port`."""
-
-
-class api_request(msgspec.Struct, frozen=True):
-    """One HTTP request of `request`."""
-
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes

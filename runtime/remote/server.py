@@ -1,6 +1,6 @@
 """The cluster's side of the link: a Unix socket at which other programs of the same user ask what the embedding program may ask.
 
-Held by `Cluster.serve`. It is a driver: it has threads of its own, and everything it wants goes through the cluster's `Host`, as a
+Held by `Cluster.serve`. It is a driver: it has threads of its own, and everything it wants goes through the cluster's host, as a
 client's requests with links and time-outs.
 """
 
@@ -11,26 +11,16 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-from callboard.models.messages.api import WatchEvent
-from callboard.runtime.face.contract import Host
 from callboard.runtime.logs import Logger
 from callboard.runtime.remote.places import address_of, take_place
+from callboard.runtime.remote.served import Served
 from callboard.runtime.remote.serving import Connection
 
 CONNECTIONS_LIMIT = 128
 STOP_PATIENCE_S = 5.0
 _CREDENTIALS = struct.Struct("3i")
-
-
-class Served(Host, Protocol):
-    """What the link needs of the cluster."""
-
-    def observe(self, tell: Callable[[WatchEvent], None], resource: str, namespace: str, labels: str, fields: str) -> Callable[[], None]:
-        """Tell each change of a selection until the function that this returns is called; `tell` must be quick."""
 
 
 class RemoteServer:

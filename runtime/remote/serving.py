@@ -11,17 +11,18 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from callboard.models.errors import ApiError
 from callboard.models.messages import api
 from callboard.models.messages.base import Message
+from callboard.models.traffic import api_request
 from callboard.runtime.errors import CallboardError
-from callboard.runtime.face.contract import api_request
 from callboard.runtime.logs import Logger
 from callboard.runtime.remote.backlog import Backlog
+from callboard.runtime.remote.served import Served
 from callboard.runtime.remote.wire import (
     ANSWER_LIMIT_BYTES,
     PROTOCOL,
@@ -34,9 +35,6 @@ from callboard.runtime.remote.wire import (
     greeting,
     unpack,
 )
-
-if TYPE_CHECKING:
-    from callboard.runtime.remote.server import Served
 
 IN_FLIGHT_LIMIT = 64
 """Requests of one connection that may wait for their answers; more are refused with code 429."""

@@ -35,7 +35,7 @@ from callboard.models.base import FrozenMap, Kind
 from callboard.models.generic import GenericObject
 from callboard.models.messages import api, pods
 from callboard.models.messages.base import Message
-from callboard.runtime.face.contract import Response
+from callboard.models.traffic import Response
 
 PROTOCOL = 1
 """Changes with everything that an older program would misunderstand; ends of different versions don't talk."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from callboard.runtime.face.contract import Response
     from callboard.runtime.face.nodespec import NodeSpec
     from callboard.runtime.face.simulation import Simulation
-    from callboard.runtime.remote.client import connect
+    from callboard.runtime.face.connection import connect
     from callboard.runtime.systems import ComponentFailed, SystemStopped, Unsettled
 
 _PLACES = {
@@ -62,7 +62,7 @@ _PLACES = {
     "NodeSpec": "callboard.runtime.face.nodespec",
     "Simulation": "callboard.runtime.face.simulation",
     "Response": "callboard.runtime.face.contract",
-    "connect": "callboard.runtime.remote.client",
+    "connect": "callboard.runtime.face.connection",
     **dict.fromkeys(("ComponentFailed", "SystemStopped", "Unsettled"), "callboard.runtime.systems"),
 }
 

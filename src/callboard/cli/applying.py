@@ -25,8 +25,8 @@ from callboard.cli.printing import is_table, object_name, output_option, say
 if TYPE_CHECKING:
     from callboard.models.errors import ApiError
     from callboard.models.kinds import Resource
+    from callboard.runtime.face.connection import Connected
     from callboard.runtime.face.contract import Applied
-    from callboard.runtime.remote.client import Connected
 
 A_WEEK_S = 7 * 24 * 3600.0
 """How long kubectl waits where no time-out is given."""

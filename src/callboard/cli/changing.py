@@ -18,7 +18,7 @@ from callboard.cli.printing import object_name, say
 
 if TYPE_CHECKING:
     from callboard.cli.targets import Target
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 _CHANGE = re.compile(r"[^=/\s]+(/[^=/\s]+)?(=.*|-)", re.S)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 TIMEOUT_S = 1.0
 NAMES_LIMIT = 1000

@@ -16,7 +16,7 @@ from callboard.models.output import one_or_list, written
 
 if TYPE_CHECKING:
     from callboard.cli.targets import Target
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 Found = list[tuple["Target", list[Any]]]
 

@@ -12,7 +12,7 @@ from callboard.cli.link import with_cluster
 from callboard.cli.printing import say
 
 if TYPE_CHECKING:
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 EXEC_TIMEOUT_S = 3600.0
 _container_option = click.option("-c", "--container", help="The container, where a pod has several.", shell_complete=complete_containers)

@@ -12,7 +12,7 @@ from callboard.cli.link import all_namespaces_option, selector_option, tell, wit
 from callboard.cli.printing import Rows, is_table, output_option, say
 
 if TYPE_CHECKING:
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 
 @click.command("describe")

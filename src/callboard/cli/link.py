@@ -17,7 +17,7 @@ from callboard.cli.completing import complete_clusters, complete_namespaces
 
 if TYPE_CHECKING:
     from callboard.models.errors import ApiError
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 _CLUSTER = click.option(
     "--cluster",
@@ -71,7 +71,7 @@ def with_cluster(work: Callable[..., Any]) -> Callable[..., Any]:
 
 def reached(cluster: str, data: str | None, namespace: str) -> Connected:
     """The running cluster that these options mean. Raises `CallboardError` if there is none."""
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
     from callboard.runtime.remote.places import find, name_of_data
 
     if cluster and data is not None:

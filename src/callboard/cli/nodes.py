@@ -13,7 +13,7 @@ from callboard.cli.link import selector_option, tell, with_cluster
 from callboard.cli.printing import say
 
 if TYPE_CHECKING:
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 _nodes_argument = click.argument("nodes", nargs=-1, metavar="NODE...", shell_complete=complete_nodes)
 

@@ -14,7 +14,7 @@ from callboard.cli.printing import object_name, say
 
 if TYPE_CHECKING:
     from callboard.cli.targets import Target
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 _what_argument = click.argument("what", nargs=-1, metavar="TYPE/NAME...", shell_complete=complete_workloads)
 

@@ -11,8 +11,8 @@ from callboard.cli.link import all_namespaces_option, selector_option, with_clus
 from callboard.cli.printing import show_table
 
 if TYPE_CHECKING:
+    from callboard.runtime.face.connection import Connected
     from callboard.runtime.face.usage import NodeUsage
-    from callboard.runtime.remote.client import Connected
 
 MIB = 1024 * 1024
 _sort_option = click.option("--sort-by", type=click.Choice(["cpu", "memory"]), help="The greatest first.")

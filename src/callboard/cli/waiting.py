@@ -15,7 +15,7 @@ from callboard.cli.printing import object_name, say
 
 if TYPE_CHECKING:
     from callboard.runtime.face.conditions import Condition
-    from callboard.runtime.remote.client import Connected
+    from callboard.runtime.face.connection import Connected
 
 A_WEEK_S = 7 * 24 * 3600.0
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from callboard.models.errors import ApiError, Invalid, NotFound, UnknownKind
-from callboard.runtime.remote.client import FROM_CLUSTER
+from callboard.runtime.face.connection import FROM_CLUSTER
 
 
 def words_of(error: ApiError) -> str:

@@ -17,8 +17,8 @@ import pytest
 from callboard.models.errors import Conflict, NotFound, TooManyRequests, WaitTimeout
 from callboard.models.messages import api
 from callboard.runtime.errors import CallboardError, RealTimeOnly
+from callboard.runtime.face.connection import Remote
 from callboard.runtime.remote import serving
-from callboard.runtime.remote.client import Remote
 from callboard.runtime.remote.errors import LinkLost, NoCluster
 from callboard.runtime.remote.server import RemoteServer
 from callboard.runtime.remote.wire import ANSWER_LIMIT_BYTES, REQUEST_LIMIT_BYTES, FrameBuffer, frame, greeting, unpack

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from callboard import Behaviour, Cluster, Invalid, NotFound, RealTimeOnly, SystemStopped, connect
-from callboard.runtime.remote.client import Connected
+from callboard.runtime.face.connection import Connected
 from callboard.runtime.remote.errors import LinkLost, NoCluster
 
 WEB = Path(__file__).resolve().parents[3] / "examples" / "web.yaml"
