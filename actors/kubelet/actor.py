@@ -267,8 +267,8 @@ class Kubelet(InsidePods, Measuring):
         if ended is not None:
             self._exited(pod, one, ended)
         elif pod.goal == "run":
-            self.post_start(pod, one)
-            self.begin_probes(pod, one)
+            if not self.post_start(pod, one):
+                self.begin_probes(pod, one)
         self.look(pod)
 
     @handles(ContainerStopping)

@@ -54,6 +54,7 @@ class ContainerRecord:
         "kind",
         "name",
         "own_ready",
+        "post_start",
         "pre_stop",
         "previous",
         "probe_ready",
@@ -93,6 +94,8 @@ class ContainerRecord:
         self.kill = ""
         """Why the newest life is to be ended although its pod goes on."""
         self.kill_by_s = 0.0
+        self.post_start = False
+        """Its postStart hook goes on: until that is over it does not count as running for anybody outside."""
         self.pre_stop: Literal["", "running", "done"] = ""
         self.stop_by_s = 0.0
         """When it will have ended at the latest since it was asked to; 0: it was not."""
@@ -109,7 +112,7 @@ class ContainerRecord:
         """Whether it counts as ready."""
         if self.state != "running":
             return self.kind == "init" and self.succeeded
-        if self.kind == "init" or not self.started:
+        if self.kind == "init" or not self.started or self.post_start:
             return False
         return self.probe_ready if self.spec.readiness_probe is not None else self.own_ready
 
@@ -187,7 +190,7 @@ class ContainerRecord:
         """Its newest life has ended."""
         self.state = "exited"
         self.ended, self.ended_at_s = how, at_s
-        self.own_ready = self.probe_ready = self.started = False
+        self.own_ready = self.probe_ready = self.started = self.post_start = False
         self.kill, self.stop_by_s = "", 0.0
 
     def kill_within(self, reason: str, grace_s: float, now_s: float) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from callboard.actors.component import Port, handles
+from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet import steps
 from callboard.actors.kubelet.containers import ContainerRecord, port_number
@@ -39,12 +39,13 @@ class ProbeDue(Message, frozen=True, gc=False):
 
 
 class HookDone(Message, frozen=True, gc=False):
-    """Timer: a hook that only sleeps is over."""
+    """Timer: a hook that only sleeps is over, or one that was asked for has not been answered (then `problem` is set)."""
 
     uid: str
     name: str
     attempt: int
     hook: HookName
+    problem: str = ""
 
     def subject(self) -> str:
         return f"{self.uid}/{self.name}"
@@ -66,6 +67,8 @@ class PodHealth(PodWork):
         super().__init__(port, client, own)
         self._asked: dict[int, _Asked] = {}
         """Bounded by one probe in flight per probe, and one hook per container."""
+        self._hooks: dict[int, Timer] = {}
+        """When a hook that was asked for counts as lost."""
 
     # -- probes -------------------------------------------------------------------------------------------------------------------
 
@@ -108,6 +111,9 @@ class PodHealth(PodWork):
     @handles(Probed)
     def _probed(self, outcome: Probed) -> None:
         asked = self._asked.pop(outcome.id, None)
+        timer = self._hooks.pop(outcome.id, None)
+        if timer is not None:
+            timer.cancel()
         pod = self.pods.get(asked.uid) if asked is not None else None
         if asked is None or pod is None:
             return
@@ -150,10 +156,15 @@ class PodHealth(PodWork):
         assert one.spec.lifecycle.pre_stop is not None
         return self._carry_out_hook(pod, one, one.spec.lifecycle.pre_stop, "preStop", step.limit_s)
 
-    def post_start(self, pod: PodRecord, one: ContainerRecord) -> None:
-        """Carry a container's postStart hook out, if it has one."""
-        if one.spec.lifecycle is not None and one.spec.lifecycle.post_start is not None:
-            self._carry_out_hook(pod, one, one.spec.lifecycle.post_start, "postStart", self.own.timing.crash_back_off_limit_s)
+    def post_start(self, pod: PodRecord, one: ContainerRecord) -> bool:
+        """Carry a container's postStart hook out; returns whether it has one. "The Container's status is not set to RUNNING until the
+        postStart handler completes", and until then it has not started and is not probed (kuberuntime_container.go, startContainer)."""
+        if one.spec.lifecycle is None or one.spec.lifecycle.post_start is None:
+            return False
+        one.post_start, one.started = True, False
+        limit_s = self.own.timing.crash_back_off_limit_s
+        self._carry_out_hook(pod, one, one.spec.lifecycle.post_start, "postStart", limit_s)
+        return True
 
     def _carry_out_hook(self, pod: PodRecord, one: ContainerRecord, handler: LifecycleHandler, hook: HookName, limit_s: float) -> bool:
         if handler.exec is None and handler.http_get is None:
@@ -164,13 +175,16 @@ class PodHealth(PodWork):
         self._asked[number] = _Asked(pod.uid, one.name, one.attempt, hook)
         port = port_number(one.spec, handler.http_get.port) if handler.http_get is not None else 0
         self._send_probe(pod, one, number, Probe(exec=handler.exec, http_get=handler.http_get), port, limit_s, "lifecycle")
+        if hook == "postStart":  # a preStop hook is not waited for beyond the grace period
+            lost = HookDone(pod.uid, one.name, one.attempt, hook, "no answer")
+            self._hooks[number] = self.port.after(limit_s + LOST_AFTER_S, lost)
         return False
 
     @handles(HookDone)
     def _slept(self, timer: HookDone) -> None:
         pod = self.pods.get(timer.uid)
         if pod is not None:
-            self._hook_done(pod, pod.containers[timer.name], timer.attempt, timer.hook, "")
+            self._hook_done(pod, pod.containers[timer.name], timer.attempt, timer.hook, timer.problem)
 
     def _hook_done(self, pod: PodRecord, one: ContainerRecord, attempt: int, hook: str, problem: str) -> None:
         if one.attempt != attempt or one.state != "running":
@@ -179,7 +193,13 @@ class PodHealth(PodWork):
             one.pre_stop = "done"
             if problem:
                 self.tell(pod, "Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}")
+        elif not one.post_start:
+            return
         elif problem:
             self.tell(pod, "Warning", "FailedPostStartHook", f"PostStartHook failed: {problem}")
             one.kill_within("FailedPostStartHook", pod.grace_of_spec_s(), self.port.now())
+        else:
+            one.post_start, one.started = False, one.spec.startup_probe is None
+            if pod.goal == "run":
+                self.begin_probes(pod, one)
         self.look(pod)

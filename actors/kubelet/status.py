@@ -78,7 +78,7 @@ def _phase(pod: PodRecord) -> str:
         return "Pending"
     running = stopped = waiting = 0
     for one in pod.containers.values():
-        if one.state == "running":
+        if one.state == "running" and not one.post_start:
             running += 1
         elif one.kind == "main":
             ended = one.ended is not None or one.previous is not None
@@ -170,7 +170,7 @@ def _holds_back(one: ContainerRecord) -> bool:
 
 
 def _container_status(pod: PodRecord, one: ContainerRecord, settings: KubeletSettings, now_s: float) -> ContainerStatus:
-    running = one.state == "running"
+    running = one.state == "running" and not (one.post_start and pod.goal == "run")
     if running:
         state = _running(int(one.started_at_s))
         last = one.previous

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callboard.models.api.core import Lifecycle, LifecycleHandler, SleepAction
+from callboard.models.api.core import HTTPGetAction, Lifecycle, LifecycleHandler, SleepAction
 from callboard.models.base import replace
 from callboard.models.behaviour import Behaviour
 from callboard.models.messages.api import BindPod, WriteStatus
@@ -245,3 +245,31 @@ def test_a_restarted_container_of_a_new_image_runs_that_image() -> None:
     status = world.status()
     assert (status.image, status.restart_count) == ("web:2", 1)
     assert world.running() == ["web/web/1"]
+
+
+def test_a_container_has_not_started_until_its_post_start_hook_is_over() -> None:
+    """Documented of hooks: "the Container's status is not set to RUNNING until the postStart handler completes"."""
+    hook = Lifecycle(post_start=LifecycleHandler(sleep=SleepAction(seconds=5)))
+    world = World()
+    world.create(pod("web", container(lifecycle=hook)))
+    world.run(4)
+    state = world.status().state
+    assert state is not None
+    assert state.waiting is not None
+    assert (state.waiting.reason, world.status().started, world.status().ready) == ("ContainerCreating", False, False)
+    assert world.phase() == "Pending"
+    assert world.running() == ["web/web/0"]
+    world.run(3)
+    assert (world.phase(), world.status().started, world.status().ready) == ("Running", True, True)
+
+
+def test_a_container_whose_post_start_hook_fails_is_killed_and_started_again() -> None:
+    world = World(images={"web:*": Behaviour(serve=lambda request: (500, "no"))})
+    hook = Lifecycle(post_start=LifecycleHandler(http_get=HTTPGetAction(path="/", port=80)))
+    world.create(pod("web", container(lifecycle=hook), termination_grace_period_seconds=1))
+    world.run(5)
+    assert world.status().restart_count == 1
+    assert world.phase() == "Running", "it has run"
+    (told,) = world.events("FailedPostStartHook")
+    assert told.message == "PostStartHook failed: HTTP probe failed with statuscode: 500"
+    assert world.status().ready is False
