@@ -22,7 +22,7 @@ from tests.properties.worlds import App, Fault, begin_fault, manifests
 KINDS = ("pods", "replicasets", "deployments", "services", "endpointslices", "configmaps", "serviceaccounts")
 COMPONENTS = ("controller/garbagecollector", "controller/namespace", "controller/replicaset", "controller/deployment", "kubelet/node-1")
 OVER_WITHIN_S = 150.0
-EXAMPLES = int(os.environ.get("CALLBOARD_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("CALLBOARD_EXAMPLES", "32"))
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -152,7 +152,11 @@ def test_without_faults_it_comes_to_its_end(what: str) -> None:
 
 @seed(11)
 @settings(
-    max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate, Phase.shrink)
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate, Phase.shrink),
 )
 @given(endings())
 def test_whatever_goes_wrong_it_comes_to_its_end_in_order(ending: Ending) -> None:

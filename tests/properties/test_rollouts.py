@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.properties.rollouts import DONE_WITHIN_S, KNOWN, Fences, Rollout, play, rollouts, unfinished
 
 CHUNKS = 4
-EXAMPLES = int(os.environ.get("CALLBOARD_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("CALLBOARD_EXAMPLES", "64"))
 FIRST_SEED = int(os.environ.get("CALLBOARD_SEED", "1"))
 
 
