@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
     "callboard.runtime.face.verbs",
     "callboard.runtime.face.cluster",
+    "callboard.runtime.face.connection",
     "callboard.runtime.face.simulation",
     "callboard.runtime.face.handles",
     "callboard.runtime.face.inpods",
@@ -40,7 +41,7 @@ def test_the_public_verbs_each_have_an_example() -> None:
 
     contract: dict[type, str] = {
         Rollouts: "history undo pause resume restart status",
-        Cluster: "apply get list watch wait scale patch delete url request stats namespace logs exec describe events events_text",
+        Cluster: "apply get list watch wait scale patch delete url request stats namespace serve logs exec describe events events_text top",
         Simulation: "advance settle invariant trace_hash",
         NodeHandle: "crash restart partition heal",
         ComponentHandle: "crash restart",
