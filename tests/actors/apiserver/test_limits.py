@@ -89,12 +89,13 @@ def test_limits_of_a_pod_judge_the_sum_with_init_containers_as_a_minimum() -> No
     assert pod_problem(spec(small, init_containers=(sidecar,)), ranges) == "maximum cpu usage per Pod is 1, but limit is 1100m"
 
 
+PAIRS = (("cpu", "1"), ("memory", "1Gi"))
+
+
 def test_several_problems_are_told_together_in_brackets() -> None:
-    ranges = [limit_range({"type": "Container", "min": {"cpu": "1", "memory": "1Gi"}})]
-    assert pod_problem(spec(container()), ranges) == (
-        "[minimum cpu usage per Container is 1.  No request is specified, "
-        "minimum memory usage per Container is 1Gi.  No request is specified]"
-    )
+    ranges = [limit_range({"type": "Container", "min": dict(PAIRS)})]
+    first, second = (f"minimum {name} usage per Container is {least}.  No request is specified" for name, least in PAIRS)
+    assert pod_problem(spec(container()), ranges) == f"[{first}, {second}]"
 
 
 def test_a_pod_is_admitted_with_defaults_or_refused_whole_whoever_creates_it(world: Any, objects: Any) -> None:
