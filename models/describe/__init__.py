@@ -20,13 +20,17 @@ _BY_KIND: dict[tuple[str, str], Callable[[Any, Related, float], str]] = {
     ("", "ResourceQuota"): config.describe_quota,
     ("", "LimitRange"): config.describe_limits,
     ("", "ServiceAccount"): config.describe_service_account,
+    ("", "Endpoints"): network.describe_endpoints,
     ("discovery.k8s.io", "EndpointSlice"): network.describe_slice,
     ("networking.k8s.io", "Ingress"): network.describe_ingress,
+    ("networking.k8s.io", "IngressClass"): network.describe_ingress_class,
     ("scheduling.k8s.io", "PriorityClass"): config.describe_priority_class,
 }
 _WORKLOADS: dict[tuple[str, str], Callable[[Any, Related, float], str]] = {
     ("apps", "Deployment"): workloads.describe_deployment,
     ("apps", "ReplicaSet"): workloads.describe_replica_set,
+    ("apps", "StatefulSet"): workloads.describe_stateful_set,
+    ("apps", "DaemonSet"): workloads.describe_daemon_set,
     ("batch", "Job"): workloads.describe_job,
     ("batch", "CronJob"): workloads.describe_cron_job,
     ("policy", "PodDisruptionBudget"): workloads.describe_budget,

@@ -120,6 +120,39 @@ def describe_slice(obj: Look, related: Related, now_s: float) -> str:
     return page.text()
 
 
+def describe_endpoints(obj: Look, related: Related, now_s: float) -> str:
+    """Endpoints, ready and not."""
+    page = Page()
+    begin(page, obj)
+    page.line("Subsets:")
+    for subset in obj.items("subsets"):
+        for title, field in (("Addresses", "addresses"), ("NotReadyAddresses", "notReadyAddresses")):
+            page.field(title, ",".join(one.text("ip") for one in subset.items(field)) or NONE, 1)
+        ports = subset.items("ports")
+        if ports:
+            page.line("Ports:\n    Name\tPort\tProtocol\n    ----\t----\t--------", 1)
+        for port in ports:
+            page.line(f"{port.text('name', default=UNSET)}\t{port.number('port')}\t{port.text('protocol')}", 2)
+        page.line()
+    events_section(page, related.events, now_s)
+    return page.text()
+
+
+def describe_ingress_class(obj: Look, related: Related, now_s: float) -> str:
+    """An IngressClass."""
+    page = Page()
+    begin(page, obj, namespaced=False)
+    page.field("Controller", obj.text("spec", "controller"))
+    parameters = obj.below("spec", "parameters")
+    if parameters.tree is not None:
+        page.line("Parameters:")
+        page.fields([("APIGroup", parameters.text("apiGroup"))], 1)
+        page.field("Kind", parameters.text("kind"), 1)
+        page.field("Name", parameters.text("name"), 1)
+    events_section(page, related.events, now_s)
+    return page.text()
+
+
 def describe_ingress(ingress: Look, related: Related, now_s: float) -> str:
     """An Ingress with the Service and the endpoints behind each path."""
     page = Page()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.models.api.apps import Deployment
+from callboard.models.columns.column import labels_text
 from callboard.models.columns.selectors import selector_text
 from callboard.models.columns.workloads import bool_text
 from callboard.models.describe.events import events_section
@@ -13,6 +14,7 @@ from callboard.models.describe.pods import template
 from callboard.models.describe.related import Related
 from callboard.models.look import look
 from callboard.models.owners import is_controlled_by
+from callboard.models.quantity import canonical_quantity
 from callboard.models.rollouts import same_template, template_of
 
 
@@ -91,6 +93,57 @@ def describe_replica_set(obj: Any, related: Related, now_s: float) -> str:
     page.field("Pods Status", _pods_status(obj, related))
     template(page, view.below("spec", "template"))
     conditions(page, view)
+    events_section(page, related.events, now_s)
+    return page.text()
+
+
+def describe_stateful_set(obj: Any, related: Related, now_s: float) -> str:
+    """A StatefulSet with the phases of its pods."""
+    page, view = Page(), look(obj)
+    page.field("Name", view.name)
+    page.field("Namespace", view.namespace)
+    page.field("CreationTimestamp", moment(view, "metadata", "creationTimestamp"))
+    page.field("Selector", selector_text(view.below("spec", "selector"), ""))
+    write_labels(page, view)
+    write_annotations(page, "Annotations", view.map("metadata", "annotations"))
+    spec = view.below("spec")
+    page.fields([("Service Name", spec.text("serviceName")), ("Pod Management Policy", spec.text("podManagementPolicy"))])
+    page.field("Replicas", f"{spec.number('replicas', default=1)} desired | {view.number('status', 'replicas')} total")
+    page.field("Update Strategy", spec.text("updateStrategy", "type"))
+    if spec.has("updateStrategy", "rollingUpdate", "partition"):
+        page.field("Partition", spec.number("updateStrategy", "rollingUpdate", "partition"), 1)
+    page.field("Pods Status", _pods_status(obj, related))
+    template(page, spec.below("template"))
+    claims = spec.items("volumeClaimTemplates")
+    page.line("Volume Claims:" if claims else f"Volume Claims:\t{NONE}")
+    for claim in claims:
+        page.field("Name", claim.name, 1)
+        page.field("StorageClass", claim.text("spec", "storageClassName"), 1)
+        page.field("Capacity", canonical_quantity(claim.at("spec", "resources", "requests", "storage")), 1)
+        page.field("Access Modes", f"[{' '.join(claim.texts('spec', 'accessModes'))}]", 1)
+    events_section(page, related.events, now_s)
+    return page.text()
+
+
+def describe_daemon_set(obj: Any, related: Related, now_s: float) -> str:
+    """A DaemonSet with its counts of nodes and the phases of its pods."""
+    page, view = Page(), look(obj)
+    page.field("Name", view.name)
+    page.field("Namespace", view.namespace)
+    page.field("Selector", selector_text(view.below("spec", "selector"), ""))
+    page.field("Node-Selector", labels_text(view.map("spec", "template", "spec", "nodeSelector")))
+    write_labels(page, view)
+    write_annotations(page, "Annotations", view.map("metadata", "annotations"))
+    for words, field in (
+        ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
+        ("Current Number of Nodes Scheduled", "currentNumberScheduled"),
+        ("Number of Nodes Scheduled with Up-to-date Pods", "updatedNumberScheduled"),
+        ("Number of Nodes Scheduled with Available Pods", "numberAvailable"),
+        ("Number of Nodes Misscheduled", "numberMisscheduled"),
+    ):
+        page.line(f"{words}: {view.number('status', field)}")
+    page.field("Pods Status", _pods_status(obj, related))
+    template(page, view.below("spec", "template"))
     events_section(page, related.events, now_s)
     return page.text()
 

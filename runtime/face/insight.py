@@ -140,6 +140,10 @@ def _of_replica_set(verbs: Insight, reference: Reference, obj: Any, timeout_s: f
     return {"pods": verbs._selected("pods", reference.namespace, selector, timeout_s)}
 
 
+def _of_other_workload(verbs: Insight, reference: Reference, _obj: Any, timeout_s: float) -> dict[str, Any]:
+    return {"pods": verbs._all("pods", reference.namespace, timeout_s)}
+
+
 def _of_node(verbs: Insight, reference: Reference, _obj: Any, timeout_s: float) -> dict[str, Any]:
     fields = f"spec.nodeName={reference.name},status.phase!=Succeeded,status.phase!=Failed"
     lease = f"metadata.name={reference.name}"
@@ -165,6 +169,8 @@ def _of_namespace(verbs: Insight, reference: Reference, _obj: Any, timeout_s: fl
 _GATHERERS: dict[str, Gatherer] = {
     "Deployment": _of_deployment,
     "ReplicaSet": _of_replica_set,
+    "StatefulSet": _of_other_workload,
+    "DaemonSet": _of_other_workload,
     "Node": _of_node,
     "Service": _of_service,
     "Ingress": _of_ingress,

@@ -124,6 +124,43 @@ status: {replicas: 2}
     assert "Replicas:     2 current / 3 desired" in lines
 
 
+def test_stateful_and_daemon_sets_count_their_pods() -> None:
+    pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, ownerReferences: [OWNER]}, status: {phase: Running}}"
+    stateful = stored("""
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, uid: db}
+spec:
+  replicas: 2
+  serviceName: db
+  updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 1}}
+  selector: {matchLabels: {app: db}}
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1024Mi}}}}]
+status: {replicas: 1}
+""")
+    own = stored(pod.replace("OWNER", "{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: db, controller: true}"))
+    words = squeezed(lines_of(stateful, Related(pods=(own,))))
+    assert holds(words, "Service Name: db\nReplicas: 2 desired | 1 total\nUpdate Strategy: RollingUpdate\nPartition: 1")
+    assert holds(words, "Pods Status: 1 Running / 0 Waiting / 0 Succeeded / 0 Failed\nPod Template:\n<unset>")
+    assert holds(words, "Volume Claims:\nName: data\nStorageClass:\nCapacity: 1Gi\nAccess Modes: [ReadWriteOnce]")
+    daemon = stored("{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: d, uid: d}, status: {desiredNumberScheduled: 3}}")
+    assert "Desired Number of Nodes Scheduled: 3" in lines_of(daemon, Related(pods=(own,)))
+    assert "Pods Status: 0 Running / 0 Waiting / 0 Succeeded / 0 Failed" in squeezed(lines_of(daemon, Related(pods=(own,))))
+
+
+def test_endpoints_show_who_is_not_ready() -> None:
+    found = stored("""
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web}
+subsets: [{addresses: [{ip: 10.0.0.1}, {ip: 10.0.0.2}], notReadyAddresses: [{ip: 10.0.0.3}], ports: [{port: 80, protocol: TCP}]}]
+""")
+    assert holds(
+        squeezed(lines_of(found)),
+        "Addresses: 10.0.0.1,10.0.0.2\nNotReadyAddresses: 10.0.0.3\nPorts:\nName Port Protocol\n---- ---- --------\n<unset> 80 TCP",
+    )
+
+
 SLICE = """
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
