@@ -1,4 +1,4 @@
-"""Why a wait ran out of time, for its error: what a workload's pods and the Events about them say. Reads through the verbs' host.
+"""Why a wait ran out of time, for its error: what pods and the Events about them say. Reads through the verbs' host.
 
 The sentence is made by `models/trouble.py`.
 """
@@ -20,22 +20,30 @@ READ_TIMEOUT_S = 2.0
 
 
 def causes(host: Host, obj: Any) -> str:
-    """What keeps a workload from what was waited for; "" if nothing is known, or if the cluster doesn't answer."""
-    if obj is None or kind_of(obj) not in WORKLOADS:
-        return ""
-    selector = obj.spec.selector if obj.spec is not None else None
-    if selector is None:
-        return ""
+    """What keeps a pod or workload from what was waited for; "" if nothing is known, or if the cluster doesn't answer."""
+    kind = kind_of(obj) if obj is not None else ""
     try:
-        pods = _list(host, "pods", obj.metadata.namespace)
-        makers = [obj, *(one for one in _list(host, "replicasets.apps", obj.metadata.namespace) if is_controlled_by(one, obj))]
-        events = _list(host, "events", obj.metadata.namespace)
+        if kind == "Pod":
+            return trouble_of([obj], _about(host, [obj]))
+        if kind in WORKLOADS and obj.spec is not None and obj.spec.selector is not None:
+            return _of_workload(host, obj)
     except ApiError:  # the caller is about to raise an error of its own, which says more than this one
         return ""
-    chosen = compile_selector(selector)
-    own = [pod for pod in pods if chosen.matches(pod.metadata.labels)]
-    known = {one.metadata.uid: True for one in (*makers, *own)}
-    return trouble_of(own, [one for one in events if one.involved_object is not None and one.involved_object.uid in known])
+    return ""
+
+
+def _of_workload(host: Host, obj: Any) -> str:
+    namespace, chosen = obj.metadata.namespace, compile_selector(obj.spec.selector)
+    makers = [obj, *(one for one in _list(host, "replicasets.apps", namespace) if is_controlled_by(one, obj))]
+    pods = [pod for pod in _list(host, "pods", namespace) if chosen.matches(pod.metadata.labels)]
+    return trouble_of(pods, _about(host, [*makers, *pods]))
+
+
+def _about(host: Host, objects: list[Any]) -> list[Any]:
+    """The Events about some objects of one namespace."""
+    known = {one.metadata.uid: True for one in objects}
+    events = _list(host, "events", objects[0].metadata.namespace)
+    return [one for one in events if one.involved_object is not None and one.involved_object.uid in known]
 
 
 def _list(host: Host, resource: str, namespace: str) -> tuple[Any, ...]:

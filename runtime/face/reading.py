@@ -108,7 +108,7 @@ class Reading:
         workloads), `"Exists"`, `"Deleted"`, or a function of the object. Returns the object (None for `"Deleted"`).
 
         Raises:
-            WaitTimeout: it did not within `timeout`; says what was last seen, and of a workload what its pods suffer from.
+            WaitTimeout: it did not within `timeout`; says what was last seen, and what pods suffer from.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=7) as s:

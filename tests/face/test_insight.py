@@ -11,12 +11,8 @@ import pytest
 from callboard import Behaviour, Cluster, NotFound, Simulation, WaitTimeout
 
 WEB = Path(__file__).resolve().parents[2] / "examples" / "web.yaml"
-CRASH = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "crash"},
-    "spec": {"containers": [{"name": "app", "image": "crash:1"}]},
-}
+SPEC = {"containers": [{"name": "app", "image": "crash:1"}]}
+CRASH = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "crash"}, "spec": SPEC}
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"api": "sesame-open-now"}}
 BOAT_DEFINITION = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -166,3 +162,11 @@ def test_a_wait_that_runs_out_of_time_says_which_container_crashes_and_why_pods_
         world.wait("deployment/huge", timeout=0.1)
     with pytest.raises(WaitTimeout, match=r'container app waits: CreateContainerConfigError \(configmap "absent" not found\)'):
         world.wait("deployment/unset", timeout=0.1)
+
+
+def test_a_wait_for_a_pod_says_what_its_container_suffers_from(world: Any) -> None:
+    world.apply({**CRASH, "metadata": {"name": "loop"}, "spec": {**SPEC, "restartPolicy": "Never"}})
+    world.wait("pod/loop", "Ready=False")
+    world.wait("pod/loop", lambda pod: pod.status.phase == "Failed")
+    with pytest.raises(WaitTimeout, match="pod loop: container app ended with exit code 1, Error, 0 restarts"):
+        world.wait("pod/loop", timeout=0.1)
