@@ -7,21 +7,20 @@ as kubectl refuses kinds that can't be rolled out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from callboard.models import rollouts
 from callboard.models.api.apps import Deployment, ReplicaSet
+from callboard.models.base import freeze
 from callboard.models.errors import BadRequest, NotFound, WaitTimeout
+from callboard.models.messages import api
 from callboard.models.rollouts import Progress, Revision
 from callboard.models.times import rfc3339
 from callboard.runtime.face.contract import Host, Seconds, seconds
-from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S
+from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Reading
 from callboard.runtime.face.references import Reference, refer
-
-if TYPE_CHECKING:
-    from callboard.runtime.face.verbs import Verbs
 
 STATUS_TIMEOUT_S = 600.0
 ROLLED_BACK = "rolled back"
@@ -37,8 +36,8 @@ class Undone(msgspec.Struct, frozen=True):
 class Rollouts:
     """The rollouts of one namespace's Deployments; see `Cluster.rollout`."""
 
-    def __init__(self, verbs: Verbs, host: Host, namespace: str) -> None:
-        self._verbs, self._host, self._namespace = verbs, host, namespace
+    def __init__(self, reading: Reading, host: Host, namespace: str) -> None:
+        self._reading, self._host, self._namespace = reading, host, namespace
 
     def history(self, what: Any, revision: int | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> tuple[Revision, ...]:
         """The revisions that a Deployment can go back to, oldest first: number, change cause (annotation `kubernetes.io/change-cause`) and
@@ -83,8 +82,7 @@ class Rollouts:
         template = deployment.spec.template if deployment.spec is not None else None
         if rollouts.same_template(rollouts.template_of(target), template):
             return Undone(deployment, rollouts.skipped_words(to_revision))
-        patch = [*rollouts.rollback_patch(deployment, target)]
-        return Undone(self._verbs.patch(deployment, patch, type="json", timeout=timeout), ROLLED_BACK)
+        return Undone(self._patch(deployment, rollouts.rollback_patch(deployment, target), "json", timeout), ROLLED_BACK)
 
     def pause(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Deployment:
         """Let changes of a Deployment's template have no effect until it is resumed; returns the Deployment.
@@ -179,7 +177,7 @@ class Rollouts:
         def over() -> bool:
             nonlocal progress, told
             try:
-                progress = rollouts.progress_of(self._verbs.get(deployment), revision)
+                progress = rollouts.progress_of(self._reading.get(deployment), revision)
             except NotFound:
                 progress = Progress(False, f"{_named(deployment)}: object has been deleted", NotFound)
                 return True
@@ -207,7 +205,7 @@ class Rollouts:
             kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
             name = f'"{reference.name}"'
             raise BadRequest(refusal.format(quoted=quoted, kind=kind, resource=reference.resource_name, name=name))
-        found = self._verbs.get(what, timeout=timeout)
+        found = self._reading.get(what, timeout=timeout)
         assert isinstance(found, Deployment)
         return found
 
@@ -216,12 +214,25 @@ class Rollouts:
         selector = deployment.spec.selector if deployment.spec is not None else None
         labels = selector.match_labels if selector is not None else {}
         wanted = ",".join(f"{key}={value}" for key, value in labels.items())
-        return self._verbs.list("replicasets.apps", selector=wanted, namespace=deployment.metadata.namespace, timeout=timeout)
+        return self._reading.list("replicasets.apps", selector=wanted, namespace=deployment.metadata.namespace, timeout=timeout)
 
     def _patch_spec(self, deployment: Deployment, spec: dict[str, Any], timeout: Seconds) -> Deployment:
-        patched = self._verbs.patch(deployment, {"spec": spec}, timeout=timeout)
-        assert isinstance(patched, Deployment)
-        return patched
+        return self._patch(deployment, {"spec": spec}, "merge", timeout)
+
+    def _patch(self, deployment: Deployment, patch: Any, type_: api.PatchType, timeout: Seconds) -> Deployment:
+        reference = self._refer(deployment)
+        answer = self._host.ask(
+            api.PatchObject,
+            seconds(timeout),
+            resource=reference.resource_name,
+            namespace=reference.namespace,
+            name=reference.name,
+            type=type_,
+            patch=freeze(patch),
+        )
+        assert isinstance(answer, api.Written)
+        assert isinstance(answer.obj, Deployment)
+        return answer.obj
 
 
 def _is_paused(deployment: Deployment) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from callboard.actors.nodelifecycle.conditions import NEVER_POSTED, STOPPED, with_not_ready, with_taints, with_unknown
 from callboard.actors.nodelifecycle.eviction import EvictionBook, TokenBucket, passed_before_s, toleration_s, zone_rate, zone_state
 from callboard.actors.nodelifecycle.pods import PodBook
-from callboard.models.api.core import Node, Taint, Toleration
+from callboard.models.api.core import Node, NodeCondition, Taint, Toleration
 from callboard.models.base import replace
 from callboard.models.podstatus import condition, is_ready
 from callboard.models.times import parse, rfc3339
@@ -59,6 +59,20 @@ def test_taints_of_others_stay_and_ours_change_with_the_condition() -> None:
     assert after.status is not None
     healed = replace(after, status=node("a").status)
     assert _taints(with_taints(healed, NOW, may_evict=True)) == [("team", "NoSchedule")]
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk", "pid"])
+@pytest.mark.parametrize(("status", "tainted"), [("True", True), ("False", False), ("Unknown", False)])
+def test_a_node_under_pressure_takes_no_new_pods_until_it_is_over(kind: str, status: str, tainted: bool) -> None:
+    """TaintNodesByCondition, nodeConditionToTaintKeyStatusMap: only True counts, and nobody is evicted by it."""
+    names = {"memory": "MemoryPressure", "disk": "DiskPressure", "pid": "PIDPressure"}
+    found = node("a", ready="True")
+    assert found.status is not None
+    pressed = replace(found.status, conditions=(*found.status.conditions, NodeCondition(type=names[kind], status=status)))
+    after = with_taints(replace(found, status=pressed), NOW, may_evict=True)
+    assert _taints(after) == ([(f"node.kubernetes.io/{kind}-pressure", "NoSchedule")] if tainted else [])
+    relieved = with_taints(replace(after, status=found.status), NOW, may_evict=True)
+    assert _taints(relieved) == []
 
 
 def test_a_cordoned_node_carries_its_taint_until_it_is_uncordoned() -> None:
