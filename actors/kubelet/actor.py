@@ -92,7 +92,8 @@ class Kubelet(InsidePods, Measuring):
 
     @handles(SandboxesListed)
     def _listed(self, answer: SandboxesListed) -> None:
-        if answer.id != self._list_request:
+        first = self._found is None and not self._adopted  # any answer will do: a slow runtime is asked again before it has answered
+        if answer.id != self._list_request and not first:
             return
         self._list_request = 0
         self.host_ip = answer.host_ip or self.host_ip

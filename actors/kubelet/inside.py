@@ -32,6 +32,7 @@ WAIT_SHARE = 0.4
 """Part of a client's time-out for which a follower's request may wait for something new."""
 LOOK_AGAIN_S = 0.1
 """While somebody follows a log, the runtime is asked so often whether there is more."""
+RETRY_AFTER_S = 0.2
 PULL_WORDS = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 
 
@@ -46,6 +47,13 @@ class LookAgain(Message, frozen=True, gc=False):
 
     request: ReadPodLog
     until_s: float
+
+
+class TryAgain(Message, frozen=True, gc=False):
+    """Timer: is the pod of this request known by now?"""
+
+    request: ReadPodLog | ExecInPod
+    since_s: float
 
 
 class _Inside(msgspec.Struct, frozen=True, gc=False):
@@ -100,12 +108,20 @@ def outcome_of(request: ExecInPod, done: CommandDone) -> ExecDone | ApiError:
 class InsidePods(PodHealth):
     """See `Kubelet`."""
 
+    _adopted: bool
+    """Whether it knows what runs here; kept by the subclass."""
+
     def __init__(self, port: Port, client: ClientSettings, own: KubeletSettings) -> None:
         super().__init__(port, client, own)
         self._inside: dict[int, _Inside] = {}
+        self._early = 0
+        """Requests that wait until their pod is known here."""
 
     @handles(ReadPodLog)
     def _read_pod_log(self, request: ReadPodLog) -> None:
+        if request.uid not in self.pods:
+            self._wait_for_pod(request, self.port.now())
+            return
         self._read(request, self.port.now() + min(request.wait_s, self.settings.request_timeout_s * WAIT_SHARE))
 
     @handles(LookAgain)
@@ -131,6 +147,9 @@ class InsidePods(PodHealth):
 
     @handles(ExecInPod)
     def _exec_in_pod(self, request: ExecInPod) -> None:
+        if request.uid not in self.pods:
+            self._wait_for_pod(request, self.port.now())
+            return
         try:
             pod = self._pod_for(request)
             one = pod.containers[request.container]
@@ -142,6 +161,29 @@ class InsidePods(PodHealth):
             return
         command = RunCommand(number, self.port.me, pod.uid, one.container_id, one.name, request.command, request.stdin, request.timeout_s)
         self.port.send(self.own.runtime, command)
+
+    def _wait_for_pod(self, request: ReadPodLog | ExecInPod, since_s: float) -> None:
+        """The API has this pod on this node, and the kubelet doesn't know it: it has just been bound, or the kubelet has just started."""
+        if self._early >= IN_FLIGHT_LIMIT or self.port.now() >= since_s + self.settings.request_timeout_s * WAIT_SHARE:
+            if self._adopted:
+                self._refuse_inside(request, NotFound("pod does not exist"))
+            else:
+                words = f"the kubelet of {self.own.node_name} has only just started; nothing was carried out, try again"
+                self._refuse_inside(request, Unavailable(words), RETRY_AFTER_S)
+            return
+        self._early += 1
+        self.port.after(LOOK_AGAIN_S, TryAgain(request, since_s))
+
+    @handles(TryAgain)
+    def _try_again(self, timer: TryAgain) -> None:
+        self._early -= 1
+        request = timer.request
+        if request.uid not in self.pods:
+            self._wait_for_pod(request, timer.since_s)
+        elif isinstance(request, ReadPodLog):
+            self._read_pod_log(request)
+        else:
+            self._exec_in_pod(request)
 
     def _pod_for(self, request: ReadPodLog | ExecInPod) -> PodRecord:
         pod = self.pods.get(request.uid)
@@ -204,5 +246,6 @@ class InsidePods(PodHealth):
         if entry is not None:
             self._refuse_inside(entry.request, Unavailable(f"the container runtime of {self.own.node_name} does not answer"))
 
-    def _refuse_inside(self, request: ReadPodLog | ExecInPod, refusal: ApiError) -> None:
-        self.port.send(request.reply_to, Refused(request.id, refusal.code, refusal.reason, refusal.message, refusal.details))
+    def _refuse_inside(self, request: ReadPodLog | ExecInPod, refusal: ApiError, retry_after_s: float = 0.0) -> None:
+        refused = Refused(request.id, refusal.code, refusal.reason, refusal.message, refusal.details, retry_after_s)
+        self.port.send(request.reply_to, refused)

@@ -207,7 +207,7 @@ class Written(Answer, frozen=True, gc=False):
 class Refused(Answer, frozen=True, gc=False):
     """A request was not carried out. `reason` and `code` are Kubernetes' (`Conflict` 409, `NotFound` 404, ...).
 
-    `details` is the rest of Kubernetes' Status body as a frozen tree. `retry_after_s` is set with code 429.
+    `details` is the rest of Kubernetes' Status body as a frozen tree. `retry_after_s` is set with code 429, and 503 if nothing was done.
     """
 
     code: int

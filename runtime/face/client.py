@@ -63,7 +63,7 @@ class ApiClient:
             if not isinstance(answer, api.Refused):
                 assert isinstance(answer, Answer)
                 return answer
-            again = answer.code == TOO_MANY_REQUESTS or (answer.code == UNAVAILABLE and may_repeat)
+            again = answer.code == TOO_MANY_REQUESTS or (answer.code == UNAVAILABLE and (may_repeat or answer.retry_after_s > 0))
             if not again or now() + answer.retry_after_s >= deadline_s:
                 raise error_of(answer.code, answer.reason, answer.message, answer.details)
             self._turn += 1

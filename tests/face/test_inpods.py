@@ -203,3 +203,18 @@ def test_one_seed_is_one_history_with_logs_and_commands_in_it() -> None:
             return s.trace_hash
 
     assert history() == history()
+
+
+def test_a_kubelet_that_has_just_started_is_waited_for_and_carries_a_command_out_once() -> None:
+    heard: list[tuple[str, ...]] = []
+    images = {"once": Behaviour(says="here", exec=lambda asked: heard.append(asked.command))}
+    with Simulation(nodes=1, seed=5, images=images, timing="chaos") as s:
+        s.apply(pod("web", "once"))
+        s.wait("pod/web")
+        s.components["kubelet/node-1"].crash()
+        s.links.delay("runtime/node-1", "kubelet/node-1", 5.0)  # it can't know what runs here for a while
+        s.components["kubelet/node-1"].restart()
+        s.exec("pod/web", ["charge", "card"], timeout="20s")
+        s.links.clear()
+        assert heard == [("charge", "card")]
+        assert s.logs("pod/web") == "here\n"
