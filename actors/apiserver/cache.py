@@ -16,6 +16,7 @@ from callboard.models.messages.store import StoreEvent
 
 Bucket = dict[str, Any]
 """Objects by store key."""
+RULES = ("limitranges/", "priorityclasses.scheduling.k8s.io/")
 _EMPTY: Bucket = {}
 _REVISION = attrgetter("revision")
 
@@ -35,10 +36,14 @@ def _order(event: StoreEvent) -> tuple[int, str]:
 
 
 class WatchCache:
-    """All objects as of `revision`, and the changes after `history.compacted`."""
+    """All objects as of `revision`, and the changes after `history.compacted`.
+
+    `rules` counts the changes of what rules over the admission of pods (`RULES`): what was worked out from those holds until it moves.
+    """
 
     def __init__(self, history_limit: int) -> None:
         self.revision = 0
+        self.rules = 0
         self.history = History(history_limit)
         self._buckets: dict[str, Bucket] = {}
         self._resources: dict[str, dict[str, Bucket]] = {}
@@ -131,6 +136,8 @@ class WatchCache:
             self._resources.setdefault(resource_of(key), {})[place] = bucket
         if key.startswith("pods/"):
             self._move(key, bucket.get(key), obj)
+        elif key.startswith(RULES):
+            self.rules += 1
         if obj is not None:
             bucket[key] = obj
         elif bucket.pop(key, None) is not None and not bucket:

@@ -50,7 +50,7 @@ class JobRunner(Forwarding):
     # -- beginning and end ------------------------------------------------------------------------------------------------------------
 
     def _start(self, request: Request) -> None:
-        job = Job(request, PLANNERS[request.__class__], View(self.cache.get, self.cache.bucket), self._deadline_s())
+        job = Job(request, PLANNERS[request.__class__], View(self.cache.get, self.cache.bucket, self.cache.rules), self._deadline_s())
         place = self._place_of(request)
         if not place or self._turns.enter(place, job):
             self._try(job)

@@ -39,7 +39,8 @@ class Surroundings(msgspec.Struct, frozen=True, gc=False):
 class Admitted(msgspec.Struct, frozen=True, gc=False):
     """A template's spec, what it becomes in a pod among these surroundings, with which annotation, and the first status of such a pod.
 
-    `problem` tells why a LimitRange forbids such a pod; "" if none does.
+    `problem` tells why a LimitRange forbids such a pod; "" if none does. In `namespace`, nothing of it changes while `WatchCache.rules`
+    is `rules`.
     """
 
     template: PodSpec
@@ -48,6 +49,8 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
     annotation: str
     status: PodStatus
     problem: str
+    rules: int = -1
+    namespace: str = ""
 
 
 class Templates:
@@ -63,17 +66,22 @@ class Templates:
         Raises:
             Forbidden: its priority or a LimitRange is against it.
         """
-        name = pod.metadata.name
-        surroundings = surroundings_of(spec, pod.metadata, view)
+        meta, rules = pod.metadata, view.rules
+        for entry in self._kept:
+            if entry.template is spec and entry.rules == rules and entry.namespace == meta.namespace:
+                return _as_admitted(pod, entry)
+        surroundings = surroundings_of(spec, meta, view)
         for entry in self._kept:
             if entry.template is spec and entry.surroundings == surroundings:
                 break
         else:
-            entry = replace(_admit(for_pod(spec), surroundings, self._toleration_s, name), template=spec)
-            self._kept.insert(0, entry)
-            del self._kept[TEMPLATES_KEPT:]
+            entry = _admit(for_pod(spec), surroundings, self._toleration_s, meta.name)
         if entry.problem:
-            raise forbidden("pods", name, entry.problem)
+            raise forbidden("pods", meta.name, entry.problem)
+        if rules >= 0:
+            self._kept = [one for one in self._kept if one.template is not spec or one.namespace != meta.namespace]
+            self._kept.insert(0, replace(entry, template=spec, rules=rules, namespace=meta.namespace))
+            del self._kept[TEMPLATES_KEPT:]
         return _as_admitted(pod, entry)
 
 
@@ -116,9 +124,10 @@ def as_before(new: Pod, old: Pod, toleration_s: int) -> Pod:
 
 
 def _as_admitted(pod: Pod, entry: Admitted) -> Pod:
+    if not entry.annotation:
+        return replace(pod, spec=entry.spec, status=entry.status)
     meta = pod.metadata
-    if entry.annotation:
-        meta = replace(meta, annotations=FrozenMap({**meta.annotations, ANNOTATION: entry.annotation}))
+    meta = replace(meta, annotations=FrozenMap({**meta.annotations, ANNOTATION: entry.annotation}))
     return replace(pod, metadata=meta, spec=entry.spec, status=entry.status)
 
 

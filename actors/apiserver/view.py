@@ -9,14 +9,16 @@ from typing import Any
 class View:
     """The objects that a plan is made from: what the store has lately said where it has, else what the cache holds.
 
-    `guessed` are the keys that were looked up in the cache, in order: what depends on them is no more than likely.
+    `guessed` are the keys that were looked up in the cache, in order: what depends on them is no more than likely. `rules` is
+    `WatchCache.rules` as it was when this began, -1 if that says nothing any more.
     """
 
-    __slots__ = ("_bucket", "_cached", "fresh", "guessed")
+    __slots__ = ("_bucket", "_cached", "fresh", "guessed", "rules")
 
-    def __init__(self, cached: Callable[[str], Any], bucket: Callable[[str, str], Mapping[str, Any]]) -> None:
+    def __init__(self, cached: Callable[[str], Any], bucket: Callable[[str, str], Mapping[str, Any]], rules: int = -1) -> None:
         self._cached = cached
         self._bucket = bucket
+        self.rules = rules
         self.fresh: dict[str, Any] = {}
         self.guessed: dict[str, None] = {}
 
@@ -37,4 +39,5 @@ class View:
     def learn(self, current: tuple[tuple[str, Any], ...]) -> None:
         """Take in what the store has said."""
         self.fresh.update(current)
+        self.rules = -1
         self.guessed = {}
