@@ -8,6 +8,8 @@ from callboard.models.api.core import (
     ConfigMapEnvSource,
     ConfigMapKeySelector,
     ConfigMapVolumeSource,
+    DownwardAPIVolumeFile,
+    DownwardAPIVolumeSource,
     EnvFromSource,
     EnvVar,
     EnvVarSource,
@@ -18,7 +20,7 @@ from callboard.models.api.core import (
     Volume,
 )
 from callboard.models.base import FrozenMap, replace
-from callboard.models.messages.runtime import StartContainer, UpdateVolumes
+from callboard.models.messages.runtime import RunSandbox, StartContainer, UpdateVolumes
 from tests.actors.kubelet.kit import NODE, World, config_map, container, pod, secret
 
 
@@ -153,3 +155,17 @@ def test_volumes_follow_their_configs() -> None:
     assert [dict(update.configs)["configmaps/default/page"].data["text"] for update in updates] == ["new"]
     world.run(130)
     assert len([message for message in world.asked if isinstance(message, UpdateVolumes)]) == 1
+
+
+def test_volumes_of_the_downward_api_follow_labels_and_annotations() -> None:
+    world = Listening()
+    items = (DownwardAPIVolumeFile(path="labels", field_ref=ObjectFieldSelector(field_path="metadata.labels")),)
+    world.create(pod("web", container(), volumes=(Volume(name="me", downward_api=DownwardAPIVolumeSource(items=items)),)))
+    world.run(2)
+    (made,) = [one for one in world.asked if isinstance(one, RunSandbox)]
+    assert made.configs == (("downward/default/me", {"labels": ""}),)
+    running = world.pod()
+    world.update(replace(running, metadata=replace(running.metadata, labels=FrozenMap({"app": "web"}))), "pods")
+    world.run(2)
+    (told,) = [one for one in world.asked if isinstance(one, UpdateVolumes)]
+    assert told.configs == (("downward/default/me", {"labels": 'app="web"'}),)

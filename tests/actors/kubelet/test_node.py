@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from callboard.models.api.core import NodeCondition
+from callboard.actors.kubelet.nodestatus import new_node
+from callboard.actors.kubelet.settings import KubeletSettings
+from callboard.models.api.core import NodeCondition, Taint
 from callboard.models.base import FrozenMap, replace
 from callboard.models.messages.api import DeleteObject, WriteStatus
 from callboard.models.podstatus import condition, with_condition
@@ -122,3 +124,16 @@ def test_a_status_whose_answer_is_lost_is_written_again() -> None:
     world.delete("web")
     world.run(60)
     assert world.find("web") is None
+
+
+def test_a_node_that_registers_unready_is_tainted_from_its_first_moment() -> None:
+    """plugin/pkg/admission/nodetaint: no pod may be bound to a new node before the node lifecycle controller has seen that it is ready."""
+    own = KubeletSettings(node_name="node-1", runtime="runtime/node-1", taints=(Taint(key="example.org/a", effect="NoExecute"),))
+    ready, unready = new_node(own, "10.0.0.1", "", 0.0), new_node(own, "10.0.0.1", "container runtime is down", 0.0)
+    assert ready.spec is not None
+    assert unready.spec is not None
+    assert [one.key for one in ready.spec.taints] == ["example.org/a"]
+    assert [(one.key, one.effect) for one in unready.spec.taints] == [
+        ("example.org/a", "NoExecute"),
+        ("node.kubernetes.io/not-ready", "NoSchedule"),
+    ]

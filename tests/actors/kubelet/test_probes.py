@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from callboard.models.api.core import ExecAction, HTTPGetAction, Probe
 from callboard.models.behaviour import Behaviour
+from callboard.models.messages.runtime import ProbeContainer
 from tests.actors.kubelet.kit import KUBELET, World, container, pod
 
 
@@ -169,3 +171,36 @@ def test_a_world_with_healthy_probes_comes_to_rest() -> None:
     world = world_with(Switch(), readiness_probe=http(period_seconds=2), liveness_probe=http(period_seconds=2))
     world.system.settle(timeout_s=60)
     assert world.is_true("Ready")
+
+
+def test_a_container_killed_for_its_probe_has_that_probe_s_grace_period_not_its_pod_s() -> None:
+    """terminationGracePeriodSeconds of a liveness or startup probe goes before the pod's (kuberuntime_container.go)."""
+    for purpose in ("liveness_probe", "startup_probe"):
+        world = World(images={"deaf:*": Behaviour(stops_in="1h", serve=lambda request: (500, "no"))})
+        probe = http(failure_threshold=1, period_seconds=1, termination_grace_period_seconds=4)
+        probes: dict[str, Any] = {purpose: probe}
+        world.create(pod("web", container(image="deaf:1", **probes), termination_grace_period_seconds=600))
+        world.wait(lambda world=world: world.events("Killing") != [])
+        took_s = world.wait(lambda world=world: (world.status().restart_count or 0) > 0)
+        assert 3.5 <= took_s < 6, purpose
+
+
+def test_a_probe_that_takes_longer_than_its_timeout_is_asked_with_that_limit_and_one_at_a_time() -> None:
+    """timeoutSeconds is the runtime's to keep; a probe without an answer is not asked again before it counts as lost."""
+    asked: list[tuple[float, float]] = []
+    world = World()
+
+    def listen(_passage: Any, message: Any) -> bool:
+        if isinstance(message, ProbeContainer):
+            asked.append((world.now, message.timeout_s))
+            return True
+        return False
+
+    world.system.links.drop(KUBELET, "runtime/*", listen)
+    world.create(pod("web", container(liveness_probe=http(timeout_seconds=3, period_seconds=1, failure_threshold=1))))
+    world.run(20)
+    assert {timeout_s for _, timeout_s in asked} == {3}
+    pauses = [after - before for (before, _), (after, _) in pairwise(asked)]
+    assert pauses
+    assert min(pauses) >= 3 + 5
+    assert world.status().restart_count == 0, "a lost question says nothing about the container"
