@@ -91,6 +91,22 @@ def test_pods_of_a_node_that_is_deleted_while_they_run_come_up_elsewhere(seed_: 
         assert all(is_ready(pod) and pod.spec.node_name != victim for pod in pods)
 
 
+@pytest.mark.parametrize("seed_", range(3))
+def test_when_all_nodes_go_silent_at_once_nobody_is_evicted(seed_: int) -> None:
+    """kubernetes#28832: then the fault is more likely the control plane's. What was begun before the last one was missed is taken back."""
+    with _world(seed_) as s:
+        before = {pod.metadata.uid for pod in s.list("pods")}
+        for name in s.nodes:
+            s.nodes[name].partition()
+        s.advance("60s")
+        assert not any(_ready(node) for node in s.list("nodes"))
+        assert {pod.metadata.uid for pod in s.list("pods") if is_active(pod)} == before
+        for name in s.nodes:
+            s.nodes[name].heal()
+        _converges(s)
+        assert {pod.metadata.uid for pod in s.list("pods")} == before
+
+
 def test_a_pod_bound_to_a_node_that_does_not_exist_is_collected_and_replaced() -> None:
     with _world(2) as s:
         owner = s.list("replicasets")[0]
