@@ -19,6 +19,12 @@ Value = str | int | float | bool | None
 Reader = Callable[[Look, float], Value]
 
 NONE, UNSET, UNKNOWN = "<none>", "<unset>", "<unknown>"
+VISIBLE = {
+    **{code: f"^{chr(code + 64)}" for code in range(32)},
+    127: "^?",
+    **{code: f"\\x{code:02x}" for code in range(128, 160)},
+}
+"""Characters that a terminal would obey, and what stands for them; kubectl does so for the first of them, escape."""
 _LINE_END = re.compile(r"[\n\r\f\v\x1c\x1d\x1e\x85\u2028\u2029]")
 
 
@@ -71,7 +77,7 @@ def as_text(value: Value) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     found = _LINE_END.search(value)
     text = value if found is None else value[: found.start()] + "..."
-    return text.replace("\x1b", "^[").replace("\t", " ")
+    return text.replace("\t", " ").translate(VISIBLE)
 
 
 def read_name(obj: Look, _now_s: float) -> Value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from callboard.models.columns.column import VISIBLE
 from callboard.models.look import Look
 from callboard.models.quantity import canonical_quantity
 from callboard.models.spans import long_moment
@@ -17,7 +18,8 @@ NONE, UNSET = "<none>", "<unset>"
 ANNOTATION_LIMIT = 140
 """Characters of an annotation's line; what is longer is cut."""
 HIDDEN_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration",)
-_ESCAPES = str.maketrans({"\x1b": "^[", "\r": "\\r", "\f": "\\f", "\v": "\\v"})
+_KEPT = (ord("\t"), ord("\n"))
+_ESCAPES = {code: text for code, text in VISIBLE.items() if code not in _KEPT} | {ord("\r"): "\\r"}
 
 
 class Page:

@@ -54,11 +54,11 @@ class Insight(Reading):
         what: Any = None,
         *,
         namespace: str | None = None,
-        types: Sequence[str] = (),
+        types: str | Sequence[str] = (),
         timeout: Seconds = DEFAULT_TIMEOUT_S,
     ) -> builtins.list[Event]:
         """Events, the newest last: of one object, or without `what` of a namespace (`namespace=""`: of all). `types` keeps only those,
-        for example `["Warning"]`. `events_text` makes a table of them.
+        for example "Warning". `events_text` makes a table of them.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1) as s:
@@ -74,7 +74,7 @@ class Insight(Reading):
         else:
             reference = self._refer(what)
             found = self._events_of(reference, self._look(reference), timeout_s)
-        wanted = [one.lower() for one in types]
+        wanted = [one.lower() for one in ([types] if isinstance(types, str) else types)]
         return in_order(one for one in found if not wanted or one.type.lower() in wanted)
 
     def events_text(
@@ -82,7 +82,7 @@ class Insight(Reading):
         what: Any = None,
         *,
         namespace: str | None = None,
-        types: Sequence[str] = (),
+        types: str | Sequence[str] = (),
         timeout: Seconds = DEFAULT_TIMEOUT_S,
     ) -> str:
         """The same as text: LAST SEEN, TYPE, REASON, OBJECT and MESSAGE, as `kubectl events` prints them.

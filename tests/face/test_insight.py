@@ -115,6 +115,7 @@ def test_events_of_an_object_are_its_own_the_newest_last(world: Any) -> None:
 
 def test_events_can_be_chosen_by_type(world: Any) -> None:
     assert {one.type for one in world.events(types=["Normal"])} == {"Normal"}
+    assert {one.type for one in world.events(types="normal")} == {"Normal"}
     assert world.events(types=["NoSuchType"]) == []
 
 

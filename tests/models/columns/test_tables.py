@@ -223,7 +223,7 @@ def test_not_even_a_tree_of_other_types_breaks_columns(resource: Resource, tree:
 
 def test_a_cell_ends_with_its_first_line_and_a_terminal_obeys_nothing_in_it() -> None:
     assert as_text("one\ntwo") == "one..."
-    assert as_text("\x1b[31mred\tish") == "^[[31mred ish"
+    assert as_text("\x1b[31mred\tish\x07\x9b\x7f") == "^[[31mred ish^G\\x9b^?"
 
 
 def test_columns_answer_for_single_objects() -> None:

@@ -312,6 +312,11 @@ def test_every_object_can_be_described(data: st.DataObject) -> None:
     assert text.startswith("Name:")
 
 
+def test_a_terminal_obeys_nothing_in_a_description() -> None:
+    found = stored('{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: "x\\e[31m\\ry\\u009b"}}')
+    assert "x^[[31m\\ry\\x9b\n" in describe_object(found, NO_EVENTS, NOW_S)
+
+
 PARTS = st.dictionaries(st.sampled_from(["tls.crt", "token", "password", "a"]), st.binary(min_size=12, max_size=40), max_size=3)
 
 
