@@ -18,7 +18,7 @@ from callboard.models.api.core import Pod, PodSpec
 from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, Timeout, TooManyRequests, Unavailable, conflict, not_found
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, object_key
 from callboard.models.messages.base import Address, Message, Request
-from callboard.models.messages.pods import ExecDone, ExecInPod, PodLogRead, ReadPodLog
+from callboard.models.messages.pods import ExecDone, ExecGoesOn, ExecInPod, PodLogRead, ReadPodLog
 
 AGGREGATED = {"metrics.k8s.io": "metrics-server"}
 """API groups that another component serves, and its name (the APIServices of a real cluster)."""
@@ -38,6 +38,10 @@ class _Forwarded(msgspec.Struct, frozen=True, gc=False):
     request: Any
     to: Address
     timer: Timer
+    patience_s: float
+    """How long it may be silent."""
+    until_s: float
+    """When its time is over whatever it says, in seconds since the epoch."""
 
 
 def served_elsewhere(resource: str) -> Address:
@@ -170,8 +174,21 @@ class Forwarding(Component):
             self._refuse(request, TooManyRequests("the server has received too many requests and has asked us to try again later"))
             return
         number = self._next_id()
-        self._forwarded[number] = _Forwarded(request, to, self.port.after(limit_s, ForwardExpired(number)))
+        self._expect(number, request, to, self.port.now() + limit_s)
         self.port.send(to, msgspec.structs.replace(as_what, id=number, reply_to=self.port.me))
+
+    def _expect(self, number: int, request: Any, to: Address, until_s: float) -> None:
+        """Give whoever the request was passed on to a while to say something."""
+        patience_s = min(self.settings.forward_timeout_s, max(until_s - self.port.now(), 0.0))
+        timer = self.port.after(patience_s, ForwardExpired(number))
+        self._forwarded[number] = _Forwarded(request, to, timer, patience_s, until_s)
+
+    @handles(ExecGoesOn)
+    def _exec_goes_on(self, sign: ExecGoesOn) -> None:
+        entry = self._forwarded.get(sign.id)
+        if entry is not None:
+            entry.timer.cancel()
+            self._expect(sign.id, entry.request, entry.to, entry.until_s)
 
     @handles(PodLogRead, ExecDone, Got, Listed)
     def _forward_answered(self, answer: Any) -> None:
@@ -189,11 +206,8 @@ class Forwarding(Component):
     @handles(ForwardExpired)
     def _forward_expired(self, timer: ForwardExpired) -> None:
         entry = self._forwarded.pop(timer.number, None)
-        if entry is None:
-            return
-        request = entry.request
-        limit_s = request.timeout_s + SLACK_S if isinstance(request, ExecInPod) else self.settings.forward_timeout_s
-        self._refuse(request, no_answer(request, entry.to, limit_s))
+        if entry is not None:
+            self._refuse(entry.request, no_answer(entry.request, entry.to, entry.patience_s))
 
 
 __all__ = ["Forwarding", "chosen_container", "containers_of", "no_answer", "served_elsewhere", "target_of"]

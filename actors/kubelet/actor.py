@@ -178,6 +178,7 @@ class Kubelet(InsidePods, Measuring):
     @handles(RuntimeStarted)
     def _runtime_started(self, _fact: RuntimeStarted) -> None:
         """The runtime is another incarnation: what it was asked before is lost, and perhaps what ran."""
+        self.inside_lost()
         if not self._adopted:
             return
         for pod in list(self.pods.values()):

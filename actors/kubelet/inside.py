@@ -19,7 +19,7 @@ from callboard.models.api.core import ContainerStatus, PodStatus
 from callboard.models.errors import ApiError, BadRequest, InternalError, NotFound, Timeout, TooManyRequests, Unavailable
 from callboard.models.messages.api import Refused
 from callboard.models.messages.base import Message
-from callboard.models.messages.pods import ExecDone, ExecInPod, PodLogRead, ReadPodLog
+from callboard.models.messages.pods import ExecDone, ExecGoesOn, ExecInPod, PodLogRead, ReadPodLog
 from callboard.models.messages.runtime import CommandDone, LogRead, ReadLog, RunCommand, RuntimeRefused
 
 IN_FLIGHT_LIMIT = 256
@@ -33,6 +33,8 @@ WAIT_SHARE = 0.4
 LOOK_AGAIN_S = 0.1
 """While somebody follows a log, the runtime is asked so often whether there is more."""
 RETRY_AFTER_S = 0.2
+BEAT_SHARE = 0.2
+"""Part of a client's time-out after which, and then again and again, a command that runs still is reported."""
 PULL_WORDS = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 
 
@@ -47,6 +49,12 @@ class LookAgain(Message, frozen=True, gc=False):
 
     request: ReadPodLog
     until_s: float
+
+
+class TellThatItGoesOn(Message, frozen=True, gc=False):
+    """Timer: does somebody's command run still?"""
+
+    number: int
 
 
 class TryAgain(Message, frozen=True, gc=False):
@@ -159,8 +167,24 @@ class InsidePods(PodHealth):
         except ApiError as refusal:
             self._refuse_inside(request, refusal)
             return
+        self.port.after(self.settings.request_timeout_s * BEAT_SHARE, TellThatItGoesOn(number))
         command = RunCommand(number, self.port.me, pod.uid, one.container_id, one.name, request.command, request.stdin, request.timeout_s)
         self.port.send(self.own.runtime, command)
+
+    @handles(TellThatItGoesOn)
+    def _tell_that_it_goes_on(self, timer: TellThatItGoesOn) -> None:
+        entry = self._inside.get(timer.number)
+        if entry is not None:
+            self.port.send(entry.request.reply_to, ExecGoesOn(entry.request.id))
+            self.port.after(self.settings.request_timeout_s * BEAT_SHARE, timer)
+
+    def inside_lost(self) -> None:
+        """The runtime is another incarnation: what the one before was asked is never answered."""
+        lost, self._inside = self._inside, {}
+        words = f"the container runtime of {self.own.node_name} has been started anew; what became of this is unknown"
+        for entry in lost.values():
+            entry.timer.cancel()
+            self._refuse_inside(entry.request, Unavailable(words))
 
     def _wait_for_pod(self, request: ReadPodLog | ExecInPod, since_s: float) -> None:
         """The API has this pod on this node, and the kubelet doesn't know it: it has just been bound, or the kubelet has just started."""

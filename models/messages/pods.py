@@ -66,6 +66,11 @@ class ExecInPod(_InPod, frozen=True, gc=False):
     timeout_s: float = 30.0
 
 
+class ExecGoesOn(Answer, frozen=True, gc=False):
+    """A kubelet tells the apiserver now and then that a command is under way, so that its own death is noticed long before the command's
+    time is over. No answer yet."""
+
+
 class ExecDone(Answer, frozen=True, gc=False):
     """A command has ended. Output beyond what an answer may hold is cut off; `truncated` tells so."""
 

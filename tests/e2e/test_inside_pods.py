@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,22 @@ def test_a_command_that_takes_too_long_leaves_no_process(c: Cluster, tmp_path: P
     left = [psutil.Process(pid) for pid in started if psutil.pid_exists(pid)]
     gone, alive = psutil.wait_procs(left, timeout=20)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE], gone
+
+
+def test_the_death_of_a_kubelet_ends_the_wait_for_a_long_command_soon_and_its_container_lives_on(c: Cluster, tmp_path: Path) -> None:
+    c.apply(pod("long", "sleep", "1000"))
+    c.wait("pod/long", timeout=WAIT)
+    began = tmp_path / "began"
+    os.mkfifo(began)
+    with ThreadPoolExecutor(1) as pool:
+        command = pool.submit(c.exec, "pod/long", ["sh", "-c", f"echo now > {began}; exec sleep 1000"], timeout="1h")
+        assert began.read_text() == "now\n"
+        c.components["kubelet/node-1"].crash()
+        with pytest.raises(Timeout, match="kubelet/node-1 did not answer within 1.6 s; whether the command was carried out is unknown"):
+            command.result(60)
+    c.components["kubelet/node-1"].restart()
+    assert c.exec("pod/long", ["echo", "here"], timeout="60s").stdout == "here\n"
+    assert c.get("pod/long").status.container_statuses[0].restart_count == 0
 
 
 def test_a_grpc_probe_asks_the_named_service(c: Cluster, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_kubelet_that_dies_while_a_command_is_under_way_ends_in_an_error_and_t
         s.apply(pod("web", "deadly"))
         s.wait("pod/web")
         began_s = s.now
-        with pytest.raises(Timeout, match="kubelet/node-1 did not answer within 3 s; whether the command was carried out is unknown"):
+        with pytest.raises(Timeout, match="kubelet/node-1 did not answer within 1.6 s; whether the command was carried out is unknown"):
             s.exec("pod/web", ["die"], timeout="2s")
         assert (deaths, s.components["kubelet/node-1"].alive) == (["web"], False)
         assert s.now - began_s < 4

@@ -12,7 +12,10 @@ from callboard.models.api.core import Container, Node, Pod, PodSpec
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.errors import BadRequest
 from callboard.models.messages.api import CreateObject, GetObject, Got, Listed, ListObjects, Refused
-from callboard.models.messages.pods import ExecDone, ExecInPod, PodLogRead, ReadPodLog
+from callboard.models.messages.base import Message
+from callboard.models.messages.pods import ExecDone, ExecGoesOn, ExecInPod, PodLogRead, ReadPodLog
+
+BEAT_S = 5.0
 
 
 def made_pod(*names: str, init: tuple[str, ...] = (), node: str = "node-1") -> Pod:
@@ -44,16 +47,26 @@ def test_only_an_aggregated_group_is_served_elsewhere(resource: str) -> None:
     assert served_elsewhere(f"{resource.partition('.')[0]}.metrics.k8s.io") == "metrics-server"
 
 
+class Beat(Message, frozen=True, gc=False):
+    """Timer: say that a command goes on."""
+
+    id: int
+    to: str
+
+
 class Answerer(Component):
     """In the place of a kubelet or a metrics server; keeps what it was asked, and answers unless it is told not to."""
 
     asked: list[Any] = []
     silent = False
+    beats = 0
 
     @handles(ReadPodLog, ExecInPod, GetObject, ListObjects)
     def _asked(self, request: Any) -> None:
         self.asked.append(request)
         if self.silent:
+            for beat in range(self.beats):
+                self.port.after((beat + 1) * BEAT_S, Beat(request.id, request.reply_to))
             return
         answers: dict[type, Any] = {
             ReadPodLog: PodLogRead(request.id, b"said\n", 5, 5, False, "life"),
@@ -62,6 +75,10 @@ class Answerer(Component):
             ListObjects: Listed(request.id, (), 7),
         }
         self.port.send(request.reply_to, answers[type(request)])
+
+    @handles(Beat)
+    def _beat(self, timer: Beat) -> None:
+        self.port.send(timer.to, ExecGoesOn(timer.id))
 
 
 class Cast:
@@ -116,6 +133,19 @@ def test_a_silent_kubelet_is_a_time_out_and_nothing_of_the_request_is_kept(cast:
     assert 3 <= cast.system.now() - began_s < 4
     refused = cast.ask(ReadPodLog, namespace="default", name="web")
     assert refused.code == 504
+    assert cast.forwarded() == 0
+
+
+def test_a_long_command_is_waited_for_as_long_as_its_kubelet_says_that_it_goes_on(cast: Cast) -> None:
+    cast.answerer.silent, cast.answerer.beats = True, 6
+    began_s = cast.system.now()
+    refused = cast.ask(ExecInPod, namespace="default", name="web", command=("ls",), timeout_s=3600.0)
+    assert (refused.code, refused.reason) == (504, "Timeout")
+    assert "did not answer within 8 s" in refused.message
+    assert 6 * BEAT_S + 8 <= cast.system.now() - began_s < 6 * BEAT_S + 9
+    cast.answerer.beats = 100
+    assert cast.ask(ExecInPod, namespace="default", name="web", command=("ls",), timeout_s=10.0).code == 504
+    assert 6 * BEAT_S + 8 + 11 <= cast.system.now() - began_s < 6 * BEAT_S + 9 + 12
     assert cast.forwarded() == 0
 
 
