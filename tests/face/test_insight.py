@@ -171,3 +171,14 @@ def test_a_wait_for_a_pod_says_what_its_container_suffers_from(world: Any) -> No
     world.wait("pod/loop", lambda pod: pod.status.phase == "Failed")
     with pytest.raises(WaitTimeout, match="pod loop: container app ended with exit code 1, Error, 0 restarts"):
         world.wait("pod/loop", timeout=0.1)
+
+
+def test_looking_at_a_simulation_alters_nothing_of_its_history() -> None:
+    with Simulation(nodes=1, seed=5) as s:
+        s.apply(WEB)
+        s.wait("deployment/web")
+        before = s.trace_hash
+        for what in ("deployment/web", "node/node-1", "service/web", "namespace/default"):
+            s.describe(what)
+        s.events_text()
+        assert s.trace_hash == before
