@@ -53,6 +53,10 @@ def test_a_running_cluster_is_watched_changed_and_left_by_other_programs(tmp_pat
             assert say("scale", "deploy/web", "--replicas", "5") == ("deployment.apps/web scaled\n", "")
             watch.wait_line(lambda line: line.split()[:2] == ["web", "5/5"])
             assert watch.end(signal.SIGINT) == 130
+        with program("events", "-w", "--for", "deployment/web", "--no-headers", cwd=tmp_path) as watch:
+            watch.wait_line(lambda line: "ScalingReplicaSet" in line and "from 3 to 5" in line)
+            assert say("scale", "deploy/web", "--replicas", "4") == ("deployment.apps/web scaled\n", "")
+            watch.wait_line(lambda line: "ScalingReplicaSet" in line and "from 5 to 4" in line)
         with program("get", "pods", "-w", "--no-headers", "-o", "name", cwd=tmp_path) as watch:
             watch.wait_line(lambda line: line.startswith("pod/web-"))
             assert up.end(signal.SIGINT) == 0

@@ -64,6 +64,7 @@ def command(
 ) -> int:
     """Bring a cluster up and keep it running; Ctrl-C or SIGTERM stops it, a second one ends it at once."""
     sources = _read(files)
+    _check_free(name)
     from callboard import Cluster
 
     stop = _Stop()
@@ -106,6 +107,15 @@ def _apply(cluster: Cluster, sources: list[Any]) -> bool:
             else:
                 click.echo(f"{result.what} {result.verb}")
     return failed
+
+
+def _check_free(name: str) -> None:
+    """Refuse a name that is taken before anything is started. Raises `NameTaken`; two that start at once meet it later."""
+    from callboard.runtime.remote.errors import NameTaken
+    from callboard.runtime.remote.places import check_name, running
+
+    if name and check_name(name) in running():
+        raise NameTaken(f'a cluster named "{name}" runs already; give this one another name with --name')
 
 
 def _serve(cluster: Cluster, name: str, data: str | None) -> str:

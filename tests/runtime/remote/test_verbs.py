@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -84,9 +85,13 @@ def test_refusals_keep_their_words(verbs: Connected) -> None:
         verbs.apply(bad)
 
 
-def test_many_programs_at_once(cluster: Cluster) -> None:
-    path = cluster.serve()
+@pytest.mark.parametrize("system", ["realtime", "threaded"])
+def test_many_programs_at_once(system: Literal["realtime", "threaded"]) -> None:
+    with Cluster(nodes=1, timing="fast", system=system) as cluster:
+        _many_programs(cluster.serve())
 
+
+def _many_programs(path: str) -> None:
     def work(number: int) -> str:
         with connect(path) as one:
             name = f"many-{number}"
