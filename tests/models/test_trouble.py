@@ -118,7 +118,7 @@ def test_without_any_pod_the_newest_warning_about_what_makes_them_counts() -> No
     assert trouble_of([], []) == ""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_no_pod_and_no_event_breaks_the_sentence(data: st.DataObject) -> None:
     obj = from_dict(full(data.draw(trees(POD.definition)), POD), SCHEME, strict=False)

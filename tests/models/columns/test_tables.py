@@ -195,7 +195,7 @@ def test_an_empty_object_of_every_kind_has_all_its_cells(resource: Resource) -> 
     assert all(len(row) == len(cells.headers) for row in cells.rows)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_no_object_breaks_its_columns_and_every_cell_is_one_line(data: st.DataObject) -> None:
     resource = data.draw(st.sampled_from(ALL))
@@ -214,7 +214,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(resource=st.sampled_from(ALL), tree=st.dictionaries(PARTS, JUNK, max_size=4))
 def test_not_even_a_tree_of_other_types_breaks_columns(resource: Resource, tree: dict[str, Any]) -> None:
     cells = cells_of(resource, [tree], NOW_S, wide=True)

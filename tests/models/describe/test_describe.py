@@ -303,7 +303,7 @@ def test_titles_of_fields(field: str, title: str) -> None:
 # -- nothing breaks a description, and no secret leaves it ---------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_every_object_can_be_described(data: st.DataObject) -> None:
     resource = data.draw(st.sampled_from(SCHEME.resources))
@@ -320,7 +320,7 @@ def test_a_terminal_obeys_nothing_in_a_description() -> None:
 PARTS = st.dictionaries(st.sampled_from(["tls.crt", "token", "password", "a"]), st.binary(min_size=12, max_size=40), max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(parts=PARTS, sort=st.sampled_from(["Opaque", "kubernetes.io/service-account-token", "kubernetes.io/tls"]))
 def test_of_a_secret_only_sizes_are_told(parts: dict[str, bytes], sort: str) -> None:
     encoded = {key: base64.b64encode(value).decode() for key, value in parts.items()}
