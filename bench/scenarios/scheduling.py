@@ -118,6 +118,7 @@ class YesServer(Component):
         assert key not in self.bound
         self.bound[key] = request.node_name
         pod = self.waiting[key]
+        assert pod.spec is not None
         meta = replace(pod.metadata, resource_version=self._revision + 1)
         pod = replace(pod, metadata=meta, spec=replace(pod.spec, node_name=request.node_name))
         self._tell((WatchEvent("MODIFIED", key, pod),))

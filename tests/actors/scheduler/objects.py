@@ -6,6 +6,8 @@ from typing import Any
 
 from callboard.actors.scheduler.decision import Decider, Placement, Unschedulable
 from callboard.actors.scheduler.demand import TemplateBook
+from callboard.actors.scheduler.nominations import Nominee
+from callboard.actors.scheduler.preemption import Budget, Hopeless, Preempt, preempt
 from callboard.actors.scheduler.table import NodeTable
 from callboard.models.api.core import (
     Container,
@@ -78,6 +80,7 @@ def pod(
     port: int = 0,
     deleted: str = "",
     ready: bool | None = None,
+    started: str = "",
     namespace: str = "default",
     **requests: Any,
 ) -> Pod:
@@ -98,7 +101,7 @@ def pod(
             creation_timestamp="2026-11-24T11:00:00Z",
         ),
         spec=PodSpec(node_name=bound, **spec_fields),
-        status=PodStatus(phase=phase, conditions=conditions),
+        status=PodStatus(phase=phase, conditions=conditions, start_time=started),
     )
 
 
@@ -130,6 +133,20 @@ class Desk:
     def choose(self, one: Pod) -> Placement | Unschedulable:
         """Decide only."""
         return self.decider.choose(key_of(one), one, self.book.of(one))
+
+    def preempt(self, one: Pod, *budgets: Budget) -> Preempt | Hopeless:
+        """What a preemption for this pod would be."""
+        return preempt(self.decider, self.decider.case(key_of(one), one, self.book.of(one)), budgets)
+
+    def victims(self, one: Pod, *budgets: Budget) -> tuple[str, list[str]]:
+        """(node, names of the victims) of a preemption for this pod, which there must be."""
+        plan = self.preempt(one, *budgets)
+        assert isinstance(plan, Preempt), plan
+        return plan.candidate.node, [placed.pod.metadata.name for placed in plan.candidate.victims]
+
+    def promise(self, one: Pod, where: str) -> None:
+        """A pod is promised a node."""
+        self.decider.nominations.set(Nominee(key_of(one), one, self.book.of(one), where))
 
     def why_not(self, one: Pod) -> str:
         """The message for a pod that fits nowhere."""

@@ -107,11 +107,11 @@ class World:
         """The messages of the Events with this reason."""
         return [one.message for one in self.all("events") if one.reason == reason]
 
-    def priorities(self, *values: int) -> None:
-        """Make a PriorityClass `p<value>` of each value."""
+    def priorities(self, *values: int, policy: str = "PreemptLowerPriority") -> None:
+        """Make a PriorityClass of each value: `p10`, or `never10` if its pods preempt nobody."""
         for value in values:
-            metadata = ObjectMeta(name=f"p{value}")
-            content = FrozenMap(value=value)
+            metadata = ObjectMeta(name=f"{'never' if policy == 'Never' else 'p'}{value}")
+            content = FrozenMap(value=value, preemptionPolicy=policy)
             kind = GenericObject(api_version="scheduling.k8s.io/v1", kind="PriorityClass", metadata=metadata, content=content)
             self.ok(CreateObject, resource="priorityclasses.scheduling.k8s.io", obj=kind)
 
