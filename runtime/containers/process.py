@@ -176,7 +176,6 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
             self._not_started(sandbox, container, result.reason, result.problem or "the pod's sandbox is being removed")
             return
         container.state = "starting"
-        container.cwd = result.cwd
         uid, identity, tell = container.uid, container.id, self._tell
         argv = work.command_line(container.spec, container.env)
 

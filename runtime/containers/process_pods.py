@@ -29,7 +29,6 @@ class Container:
         self.spec = spec
         self.state: Literal["preparing", "starting", "running", "exited"] = "preparing"
         self.env: dict[str, str] = {}
-        self.cwd = "/"
         self.user: tuple[int, ...] | None = None
         self.started_at_s = 0.0
         self.exited: ContainerExited | None = None
@@ -83,7 +82,6 @@ class Sandbox:
         for found in adopted.containers:
             container = Container(note.uid, found.note.name, found.note.attempt)
             container.state = "running" if found.exited is None else "exited"
-            container.env, container.cwd = dict(found.note.env), found.note.cwd
             container.started_at_s, container.exited, container.kill_at_s = found.started_at_s, found.exited, found.note.kill_at_s
             sandbox.containers[container.name] = container
         return sandbox
@@ -91,9 +89,7 @@ class Sandbox:
     def note(self) -> SandboxNote:
         """What is to be stored of it. Containers that have not started yet are not in it."""
         containers = tuple(
-            ContainerNote(c.name, c.attempt, tuple(c.env.items()), c.cwd, c.kill_at_s)
-            for c in self.containers.values()
-            if c.state in ("running", "exited")
+            ContainerNote(c.name, c.attempt, c.kill_at_s) for c in self.containers.values() if c.state in ("running", "exited")
         )
         return SandboxNote(self.uid, self.ip, self.pod, containers)
 

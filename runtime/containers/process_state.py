@@ -32,8 +32,6 @@ class ContainerNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     attempt: int
-    env: tuple[tuple[str, str], ...]
-    cwd: str
     kill_at_s: float = 0.0
 
 
@@ -137,7 +135,7 @@ def _newest_of(
         attempt = newest.get((note.uid, name), -1)
         own = noted.get(name)
         if own is None or own.attempt < attempt:  # the program ended between the start and the note of it
-            own = ContainerNote(name, attempt, (), "/")
+            own = ContainerNote(name, attempt)
         identity = container_id(note.uid, name, own.attempt)
         record = records.get(identity)
         if record is None:
