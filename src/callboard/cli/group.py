@@ -106,7 +106,7 @@ def run(args: list[str] | None = None) -> int:
         return EXIT_NOT_SO
     except OSError as problem:
         _log_traceback(problem)
-        complain(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+        complain(f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror or str(problem))
         return EXIT_NOT_SO
     except Exception as problem:
         from callboard.cli.logs import place_of
