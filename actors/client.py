@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors.component import Component, Port, Timer, handles
+from callboard.actors.eventcorrelator import EventCorrelator
 from callboard.actors.informer import ChangeHandler, ClientSettings, GapExpired, Informer, RetryInformer
 from callboard.actors.leadership import Candidate, Compete
 from callboard.models.eventsources import event_source
@@ -43,6 +44,7 @@ class ApiComponent(Component):
         self._pending: dict[int, tuple[float, Any]] = {}
         self._last_id = 0
         self._sweep: Timer | None = None
+        self._events = EventCorrelator()
         self.candidate = Candidate(self, settings.election) if settings.election is not None else None
 
     # -- requests ---------------------------------------------------------------------------------------------------------------
@@ -58,23 +60,27 @@ class ApiComponent(Component):
         return number
 
     def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None:
-        """Record an Event about `obj`. Nothing waits for it: an Event may be lost, an object may not."""
-        meta = obj.metadata
+        """Record an Event about `obj`, unless too much is told about it. Nothing waits for it: an Event may be lost, an object may not."""
+        meta, kind = obj.metadata, kind_of(obj)
+        told = self._events.correlate((kind, meta.namespace, meta.name, meta.uid), type_, reason, message, self.port.now())
+        if told is None:
+            return
         component, host = event_source(self.port.name)
         self.call(
             RecordEvent,
             None,
             involved_resource=resource,
-            involved_kind=kind_of(obj),
+            involved_kind=kind,
             involved_api_version=api_version_of(obj),
             namespace=meta.namespace,
             name=meta.name,
             uid=meta.uid,
             type=type_,
             reason=reason,
-            message=message,
+            message=told.message,
             component=component,
             host=host,
+            combined=told.combined,
         )
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:

@@ -182,6 +182,8 @@ class ApiServer(JobRunner):
             answer = got(request, self.cache, scheme) if isinstance(request, GetObject) else listed(request, self.cache, scheme)
         except ApiError as refusal:
             self._refuse(request, refusal)
+        except Exception as problem:
+            self._refuse(request, self._mishap(problem))
         else:
             self.port.send(request.reply_to, answer)
 

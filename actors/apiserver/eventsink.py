@@ -22,7 +22,8 @@ EVENTS = "events"
 
 def event_name(request: RecordEvent) -> str:
     """`web-1.` and sixteen hexadecimal digits, the same for every occurrence of the same thing."""
-    parts = (request.uid, request.involved_kind, request.type, request.reason, request.message, request.component, request.host)
+    message = chr(1) if request.combined else request.message
+    parts = (request.uid, request.involved_kind, request.type, request.reason, message, request.component, request.host)
     return f"{request.name}.{blake2b(chr(0).join(parts).encode(), digest_size=8).hexdigest()}"
 
 
@@ -36,7 +37,7 @@ def plan_event(request: RecordEvent, view: View, context: Context) -> Plan:
     key = object_key(EVENTS, namespace, event_name(request))
     known = view.get(key)
     if known is not None:
-        again = replace(known, count=(known.count or 1) + 1, last_timestamp=context.time)
+        again = replace(known, count=(known.count or 1) + 1, last_timestamp=context.time, message=request.message)
         put = Put(key, again, context.settings.event_ttl_s)
         return Plan((Compare(key, known.metadata.resource_version),), (put,), quiet=True)
     if view.get(object_key("namespaces", "", namespace)) is None:

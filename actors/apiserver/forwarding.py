@@ -25,6 +25,9 @@ AGGREGATED = {"metrics.k8s.io": "metrics-server"}
 SLACK_S = 1.0
 """A kubelet has this much longer than the command that it carries out."""
 
+EXEC_PATIENCE = 3
+"""A kubelet that carries a command out may be silent for so many time-outs of a read: a command is not sent again, so haste costs more."""
+
 InPod = ReadPodLog | ExecInPod
 
 
@@ -179,7 +182,8 @@ class Forwarding(Component):
 
     def _expect(self, number: int, request: Any, to: Address, until_s: float) -> None:
         """Give whoever the request was passed on to a while to say something."""
-        patience_s = min(self.settings.forward_timeout_s, max(until_s - self.port.now(), 0.0))
+        silence_s = self.settings.forward_timeout_s * (EXEC_PATIENCE if isinstance(request, ExecInPod) else 1)
+        patience_s = min(silence_s, max(until_s - self.port.now(), 0.0))
         timer = self.port.after(patience_s, ForwardExpired(number))
         self._forwarded[number] = _Forwarded(request, to, timer, patience_s, until_s)
 

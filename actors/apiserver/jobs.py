@@ -111,12 +111,17 @@ class JobRunner(Forwarding):
                 self._refuse_job(job, refusal)
             return
         except Exception as problem:
-            self.port.mishap(problem)
-            self._refuse_job(job, InternalError(f"Internal error occurred: {type(problem).__name__}: {problem}"))
+            self._refuse_job(job, self._mishap(problem))
             return
         job.plan = plan
         ops = () if getattr(job.request, "dry_run", False) else plan.ops
         self._transact(job, plan.compares, ops)
+
+    def _mishap(self, problem: Exception) -> InternalError:
+        """What the client of a request hears that a mistake in the program has spoilt. Pure functions of the request and the cache raised
+        it, so nothing is left half done; an exception anywhere else ends the process."""
+        self.port.mishap(problem)
+        return InternalError(f"Internal error occurred: {type(problem).__name__}: {problem}")
 
     def _look(self, job: Job) -> None:
         """Ask the store for what a refusal was decided from: the cache may be behind."""

@@ -159,7 +159,8 @@ class RenewLease(_Named, frozen=True, gc=False):
 
 
 class RecordEvent(Request, frozen=True, gc=False):
-    """Something that a person should be told about an object; counted and deduplicated by the apiserver."""
+    """Something that a person should be told about an object; counted and deduplicated by the apiserver. `combined`: it stands for all
+    messages of its type and reason, and shows the last."""
 
     involved_resource: str
     involved_kind: str
@@ -172,6 +173,7 @@ class RecordEvent(Request, frozen=True, gc=False):
     message: str
     component: str
     host: str = ""
+    combined: bool = False
 
     def subject(self) -> str:
         return object_key(self.involved_resource, self.namespace, self.name)

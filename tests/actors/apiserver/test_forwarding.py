@@ -141,11 +141,11 @@ def test_a_long_command_is_waited_for_as_long_as_its_kubelet_says_that_it_goes_o
     began_s = cast.system.now()
     refused = cast.ask(ExecInPod, namespace="default", name="web", command=("ls",), timeout_s=3600.0)
     assert (refused.code, refused.reason) == (504, "Timeout")
-    assert "did not answer within 8 s" in refused.message
-    assert 6 * BEAT_S + 8 <= cast.system.now() - began_s < 6 * BEAT_S + 9
+    assert "did not answer within 24 s" in refused.message
+    assert 6 * BEAT_S + 24 <= cast.system.now() - began_s < 6 * BEAT_S + 25
     cast.answerer.beats = 100
     assert cast.ask(ExecInPod, namespace="default", name="web", command=("ls",), timeout_s=10.0).code == 504
-    assert 6 * BEAT_S + 8 + 11 <= cast.system.now() - began_s < 6 * BEAT_S + 9 + 12
+    assert 6 * BEAT_S + 24 + 11 <= cast.system.now() - began_s < 6 * BEAT_S + 25 + 12
     assert cast.forwarded() == 0
 
 

@@ -139,6 +139,14 @@ def test_events_that_repeat_themselves_are_counted(world: Any) -> None:
     assert counted.involved_object.kind == "Pod"
 
 
+def test_combined_events_are_one_that_shows_the_last_message(world: Any) -> None:
+    for message in ("(combined from similar events): a", "(combined from similar events): b"):
+        world.ok(RecordEvent, **_event(message=message, combined=True))
+    world.ok(RecordEvent, **_event(message="(combined from similar events): a"))
+    found = world.ok(ListObjects, resource="events", namespace="default").objects
+    assert sorted((one.message[-1], one.count) for one in found) == [("a", 1), ("b", 2)]
+
+
 def test_an_event_about_a_node_lies_in_default(world: Any) -> None:
     world.ok(RecordEvent, **_event(involved_resource="nodes", involved_kind="Node", namespace="", name="node-1"))
     found = world.ok(ListObjects, resource="events", namespace="default").objects
