@@ -49,6 +49,7 @@ class ApiClient:
         deadline_s = now() + timeout_s
         may_repeat = issubclass(request, _REPEATABLE) or (request is api.PatchObject and fields.get("type") != "json")
         try_s = timeout_s if request is ExecInPod else self._try_s  # a command takes as long as it takes
+        refused: api.Refused | None = None
         while True:
             left_s = deadline_s - now()
             server = self._servers[self._turn % len(self._servers)]
@@ -56,6 +57,8 @@ class ApiClient:
                 answer = self._system.ask(server, lambda number, me: request(number, me, **fields), max(min(left_s, try_s), 0.001))
             except (WaitTimeout, ComponentFailed) as problem:
                 self._turn += 1
+                if refused is not None and now() >= deadline_s:  # the last try was cut short: what was heard before tells more
+                    raise _error(refused) from problem
                 if not may_repeat or now() >= deadline_s:
                     raise _timeout(request, fields, server, problem) from problem
                 self._pause(PAUSE_S)
@@ -63,11 +66,22 @@ class ApiClient:
             if not isinstance(answer, api.Refused):
                 assert isinstance(answer, Answer)
                 return answer
-            again = answer.code == TOO_MANY_REQUESTS or (answer.code == UNAVAILABLE and (may_repeat or answer.retry_after_s > 0))
-            if not again or now() + answer.retry_after_s >= deadline_s:
-                raise error_of(answer.code, answer.reason, answer.message, answer.details)
+            refused = answer
+            if not _try_again(request, answer, may_repeat) or now() + answer.retry_after_s >= deadline_s:
+                raise _error(answer)
             self._turn += 1
             self._pause(max(answer.retry_after_s, PAUSE_S))
+
+
+def _try_again(request: type[Request], refused: api.Refused, may_repeat: bool) -> bool:
+    """Whether a refusal may be over soon: it says so, nobody could serve a request that does no harm twice, or a kubelet was too slow."""
+    if refused.code == TOO_MANY_REQUESTS or (refused.code == UNAVAILABLE and refused.retry_after_s > 0):
+        return True
+    return (may_repeat and refused.code == UNAVAILABLE) or (request is ReadPodLog and refused.code == Timeout.code)
+
+
+def _error(refused: api.Refused) -> Exception:
+    return error_of(refused.code, refused.reason, refused.message, refused.details)
 
 
 def _timeout(request: type[Request], fields: dict[str, Any], server: str, problem: Exception) -> Timeout:

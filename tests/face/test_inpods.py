@@ -142,7 +142,7 @@ def test_a_kubelet_that_dies_while_a_command_is_under_way_ends_in_an_error_and_t
         s.apply(pod("web", "deadly"))
         s.wait("pod/web")
         began_s = s.now
-        with pytest.raises(Timeout, match="kubelet/node-1 did not answer within 1.6 s; whether the command was carried out is unknown"):
+        with pytest.raises(Timeout, match="kubelet/node-1 did not answer within 3 s; whether the command was carried out is unknown"):
             s.exec("pod/web", ["die"], timeout="2s")
         assert (deaths, s.components["kubelet/node-1"].alive) == (["web"], False)
         assert s.now - began_s < 4
@@ -159,11 +159,12 @@ def test_a_node_that_is_cut_off_answers_with_a_time_out_not_with_silence() -> No
         s.wait("pod/web")
         s.nodes["node-1"].partition()
         began_s = s.now
-        calls: list[Callable[[], Any]] = [lambda: s.logs("pod/web"), lambda: s.exec("pod/web", ["x", "0"], timeout="1s")]
+        calls: list[Callable[[], Any]] = [lambda: s.logs("pod/web", timeout="3s"), lambda: s.exec("pod/web", ["x", "0"], timeout="1s")]
         for call in calls:
             with pytest.raises(ApiError) as refused:
                 call()
-            assert refused.value.code in (503, 504)
+            assert refused.value.code == 504
+            assert "kubelet/node-1 did not answer within" in str(refused.value)
         assert s.now - began_s < 10
         s.nodes["node-1"].heal()
         s.wait("pod/web")
