@@ -192,14 +192,15 @@ def play(world: World, watch: Callable[[Simulation], None]) -> Simulation:
         watch(s)
         for app in world.apps:
             s.apply(manifests(app))
-        _let_happen(s, world.faults)
+        let_happen(s, world.faults)
     except BaseException:
         s.stop()
         raise
     return s
 
 
-def _let_happen(s: Simulation, faults: tuple[Fault, ...]) -> None:
+def let_happen(s: Simulation, faults: tuple[Fault, ...]) -> None:
+    """Begin every fault at its time and end it at its own; come back when the last is over."""
     began_s = s.now
     due: list[tuple[float, int, Any]] = [(fault.at_s, number, fault) for number, fault in enumerate(faults)]
     while due:
