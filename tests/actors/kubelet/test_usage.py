@@ -85,7 +85,7 @@ def test_while_the_metrics_server_is_down_nobody_serves_metrics_and_afterwards_i
         s.wait("pod/web", "Ready")
         assert [row.name for row in s.top("nodes")] == ["node-1", "node-2"]
         s.components[METRICS_SERVER].crash()
-        with pytest.raises(Unavailable, match=r"unable to handle the request \(list pods\.metrics\.k8s\.io\)"):
+        with pytest.raises(Unavailable, match=r"unable to handle the request \(get pods\.metrics\.k8s\.io\)"):
             s.list("pods.metrics.k8s.io")
         with pytest.raises(Unavailable):
             s.top("pods", timeout="5s")
