@@ -14,4 +14,15 @@ KNOWN: dict[str, World] = {
     ),
     "scaled up at once, two controllers": World(0, 1, 1, 2, (App("app-0", 0),), (Fault("scale", 0.0, 0.0, "app-0", 1),)),
     "two of everything and nothing goes wrong": World(0, 3, 2, 2, (App("app-0", 3), App("app-1", 0)), ()),
+    **{
+        f"scaled up, down and up at once, two controllers ({number})": World(
+            number,
+            2,
+            1,
+            2,
+            (App("app-0", 2),),
+            (Fault("scale", 0.0, 0.0, "app-0", 5), Fault("scale", 0.3, 0.0, "app-0", 1), Fault("scale", 0.6, 0.0, "app-0", 4)),
+        )
+        for number in range(1, 8)  # without fences about half of these end with a pod too many
+    },
 }
