@@ -50,3 +50,13 @@ def test_usage_may_be_constant_or_a_curve() -> None:
     assert Behaviour().use_at(5) == Usage()
     assert Behaviour(usage=Usage(10, 20)).use_at(5) == Usage(10, 20)
     assert Behaviour(usage=lambda seconds: Usage(int(seconds))).use_at(5).cpu_milli == 5
+
+
+def test_parts_of_a_unit_are_cut_off_and_what_nothing_can_use_is_refused() -> None:
+    used = Usage(1.9, memory_bytes=2.9, volumes={"cache": 3.9})
+    assert (used.cpu_milli, used.memory_bytes, used.processes, dict(used.volumes)) == (1, 2, 1, {"cache": 3})
+    for wrong in ({"cpu_milli": -1}, {"memory_bytes": float("nan")}, {"processes": True}, {"volumes": {"cache": "1Mi"}}):
+        with pytest.raises(ValueError, match="a container uses a number from 0 on"):
+            Usage(**wrong)
+    with pytest.raises(TypeError, match="usage returned a int; it should return a Usage"):
+        Behaviour(usage=lambda _: 5).use_at(1)  # type: ignore[arg-type, return-value]
