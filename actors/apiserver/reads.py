@@ -8,64 +8,17 @@ from typing import Any
 from callboard.actors.apiserver.cache import Bucket, WatchCache
 from callboard.actors.apiserver.scaling import paths_of, scale_of
 from callboard.actors.apiserver.view import View
-from callboard.models.base import wire_name
-from callboard.models.errors import BadRequest, not_found
+from callboard.models.errors import not_found
+from callboard.models.fieldlabels import selection
 from callboard.models.kinds import Scheme
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, object_key
-from callboard.models.selectors import FieldSelector, Selector, parse_fields, parse_labels
+from callboard.models.selectors import FieldSelector, Selector
 
 EVERYTHING = "*"
 """The resource that stands for every kind but those in `ASIDE`."""
 ASIDE = ("events", "events.events.k8s.io", "leases.coordination.k8s.io")
 NODE_PORTS = "nodeports.callboard"
 """Where allocated node ports are kept; no kind of the API."""
-
-_ALWAYS = ("metadata.name", "metadata.namespace")
-_SUPPORTED: dict[str, tuple[str, ...]] = {
-    "pods": (
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.phase",
-        "status.podIP",
-        "status.nominatedNodeName",
-    ),
-    "events": (
-        "involvedObject.kind",
-        "involvedObject.namespace",
-        "involvedObject.name",
-        "involvedObject.uid",
-        "involvedObject.apiVersion",
-        "involvedObject.resourceVersion",
-        "involvedObject.fieldPath",
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    ),
-    "nodes": ("spec.unschedulable",),
-    "namespaces": ("status.phase",),
-    "secrets": ("type",),
-    "services": ("spec.clusterIP", "spec.type"),
-    "replicasets.apps": ("status.replicas",),
-}
-"""Source: the conversion functions of each kind in kubernetes pkg/apis/*/v1/conversion.go."""
-
-
-def selection(resource: str, labels: str, fields: str) -> tuple[Selector, FieldSelector]:
-    """Both selectors of a list or watch, compiled.
-
-    Raises:
-        BadRequest: one is no selector, or the kind does not support the field.
-    """
-    by_fields = parse_fields(fields)
-    for path, _, _ in by_fields.terms:
-        label = ".".join(wire_name(part) for part in path)
-        if label not in _ALWAYS and label not in _SUPPORTED.get(resource, ()):
-            raise BadRequest(f"field label not supported: {label}")
-    return parse_labels(labels), by_fields
 
 
 def find(cache: WatchCache, resource: str, namespace: str, labels: Selector, fields: FieldSelector) -> Bucket:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from callboard.actors.apiserver.cache import WatchCache, resource_of
-from callboard.actors.apiserver.reads import EVERYTHING, is_aside, selection
+from callboard.actors.apiserver.reads import EVERYTHING, is_aside
 from callboard.actors.apiserver.watches import Change, Selection, Watcher, WatchIndex, WatchKey
 from callboard.actors.component import Port
 from callboard.models.errors import ApiError, Gone, TooManyRequests, gone
+from callboard.models.fieldlabels import selection
 from callboard.models.messages.api import AckWatch, StopWatch, WatchBatch, WatchClosed, WatchEvent, WatchObjects
 from callboard.models.messages.store import StoreEvent
 

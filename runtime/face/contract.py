@@ -24,6 +24,13 @@ from callboard.runtime.face.references import Reference
 Seconds = float | int | str
 
 
+def check_texts(**given: Any) -> None:
+    """Raises `BadRequest` that names the argument of a verb which has to be text, and isn't."""
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise BadRequest(f"{name}={value!r}: it is written as text")
+
+
 def seconds(value: Seconds) -> float:
     """Seconds of a duration that a user wrote.
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.errors import ApiError, MethodNotAllowed, UnknownKind, WaitTimeout
+from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, UnknownKind, WaitTimeout
+from callboard.models.fieldlabels import selection
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
-from callboard.models.selectors import parse_fields, parse_labels
 from callboard.runtime.face.causes import causes
 from callboard.runtime.face.conditions import DELETED, Condition, default_condition, judge
-from callboard.runtime.face.contract import Host, Seconds, seconds
+from callboard.runtime.face.contract import Host, Seconds, check_texts, seconds
 from callboard.runtime.face.references import Reference, refer
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -72,6 +72,7 @@ class Reading:
         ['node-1', 'node-2']
         """
         resource = self._lookup(kind)
+        check_texts(selector=selector, fields=fields)
         answer = self._host.ask(
             api.ListObjects,
             seconds(timeout),
@@ -98,8 +99,8 @@ class Reading:
         resource = self._lookup(kind)
         if resource.aggregated:
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        parse_labels(selector)  # a selector that is none is refused here, not in a stream that never says anything
-        parse_fields(fields)
+        check_texts(selector=selector, fields=fields)
+        selection(resource.name, selector, fields)  # one that is none is refused here, not in a stream that never says anything
         quiet_s = None if timeout is None else seconds(timeout)
         return self._host.stream(resource.name, self._where(resource, namespace), selector, quiet_s, fields)
 
@@ -117,6 +118,8 @@ class Reading:
         """
         reference = self._refer(what)
         wanted = condition if condition is not None else default_condition(reference.resource.kind)
+        if not isinstance(wanted, str) and not callable(wanted):
+            raise BadRequest(f"a condition is the type of a status condition, Exists, Deleted, RolledOut, or a function, not {wanted!r}")
         timeout_s = seconds(timeout)
         seen: builtins.list[Any] = [None, ""]
 
@@ -166,12 +169,17 @@ class Reading:
     # -- names ------------------------------------------------------------------------------------------------------------------
 
     def _lookup(self, kind: str) -> Resource:
+        if not isinstance(kind, str):
+            raise BadRequest(f'{kind!r} does not name a kind; write its name, for example "pods"')
         return self._host.scheme().lookup(kind)
 
     def _where(self, resource: Resource, namespace: str | None) -> str:
         if not resource.namespaced:
             return ""
-        return self._namespace if namespace is None else namespace
+        if namespace is None:
+            return self._namespace
+        check_texts(namespace=namespace)
+        return namespace
 
     def _refer(self, what: Any) -> Reference:
         return what.reference if isinstance(what, Located) else refer(what, self._host.scheme(), self._namespace)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from callboard.models.api.meta import ObjectMeta
 from callboard.models.errors import BadRequest
 from callboard.models.kinds import Resource, Scheme, api_version_of, kind_of
 
@@ -35,6 +36,8 @@ def refer(what: Any, scheme: Scheme, namespace: str) -> Reference:
         UnknownKind: no such kind is served.
     """
     if not isinstance(what, str):
+        if not isinstance(getattr(what, "metadata", None), ObjectMeta):
+            raise BadRequest(f'{what!r} does not name an object; write kind/name, for example "deployment/web", or give the object itself')
         resource = scheme.resource(api_version_of(what), kind_of(what))
         own = what.metadata.namespace or namespace
         return Reference(resource, own if resource.namespaced else "", what.metadata.name)

@@ -7,10 +7,10 @@ from typing import Any
 from callboard.actors.apiserver.forwarding import no_answer
 from callboard.actors.metrics.actor import MetricsServer, answer
 from callboard.models.errors import error_of, not_found
+from callboard.models.fieldlabels import selection
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer
 from callboard.models.messages.usage import METRICS_SERVER
-from callboard.models.selectors import parse_fields, parse_labels
 
 
 def get(items: dict[str, Any], revision: int, resource: str, namespace: str, name: str) -> api.Got:
@@ -26,9 +26,13 @@ def get(items: dict[str, Any], revision: int, resource: str, namespace: str, nam
 
 
 def list_(items: dict[str, Any], revision: int, resource: str, namespace: str, labels: str, fields: str) -> api.Listed:
-    """The same for a list."""
+    """The same for a list.
+
+    Raises:
+        BadRequest: a selector is none, or the kind does not support the field.
+    """
     prefix = f"{resource}/{namespace}/" if namespace else f"{resource}/"
-    by_labels, by_fields = parse_labels(labels), parse_fields(fields)
+    by_labels, by_fields = selection(resource, labels, fields)
     found = [
         key for key, obj in items.items() if key.startswith(prefix) and by_labels.matches(obj.metadata.labels) and by_fields.matches(obj)
     ]

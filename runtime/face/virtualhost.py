@@ -64,7 +64,7 @@ class VirtualHost:
         keyspace = self._keyspace
         if issubclass(request, api.GetObject | api.ListObjects) and served_elsewhere(fields["resource"]):
             return views.metrics(self._system.look(METRICS_SERVER), request(0, "", **fields), self._system.now())
-        if request is api.GetObject:
+        if request is api.GetObject and not fields.get("subresource"):
             return views.get(keyspace.items, keyspace.revision, fields["resource"], fields["namespace"], fields["name"])
         if request is api.ListObjects:
             labels, by_fields = fields.get("labels", ""), fields.get("fields", "")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from callboard.actors.apiserver import actor, jobs
+from callboard.actors.apiserver import actor
 from callboard.actors.apiserver.actor import ApiServer
+from callboard.actors.apiserver.planners import PLANNERS
 from callboard.actors.store.actor import Store
 from callboard.models.messages.api import CreateObject, DeleteObject, GetObject, ListObjects, Refused
 from callboard.runtime.systems import ComponentFailed, SimulatedSystem
@@ -34,7 +35,7 @@ def ask(system: Any, request: Any, **fields: Any) -> Any:
 
 
 def test_a_planner_that_fails_spoils_its_request_only(system: Any, monkeypatch: pytest.MonkeyPatch, objects: Any) -> None:
-    monkeypatch.setitem(jobs.PLANNERS, DeleteObject, _stumble)
+    monkeypatch.setitem(PLANNERS, DeleteObject, _stumble)
     answer = ask(system, DeleteObject, resource="pods", namespace="default", name="a")
     assert isinstance(answer, Refused)
     assert (answer.code, answer.reason) == (500, "InternalError")
@@ -59,6 +60,6 @@ def test_a_simulation_ends_with_the_mistake(monkeypatch: pytest.MonkeyPatch) -> 
     system.start("store", Store, machine.disk)
     system.start("apiserver-0", ApiServer)
     system.run_for(1.0)
-    monkeypatch.setitem(jobs.PLANNERS, DeleteObject, _stumble)
+    monkeypatch.setitem(PLANNERS, DeleteObject, _stumble)
     with pytest.raises(ComponentFailed, match="nobody thought of this"):
         ask(system, DeleteObject, resource="pods", namespace="default", name="a")
