@@ -294,8 +294,13 @@ class Scheduler(Binder):
         for number in list(self._checking)[:TEMPLATES_PER_TURN]:
             del self._checking[number]
             template = waiting.get(number)
-            if template is not None and self.decider.may_fit(template):
+            if template is None:
+                continue
+            demand = template.demand
+            if self.decider.may_fit(template):
                 self._note_due(self.queue.wake_first(number, now, with_back_off=has_relations(template)))
+            elif demand.preempts and self.table.outranks_some(demand.priority):  # perhaps others can be removed now
+                self._note_due(self.queue.wake_first(number, now, with_back_off=True))
         self._check_soon()
         if self.queue.has_active:
             self._schedule_soon()

@@ -26,6 +26,9 @@ VIEWS_LIMIT = 512
 NO_NODES = "no nodes available to schedule pods"
 
 
+State = tuple[PodClass, tuple[int, int], int, int]
+
+
 class Placement(msgspec.Struct, frozen=True, gc=False):
     """The pod goes to this node."""
 
@@ -64,7 +67,8 @@ class Decider:
         self.nominations = nominations if nominations is not None else Nominations()
         self._views: dict[int, TemplateView] = {}
         self._facts: dict[Constraints, FactsView] = {}
-        self._messages: dict[int, tuple[tuple[int, int], str]] = {}
+        self._messages: dict[int, tuple[State, str]] = {}
+        self._hopeless: dict[int, tuple[State, str]] = {}
         self.next_row = 0
         """Where the search begins next time."""
 
@@ -77,6 +81,7 @@ class Decider:
                 oldest = next(iter(self._views))
                 del self._views[oldest]
                 self._messages.pop(oldest, None)
+                self._hopeless.pop(oldest, None)
         self._views[template.number] = found
         found.renew()
         return found
@@ -167,12 +172,24 @@ class Decider:
     # -- words ------------------------------------------------------------------------------------------------------------------
 
     def _message(self, case: Case) -> str:
-        if case.codes is not None or case.held:
-            return fit_error(self.table, case)
+        state = self._state(case)
         known = self._messages.get(case.template.number)
-        if known is None or known[0] != case.view.version:
-            known = self._messages[case.template.number] = (case.view.version, fit_error(self.table, case))
+        if known is None or known[0] != state:
+            known = self._messages[case.template.number] = state, fit_error(self.table, case)
         return known[1]
+
+    def _state(self, case: Case) -> State:
+        """Equal states of equal pods have equal outcomes: what keeps ten thousand hopeless pods from asking every node each."""
+        return case.one, case.view.version, self.table.census.version, self.nominations.version
+
+    def hopeless(self, case: Case) -> str:
+        """Why no preemption helped an equal pod in this very state; "" if nobody has tried."""
+        known = self._hopeless.get(case.template.number)
+        return known[1] if known is not None and known[0] == self._state(case) else ""
+
+    def note_hopeless(self, case: Case, message: str) -> None:
+        """No preemption helps this pod, which holds no promise."""
+        self._hopeless[case.template.number] = self._state(case), message
 
 
 def why_not(table: NodeTable, case: Case, row: int) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class Nominations:
     """All promises, by pod and by node."""
 
     def __init__(self) -> None:
+        self.version = 0
+        """Grows with every change."""
         self._by_key: dict[str, Nominee] = {}
         self._by_node: dict[str, dict[str, Nominee]] = {}
 
@@ -35,6 +37,7 @@ class Nominations:
     def set(self, nominee: Nominee) -> None:
         """A pod is promised a node; an earlier promise is void."""
         self.drop(nominee.key)
+        self.version += 1
         self._by_key[nominee.key] = nominee
         self._by_node.setdefault(nominee.node, {})[nominee.key] = nominee
 
@@ -43,6 +46,7 @@ class Nominations:
         nominee = self._by_key.pop(key, None)
         if nominee is None:
             return ""
+        self.version += 1
         mates = self._by_node[nominee.node]
         del mates[key]
         if not mates:

@@ -176,6 +176,9 @@ def preempt(decider: Decider, case: Case, budgets: Sequence[Budget], start: int 
     reason = ineligible(decider, case)
     if reason:
         return Hopeless(reason, keeps_promise=reason == TERMINATING)
+    known = decider.hopeless(case)
+    if known:
+        return Hopeless(known)
     table = decider.table
     wanted = max(CANDIDATES_LEAST, table.node_count // CANDIDATES_SHARE)
     candidates: list[Candidate] = []
@@ -190,7 +193,9 @@ def preempt(decider: Decider, case: Case, budgets: Sequence[Budget], start: int 
             tried[row] = found
     if not candidates:
         counts = count_reasons(tried.get(row, (NOT_HELPFUL,)) for row in table.rows.values())
-        return Hopeless(sentence(table.node_count, counts))
+        message = sentence(table.node_count, counts)
+        decider.note_hopeless(case, message)
+        return Hopeless(message)
     best = choose_candidate(candidates)
     outranked = tuple(
         one

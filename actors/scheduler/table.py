@@ -83,6 +83,7 @@ class NodeTable:
         self.ports: dict[int, dict[HostPort, int]] = {}
         self.pods: dict[str, Placed] = {}
         self.by_node: dict[str, dict[str, Placed]] = {}
+        self._priorities: dict[int, int] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.census = Census(FIRST_ROWS, self.namespaces)
         self._topologies = Topologies()
@@ -197,6 +198,7 @@ class NodeTable:
         self.pods[key] = placed
         self.by_node.setdefault(node, {})[key] = placed
         self.placements += 1
+        _tally(self._priorities, template.demand.priority, 1)
         row = self.rows.get(node)
         if row is not None:
             self._count(row, placed, 1)
@@ -223,6 +225,7 @@ class NodeTable:
         if not mates:
             del self.by_node[placed.node]
         self.placements += 1
+        _tally(self._priorities, placed.template.demand.priority, -1)
         row = self.rows.get(placed.node)
         if row is not None:
             self._count(row, placed, -1)
@@ -241,6 +244,10 @@ class NodeTable:
         for port in demand.ports:
             _tally(self.ports.setdefault(row, {}), port, sign)
         self.census.add(self.census.class_of(placed.pod, placed.template), row, sign)
+
+    def outranks_some(self, priority: int) -> bool:
+        """Whether some placed pod has a lower priority."""
+        return bool(self._priorities) and min(self._priorities) < priority
 
     def ports_of(self, row: int) -> Mapping[HostPort, int]:
         """The ports taken on a row's node."""

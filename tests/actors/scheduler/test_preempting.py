@@ -212,6 +212,23 @@ def test_when_the_promised_node_is_lost_another_is_found() -> None:
         assert w.nodes_of_pods()["high"] == other
 
 
+def test_a_node_that_comes_back_is_considered_for_a_preemption_too() -> None:
+    with world() as w:
+        _start(w, node("a", cpu="1"))
+        _make(w, "low", 0)
+        found = w.get("nodes", "a")
+        w.change("nodes", replace(found, spec=replace(found.spec, unschedulable=True)))
+        _make(w, "high", 10)
+        assert condition(w.get("pods", "high"), "PodScheduled").message == (
+            "0/1 nodes are available: 1 node(s) were unschedulable. "
+            "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+        )
+        found = w.get("nodes", "a")
+        w.change("nodes", replace(found, spec=replace(found.spec, unschedulable=None)))
+        w.run(1.5)
+        assert _going(w) == ["low"]
+
+
 def test_a_pod_that_finds_no_place_after_its_victims_went_removes_others_only_after_growing_pauses() -> None:
     with world() as w:
         _start(w, node("a", cpu="1"))

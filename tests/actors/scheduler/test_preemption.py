@@ -86,6 +86,16 @@ def test_a_node_where_it_would_not_fit_even_then_tells_why() -> None:
     assert desk.preempt(high(cpu="2")) == Hopeless("0/1 nodes are available: 1 Insufficient cpu.")
 
 
+def test_an_equal_pod_is_told_the_same_until_something_changes() -> None:
+    desk = Desk(node("a", cpu="1"))
+    desk.bound(low("equal", "a", 10))
+    assert isinstance(desk.preempt(high()), Hopeless)
+    assert desk.preempt(high()) == desk.preempt(high())
+    desk.table.set_node(node("b", cpu="1"))
+    desk.bound(low("lower", "b"))
+    assert desk.victims(high()) == ("b", ["lower"])
+
+
 # -- which node -------------------------------------------------------------------------------------------------------------------------
 
 
