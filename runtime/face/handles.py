@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import Any
 
 from callboard.models.errors import BadRequest, NotFound
-from callboard.models.quantity import Quantity
 from callboard.runtime.face import maintenance
 from callboard.runtime.face.contract import Seconds
 from callboard.runtime.face.fleet import Fleet
@@ -180,17 +180,8 @@ class Nodes:
         self._fleet = fleet
         self._verbs = verbs
 
-    def add(
-        self,
-        name: str,
-        *,
-        cpu: Quantity = "4",
-        memory: Quantity = "8Gi",
-        pods: int = 110,
-        labels: Mapping[str, str] | None = None,
-        timeout: Seconds = READY_TIMEOUT_S,
-    ) -> NodeHandle:
-        """Add a node, and come back when it is Ready. What it has is said as in `NodeSpec`.
+    def add(self, node: str | NodeSpec, *, timeout: Seconds = READY_TIMEOUT_S, **about: Any) -> NodeHandle:
+        """Add a node, and come back when it is Ready: a `NodeSpec`, or a name and what a `NodeSpec` says otherwise.
 
         Raises:
             BadRequest: there is one of this name, or what it has makes no sense.
@@ -202,9 +193,10 @@ class Nodes:
         'big'
         '16'
         """
-        self._fleet.add(NodeSpec(name=name, cpu=cpu, memory=memory, pods=pods, labels=dict(labels or {})))
-        self._verbs.wait(f"node/{name}", "Ready", timeout=timeout)
-        return self[name]
+        spec = node if isinstance(node, NodeSpec) else NodeSpec(name=node, **about)
+        self._fleet.add(spec)
+        self._verbs.wait(f"node/{spec.name}", "Ready", timeout=timeout)
+        return self[spec.name]
 
     def remove(self, name: str) -> None:
         """Take a node away for good: its object is deleted, its machine is gone with all that ran there. Drain it first to spare its pods.
