@@ -140,6 +140,7 @@ def test_changes_arrive_in_order_and_the_watcher_ends_with_the_reader(remote: Re
 def test_a_stream_ends_when_nothing_has_happened_for_so_long(remote: Remote, host: FakeHost) -> None:
     changes = remote.stream("configmaps", "default", "", 0.2)
     host.watching.get(timeout=WAIT_S)(added("a"))
+    until(lambda: any(not replies.empty() for replies in remote.link._waiting.values()))  # it has arrived; now nothing more happens
     assert [event.key for event in changes] == ["configmaps/default/a"]
     assert host.closed.get(timeout=WAIT_S) == "configmaps"
 
