@@ -13,7 +13,7 @@ from callboard.actors.apiserver.view import View
 from callboard.models.api.core import Event, EventSource, ObjectReference
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import replace
-from callboard.models.errors import not_found
+from callboard.models.errors import forbidden, not_found
 from callboard.models.messages.api import RecordEvent, object_key
 from callboard.models.messages.store import Compare, Put
 
@@ -32,6 +32,7 @@ def plan_event(request: RecordEvent, view: View, context: Context) -> Plan:
 
     Raises:
         NotFound: there is no such namespace (any more).
+        Forbidden: it is terminating.
     """
     namespace = request.namespace or "default"
     key = object_key(EVENTS, namespace, event_name(request))
@@ -40,9 +41,13 @@ def plan_event(request: RecordEvent, view: View, context: Context) -> Plan:
         again = replace(known, count=(known.count or 1) + 1, last_timestamp=context.time, message=request.message)
         put = Put(key, again, context.settings.event_ttl_s)
         return Plan((Compare(key, known.metadata.resource_version),), (put,), quiet=True)
-    if view.get(object_key("namespaces", "", namespace)) is None:
+    home = view.get(object_key("namespaces", "", namespace))
+    if home is None:
         raise not_found("namespaces", namespace)
     name = key[key.rindex("/") + 1 :]
+    if home.metadata.deletion_timestamp:
+        why = f"unable to create new content in namespace {namespace} because it is being terminated"
+        raise forbidden(EVENTS, name, why)
     time = context.time
     event = Event(
         metadata=ObjectMeta(name=name, namespace=namespace, uid=context.new_id(), creation_timestamp=time),

@@ -19,7 +19,8 @@ from callboard.models.api.core import Namespace
 from callboard.models.messages.api import Got, Listed, ListObjects, Refused, Written, object_key
 
 EVERYTHING = "*"
-LEASES = "leases.coordination.k8s.io"
+ASIDE = ("leases.coordination.k8s.io", "events")
+"""What is not part of everything, and has to be asked for by name."""
 DELETIONS_PER_SWEEP = 1000
 """Objects deleted before the namespace is listed again."""
 
@@ -75,7 +76,7 @@ class NamespaceController(Controller):
         return (*wanted, *told, act.LookAgain(after_s=pause_s(sweeps)))
 
     def _list_content(self, sweep: _Sweep) -> None:
-        if sweep.key in self._sweeping and not sweep.found and sweep.resource == EVERYTHING:
+        if sweep.key in self._sweeping and sweep.resource == EVERYTHING:
             return  # its answer will come, or be given up
         self._sweeping[sweep.key] = None
         name = sweep.key.split("/", 2)[2]
@@ -98,9 +99,13 @@ class NamespaceController(Controller):
             return
         if sweep.resource == EVERYTHING:
             found = tuple(zip(answer.keys, answer.objects, strict=True))
-            self._list_content(_Sweep(sweep.key, sweep.uid, LEASES, found))
+            self._list_content(_Sweep(sweep.key, sweep.uid, ASIDE[0], found))
             return
-        leases = {object_key(LEASES, one.metadata.namespace, one.metadata.name): one for one in answer.objects}
+        listed = tuple((object_key(sweep.resource, one.metadata.namespace, one.metadata.name), one) for one in answer.objects)
+        following = ASIDE[ASIDE.index(sweep.resource) + 1 :]
+        if following:
+            self._list_content(_Sweep(sweep.key, sweep.uid, following[0], sweep.found + listed))
+            return
         self._sweeping.pop(sweep.key, None)
-        self._content[sweep.key] = {**dict(sweep.found), **leases}
+        self._content[sweep.key] = dict(sweep.found + listed)
         self.mark(sweep.key)
