@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.kubelet.admission import Room
@@ -47,6 +47,7 @@ def test_a_resource_that_the_node_does_not_have_is_refused() -> None:
     assert refused[0] == "OutOfexample.org/gpu"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1500)), max_size=40))
 def test_a_node_never_takes_more_than_it_has_and_gives_back_all_of_it(moves: list[tuple[int, int]]) -> None:
     room = Room({"cpu": "2", "memory": "1Gi", "pods": "3"})

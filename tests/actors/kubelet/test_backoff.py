@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.kubelet.backoff import NO_BACK_OFF, after_restart, due_s, pull_words_change_s, retry_pause_s
@@ -45,6 +45,7 @@ def test_refused_starts_wait_ten_seconds_doubling_up_to_five_minutes() -> None:
     assert pull_words_change_s(1, START_S + 10, KUBERNETES) == START_S + 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 5000), max_size=40))
 def test_no_pause_is_beyond_the_cap_and_each_doubles_or_begins_anew(lives_s: list[float]) -> None:
     found = [round(pause, 3) for pause in pauses(lives_s)]
@@ -55,6 +56,7 @@ def test_no_pause_is_beyond_the_cap_and_each_doubles_or_begins_anew(lives_s: lis
         assert after == (0 if life_s > 600.001 else follows) or abs(life_s - 600) < 0.01
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000))
 def test_no_refusal_waits_beyond_the_cap(failures: int) -> None:
     assert 10 <= retry_pause_s(failures, KUBERNETES) <= 300

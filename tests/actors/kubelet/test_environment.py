@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.kubelet.downward import downward, formatted, shows_itself
@@ -141,6 +141,7 @@ def test_what_is_missing_is_told_in_kubernetes_words_unless_it_is_optional() -> 
         environment(without_key, one, "node-1", CAPACITY)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), st.text(max_size=5), max_size=4), st.text(max_size=30))
 def test_expansion_leaves_alone_what_is_no_reference(variables: dict[str, str], text: str) -> None:
     """third_party/forked/golang/expansion: unknown names stay, `$$` is one dollar, and what was put in is not looked at again."""

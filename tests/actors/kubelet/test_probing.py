@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.kubelet.containers import ContainerRecord
@@ -88,6 +88,7 @@ def test_a_named_port_is_looked_up_in_the_container() -> None:
     assert ProbeRun(running(), probe, "liveness").port(spec) == 8080
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 5), st.integers(1, 5))
 def test_a_verdict_is_the_last_outcome_that_came_often_enough_in_a_row(outcomes: list[bool], failures: int, successes: int) -> None:
     run = run_of(failure_threshold=failures, success_threshold=successes)
