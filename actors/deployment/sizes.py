@@ -100,6 +100,13 @@ def surely_available(replica_set: ReplicaSet) -> int:
     return min(told_available(replica_set), spec_replicas(replica_set))
 
 
+def surely_not_ready(replica_set: ReplicaSet) -> int:
+    """So many pods of an observed ReplicaSet go before any that is available when it is scaled down: among those that are ready, its order
+    of deletion doesn't ask for how long they have been (Kubernetes counts all that aren't available, and may take away one that is)."""
+    ready = 0 if replica_set.status is None else replica_set.status.ready_replicas or 0
+    return max(spec_replicas(replica_set) - max(ready, surely_available(replica_set)), 0)
+
+
 # -- rolling ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -115,7 +122,7 @@ def grown(deployment: Deployment, own: int, all_sets: Sequence[ReplicaSet]) -> i
 
 
 def shrunk(deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]) -> dict[str, int]:
-    """New sizes of old ReplicaSets, by UID: unavailable pods go first, then as many as availability allows (reconcileOldReplicaSets)."""
+    """New sizes of old ReplicaSets, by UID: what is not ready goes first, then as much as availability allows (reconcileOldReplicaSets)."""
     everything = (*old, new)
     if not all(is_observed(one) for one in everything):
         return {}  # a status older than its spec may promise pods that are already going
@@ -127,7 +134,7 @@ def shrunk(deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]) -
     sizes = {one.metadata.uid: spec_replicas(one) for one in old}
     ordered = sorted(old, key=age)
     for one in ordered:
-        unhealthy = min(budget, sizes[one.metadata.uid] - surely_available(one))
+        unhealthy = min(budget, surely_not_ready(one))
         sizes[one.metadata.uid] -= unhealthy
         budget -= unhealthy
     spare = sum(surely_available(one) for one in everything) - least

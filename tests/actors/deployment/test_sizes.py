@@ -73,6 +73,15 @@ def test_unavailable_old_pods_go_first() -> None:
     assert sizes.shrunk(owner, new, [well, sick]) == {sick.metadata.uid: 1}
 
 
+def test_old_pods_that_are_ready_but_not_for_long_enough_are_not_counted_on_to_go_first() -> None:
+    """A ReplicaSet's order of deletion knows readiness and not minReadySeconds, so it might take one that is available instead."""
+    owner = stored(5, image="web:2", surge=0, unavailable=2)
+    new, old = owned(owner, "web:2", 1), owned(owner, "web:1", 4, available=2)
+    assert sizes.shrunk(owner, new, [old]) == {old.metadata.uid: 2}
+    all_ready = replace(old, status=replace(old.status, ready_replicas=4))
+    assert sizes.shrunk(owner, new, [all_ready]) == {}
+
+
 def test_a_change_of_size_is_spread_in_proportion_and_the_rest_goes_to_the_largest() -> None:
     """The example of Kubernetes' documentation: 10 replicas as 8 + 5 (surge 3) become 15 as 11 + 7."""
     owner = stored(15, image="web:2", surge=3, unavailable=2)
