@@ -16,10 +16,9 @@ from callboard.models.messages.api import CreateObject
 
 
 def limit_range(*items: dict[str, Any]) -> GenericObject:
-    meta = ObjectMeta(name="limits", namespace="default")
-    return with_defaults(
-        GenericObject(api_version="v1", kind="LimitRange", metadata=meta, content=freeze({"spec": {"limits": list(items)}}))
-    )
+    meta, content = ObjectMeta(name="limits", namespace="default"), freeze({"spec": {"limits": list(items)}})
+    obj: GenericObject = with_defaults(GenericObject(api_version="v1", kind="LimitRange", metadata=meta, content=content))
+    return obj
 
 
 def container(

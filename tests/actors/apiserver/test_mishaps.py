@@ -11,7 +11,11 @@ from callboard.actors.apiserver.actor import ApiServer
 from callboard.actors.apiserver.planners import PLANNERS
 from callboard.actors.store.actor import Store
 from callboard.models.messages.api import CreateObject, DeleteObject, GetObject, ListObjects, Refused
+from callboard.models.messages.base import Request
 from callboard.runtime.systems import ComponentFailed, SimulatedSystem
+
+
+DELETION: type[Request] = DeleteObject
 
 
 def _stumble(*_: Any) -> Any:
@@ -35,7 +39,7 @@ def ask(system: Any, request: Any, **fields: Any) -> Any:
 
 
 def test_a_planner_that_fails_spoils_its_request_only(system: Any, monkeypatch: pytest.MonkeyPatch, objects: Any) -> None:
-    monkeypatch.setitem(PLANNERS, DeleteObject, _stumble)
+    monkeypatch.setitem(PLANNERS, DELETION, _stumble)
     answer = ask(system, DeleteObject, resource="pods", namespace="default", name="a")
     assert isinstance(answer, Refused)
     assert (answer.code, answer.reason) == (500, "InternalError")
@@ -60,6 +64,6 @@ def test_a_simulation_ends_with_the_mistake(monkeypatch: pytest.MonkeyPatch) -> 
     system.start("store", Store, machine.disk)
     system.start("apiserver-0", ApiServer)
     system.run_for(1.0)
-    monkeypatch.setitem(PLANNERS, DeleteObject, _stumble)
+    monkeypatch.setitem(PLANNERS, DELETION, _stumble)
     with pytest.raises(ComponentFailed, match="nobody thought of this"):
         ask(system, DeleteObject, resource="pods", namespace="default", name="a")

@@ -25,7 +25,8 @@ def problems(kind: str, spec: dict[str, Any], before: dict[str, Any] | None = No
 
     def made(tree: dict[str, Any]) -> GenericObject:
         meta = ObjectMeta(name="x", namespace="default")
-        return with_defaults(GenericObject(api_version=api_version, kind=kind, metadata=meta, content=freeze({"spec": tree})))
+        obj: GenericObject = with_defaults(GenericObject(api_version=api_version, kind=kind, metadata=meta, content=freeze({"spec": tree})))
+        return obj
 
     old = None if before is None else made(before)
     return [str(one) for one in validate(made(spec), Scheme.builtin().stored(resource), old)]
