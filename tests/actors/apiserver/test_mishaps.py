@@ -14,7 +14,6 @@ from callboard.models.messages.api import CreateObject, DeleteObject, GetObject,
 from callboard.models.messages.base import Request
 from callboard.runtime.systems import ComponentFailed, SimulatedSystem
 
-
 DELETION: type[Request] = DeleteObject
 
 
