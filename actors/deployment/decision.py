@@ -144,7 +144,7 @@ class _Sync:
             for one in self._active(self.old):
                 self._resize(one, 0)
         elif sizes.is_rolling(self.deployment):
-            planned = sizes.proportional(self.deployment, active)
+            planned = sizes.keeping_available(self.deployment, active, sizes.proportional(self.deployment, active))
             for one in active:
                 self._resize(one, planned[one.metadata.uid])
         else:

@@ -178,6 +178,24 @@ def proportional(deployment: Deployment, active: Sequence[ReplicaSet]) -> dict[s
     return sizes
 
 
+def keeping_available(deployment: Deployment, active: Sequence[ReplicaSet], planned: dict[str, int]) -> dict[str, int]:
+    """The planned sizes, with as many pods given back as availability needs after a change to fewer: proportions alone may take pods that
+    are available while others are still coming (Kubernetes accepts that). The rollout takes them when the others have come."""
+    least = desired_replicas(deployment) - max_unavailable(deployment)
+    sizes = dict(planned)
+    lost = {
+        one.metadata.uid: min(max(spec_replicas(one) - sizes[one.metadata.uid] - surely_not_ready(one), 0), surely_available(one))
+        for one in active
+    }
+    available = sum(surely_available(one) for one in active)
+    lacking = min(least, available) - (available - sum(lost.values()))
+    for one in sorted(active, key=age):
+        back = min(max(lacking, 0), lost[one.metadata.uid])
+        sizes[one.metadata.uid] += back
+        lacking -= back
+    return sizes
+
+
 def _proportion(replica_set: ReplicaSet, deployment: Deployment, to_add: int, added: int) -> int:
     if spec_replicas(replica_set) == 0 or to_add in (0, added):
         return 0

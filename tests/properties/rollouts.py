@@ -273,6 +273,9 @@ KNOWN: dict[str, Rollout] = {
         0, 1, 5, "50%", "25%", 0, (Fault("image", 0.0, 0.0, SLOW), Fault("size", 1.0, number=9), Fault("size", 3.0, number=2))
     ),
     "pods have to be ready for a while": Rollout(0, 1, 3, 1, 0, 5, (Fault("image", 8.0, 0.0, "web:2"), Fault("resume", 20.0))),
+    "one fewer in the middle of a rollout": Rollout(
+        1, 1, 8, 1, "25%", 0, (Fault("image", 0.0, 0.0, SLOW), Fault("size", 1.0, number=7), Fault("resume", 8.0))
+    ),
     "back while pods are ready but not available": Rollout(
         0, 1, 5, 0, 2, 2, (Fault("image", 6.0, 0.0, "web:2"), Fault("image", 9.0, 0.0, "web:1"))
     ),

@@ -89,6 +89,18 @@ def test_a_change_of_size_is_spread_in_proportion_and_the_rest_goes_to_the_large
     assert sizes.proportional(owner, [old, new]) == {old.metadata.uid: 11, new.metadata.uid: 7}
 
 
+def test_fewer_pods_in_proportion_never_means_fewer_available_ones_than_promised() -> None:
+    """8 to 7 pods in the middle of a rollout: 6 must be available before and after, so no available pod may go."""
+    owner = stored(7, image="web:2", surge="25%", unavailable="25%")
+    old, new = owned(owner, "web:1", 6, for_size=8), owned(owner, "web:2", 4, available=0, for_size=8)
+    planned = sizes.proportional(owner, [old, new])
+    assert planned[old.metadata.uid] == 5
+    kept = sizes.keeping_available(owner, [old, new], planned)
+    assert kept == {**planned, old.metadata.uid: 6}
+    all_there = owned(owner, "web:2", 4, for_size=8)
+    assert sizes.keeping_available(owner, [old, all_there], planned) == planned
+
+
 @given(
     before=st.integers(1, 40), after=st.integers(0, 40), parts=st.lists(st.integers(1, 20), min_size=2, max_size=4), surge=st.integers(0, 5)
 )
