@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from callboard.actors.scheduler import plugins, relations, scoring, view
-from callboard.actors.scheduler.census import PodClass
+from callboard.actors.scheduler.census import Held, PodClass
 from callboard.actors.scheduler.demand import Constraints, Template
 from callboard.actors.scheduler.nominations import Nominations, Nominee
+from callboard.actors.scheduler.standing import Standing
 from callboard.actors.scheduler.table import PODS, NodeTable
 from callboard.actors.scheduler.trial import NodeTrial
 from callboard.actors.scheduler.view import FactsView, TemplateView
@@ -44,7 +45,7 @@ class Unschedulable(msgspec.Struct, frozen=True, gc=False):
 class Case:
     """One pod before all nodes, at one moment: what was found out on the way to a decision, and what a preemption starts from."""
 
-    __slots__ = ("codes", "held", "judgement", "key", "one", "pod", "template", "view")
+    __slots__ = ("codes", "concerning", "held", "judgement", "key", "one", "pod", "template", "view")
 
     def __init__(self, key: str, pod: Pod, template: Template, seen: TemplateView, one: PodClass) -> None:
         self.key = key
@@ -52,6 +53,8 @@ class Case:
         self.template = template
         self.view = seen
         self.one = one
+        self.concerning: tuple[Held, ...] = ()
+        """Terms of placed pods that speak of this one."""
         self.judgement: relations.Judgement | None = None
         self.codes: Any = None
         """Codes of `relations.REASONS` by row; None if no rule about other pods has a say."""
@@ -66,6 +69,7 @@ class Decider:
         self.table = table
         self.nominations = nominations if nominations is not None else Nominations()
         self._views: dict[int, TemplateView] = {}
+        self._standings: dict[int, Standing] = {}
         self._facts: dict[Constraints, FactsView] = {}
         self._messages: dict[int, tuple[State, str]] = {}
         self._hopeless: dict[int, tuple[State, str]] = {}
@@ -80,6 +84,7 @@ class Decider:
             if len(self._views) >= VIEWS_LIMIT:
                 oldest = next(iter(self._views))
                 del self._views[oldest]
+                self._standings.pop(oldest, None)
                 self._messages.pop(oldest, None)
                 self._hopeless.pop(oldest, None)
         self._views[template.number] = found
@@ -100,7 +105,8 @@ class Decider:
     def case(self, key: str, pod: Pod, template: Template) -> Case:
         """All filters, asked."""
         case = Case(key, pod, template, self.view(template), self.table.census.class_of(pod, template))
-        if template.demand.relations.required or any(not held.weight for held in self.table.census.concerning(case.one)):
+        case.concerning = self.table.census.concerning(case.one)
+        if template.demand.relations.required or any(not held.weight for held in case.concerning):
             case.judgement = relations.Judgement(self.table, case.one, case.view.facts)
             case.codes = case.judgement.codes()
         for node, rivals in self.nominations.against(key, template.demand.priority):
@@ -121,14 +127,22 @@ class Decider:
         return case.view.total[row] != view.REFUSED and (case.codes is None or not case.codes[row])
 
     def rank(self, case: Case) -> Any:
-        """Scores of all rows, `view.REFUSED` for those that won't do."""
-        plain = case.codes is None and self.table.node_count < view.VECTOR_FROM_ROWS and not self._related(case)
-        if plain:
-            return scoring.rank_plain(self.table, case.view, case.one, case.held)
+        """Scores of all rows, `view.REFUSED` for those that won't do. To be read before the next decision."""
+        if case.codes is None and not case.concerning:
+            if self.keeps(case):
+                return self._standings[case.template.number].scores()
+            if self.table.node_count < view.VECTOR_FROM_ROWS and not case.template.demand.relations.any:
+                return scoring.rank_plain(self.table, case.view, case.one, case.held)
         return scoring.rank_arrays(self.table, case.view, case.one, case.codes, case.held)
 
-    def _related(self, case: Case) -> bool:
-        return case.template.demand.relations.any or bool(self.table.census.concerning(case.one))
+    def keeps(self, case: Case) -> bool:
+        """Whether scores are kept for a pod like this, about which no other pod says anything."""
+        if case.held:
+            return False
+        standing = self._standings.get(case.template.number)
+        if standing is None:
+            standing = self._standings[case.template.number] = Standing(self.table, case.view)
+        return standing.applies()
 
     def choose(self, key: str, pod: Pod, template: Template) -> Placement | Unschedulable:
         """The best node for a pod."""

@@ -116,10 +116,10 @@ def best(total: Any, start: int) -> int | None:
         highest = max(total)
         if highest == REFUSED:
             return None
-        for row in range(start, len(total)):
-            if total[row] == highest:
-                return row
-        return total.index(highest)
+        try:
+            return total.index(highest, start)
+        except ValueError:
+            return total.index(highest)
     row = int(total.argmax())
     if total[row] == REFUSED:
         return None

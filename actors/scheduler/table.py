@@ -212,6 +212,7 @@ class NodeTable:
             if row is not None:
                 self.census.add(self.census.class_of(old.pod, old.template), row, -1)
                 self.census.add(self.census.class_of(placed.pod, placed.template), row, 1)
+                self.numbers_log.add(row)  # counts by group are numbers, too: `standing.py` relies on it
         self.pods[key] = placed
         self.by_node[placed.node][key] = placed
 

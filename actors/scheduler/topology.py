@@ -18,12 +18,14 @@ REBUILD_FACTOR = 4
 class Topology:
     """One key: the domain of every row."""
 
-    __slots__ = ("domains", "key", "numbers")
+    __slots__ = ("domains", "key", "labelled", "numbers")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.domains: array[int] = array("q")
         self.numbers: dict[str, int] = {}
+        self.labelled = 0
+        """How many rows have the label."""
 
     @property
     def count(self) -> int:
@@ -34,12 +36,14 @@ class Topology:
         """Number all rows anew."""
         self.numbers = {}
         self.domains = array("q", bytes(8 * len(facts)))
+        self.labelled = 0
         for row, one in enumerate(facts):
             self.set(row, one)
 
     def set(self, row: int, facts: NodeFacts | None) -> None:
         """A row's node has changed."""
         value = facts.labels.get(self.key) if facts is not None else None
+        self.labelled += (value is not None) - (self.domains[row] != MISSING)
         if value is None:
             self.domains[row] = MISSING
             return
