@@ -4,6 +4,7 @@ logging does without a configuration. A library configures nothing; `callboard.c
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -25,22 +26,28 @@ class Logger:
         quiet: Any = structlog.make_filtering_bound_logger(logging.WARNING)
         return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet).bind(**self._bound)
 
-    def debug(self, event: str, **fields: Any) -> Any:
+    def _say(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        # As with Python's own logging, a line that nobody can take (standard error was closed, its reader is gone, the disk is full) is
+        # lost, and the component that said it goes on.
+        with contextlib.suppress(OSError, ValueError):
+            getattr(self._current(), level)(event, **fields)
+
+    def debug(self, event: str, **fields: Any) -> None:
         """For who looks for a fault."""
-        return self._current().debug(event, **fields)
+        self._say("debug", event, fields)
 
-    def info(self, event: str, **fields: Any) -> Any:
+    def info(self, event: str, **fields: Any) -> None:
         """A decision."""
-        return self._current().info(event, **fields)
+        self._say("info", event, fields)
 
-    def warning(self, event: str, **fields: Any) -> Any:
+    def warning(self, event: str, **fields: Any) -> None:
         """Something that a person should look at."""
-        return self._current().warning(event, **fields)
+        self._say("warning", event, fields)
 
-    def error(self, event: str, **fields: Any) -> Any:
+    def error(self, event: str, **fields: Any) -> None:
         """Something that failed."""
-        return self._current().error(event, **fields)
+        self._say("error", event, fields)
 
-    def exception(self, event: str, **fields: Any) -> Any:
+    def exception(self, event: str, **fields: Any) -> None:
         """Something that failed, with the traceback of the exception that is being handled."""
-        return self._current().error(event, exc_info=True, **fields)
+        self._say("error", event, {"exc_info": True, **fields})

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -110,14 +107,3 @@ def test_tracebacks_are_for_level_debug_only(level: str, format_: str, shown: bo
     assert "a thread failed" in done.stderr
     if not shown:
         assert "ValueError: not my day at fail:" in done.stderr
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Any:
-    """The command line configures structlog and the threads' hook; other tests must not notice."""
-    import structlog
-
-    hook: Callable[..., Any] = threading.excepthook
-    yield
-    threading.excepthook = hook
-    structlog.reset_defaults()
