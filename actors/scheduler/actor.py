@@ -185,9 +185,11 @@ class Scheduler(Binder):
     @handles(Schedule)
     def _schedule(self, _: Schedule) -> None:
         self._scheduled = False
+        if not self.synced:
+            return  # the last list goes on from here
         for _turn in range(PODS_PER_TURN):
-            if not self.synced or not self.leads or len(self.assumed) >= BINDS_IN_FLIGHT_LIMIT:
-                return  # the answer to a bind, or the last list, goes on from here
+            if not self.leads or len(self.assumed) >= BINDS_IN_FLIGHT_LIMIT:
+                return  # and from here the answer to a bind
             entry = self.queue.take()
             if entry is None:
                 return
@@ -205,8 +207,9 @@ class Scheduler(Binder):
         if isinstance(result, Unschedulable):
             self._preempt(entry, case, result.message)
             return
-        self.preemptor.forget(entry.key)
-        self.preemptor.promise(entry, "")
+        if entry.nominated or entry.preemptions:
+            self.preemptor.forget(entry.key)
+            self.preemptor.promise(entry, "")
         meta = entry.pod.metadata
         binding = Binding(entry.key, meta.uid, result.node)
         self.assumed.add(binding)

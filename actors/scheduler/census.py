@@ -230,6 +230,8 @@ class Census:
 
     def concerning(self, one: PodClass) -> tuple[Held, ...]:
         """The terms of placed pods that speak of the pods of this class."""
+        if not self._held:
+            return ()
         found = one.concerning(self._held.values(), self._held_version, self.namespaces)
         return tuple([held for held in found if held.total]) if found else ()
 

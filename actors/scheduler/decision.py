@@ -106,20 +106,26 @@ class Decider:
         """All filters, asked."""
         case = Case(key, pod, template, self.view(template), self.table.census.class_of(pod, template))
         case.concerning = self.table.census.concerning(case.one)
-        if template.demand.relations.required or any(not held.weight for held in case.concerning):
+        if template.demand.relations.required or (case.concerning and any(not held.weight for held in case.concerning)):
             case.judgement = relations.Judgement(self.table, case.one, case.view.facts)
             case.codes = case.judgement.codes()
-        for node, rivals in self.nominations.against(key, template.demand.priority):
+        if self.nominations:
+            self._hold_places(case)
+        return case
+
+    def _hold_places(self, case: Case) -> None:
+        """Fill `held`: places are held for nominated pods of the same or a higher priority."""
+        for node, rivals in self.nominations.against(case.key, case.template.demand.priority):
             row = self.table.rows.get(node)
             if row is None or not self.passes(case, row):
                 continue
             trial = NodeTrial(self.table, case.view, case.judgement, row)
             for rival in rivals:
                 trial.put(self.table.census.class_of(rival.pod, rival.template))
-            case.held[row] = trial.why_not()
+            reasons = trial.why_not()
             trial.undo()
-        case.held = {row: reasons for row, reasons in case.held.items() if reasons}
-        return case
+            if reasons:
+                case.held[row] = reasons
 
     @staticmethod
     def passes(case: Case, row: int) -> bool:
@@ -153,7 +159,7 @@ class Decider:
 
     def choose_of(self, case: Case) -> Placement | Unschedulable:
         """The same, for a case whose filters were asked. A node that the pod was nominated for is taken before better ones."""
-        nominated = self.table.rows.get(self.nominations.node_of(case.key))
+        nominated = self.table.rows.get(self.nominations.node_of(case.key)) if self.nominations else None
         if nominated is not None and nominated not in case.held and self.passes(case, nominated):
             return Placement(self._name(nominated))
         row = scoring.best(self.rank(case), self.next_row)

@@ -100,7 +100,9 @@ class Preemptor:
 
     def victim_seen(self, key: str, pod: Pod | None) -> None:
         """What the cache shows of a pod, None if it is gone."""
-        for preemptor in list(self._wanted_by.get(key, {})):
+        if key not in self._wanted_by:
+            return
+        for preemptor in list(self._wanted_by[key]):
             uid = self._going.get(preemptor, {}).get(key, "")
             if pod is None or pod.metadata.uid != uid or is_terminating(pod):
                 self._is_going(preemptor, key)
@@ -119,8 +121,9 @@ class Preemptor:
     def forget(self, key: str) -> None:
         """A preemptor is gone or has its node: nobody more is removed for it."""
         self._promised.pop(key, None)
-        for victim in list(self._going.get(key, {})):
-            self._is_going(key, victim)
+        if key in self._going:
+            for victim in list(self._going[key]):
+                self._is_going(key, victim)
 
     # -- the promise ------------------------------------------------------------------------------------------------------------
 

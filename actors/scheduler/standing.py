@@ -32,11 +32,18 @@ class Standing:
         self._table = table
         self._view = seen
         self._scores = array("q")
+        self._shown: Any = None
+        """The same memory as numpy sees it, once a cluster is large enough for that."""
         self._places = array("q")
         """Pods of the group by row, `REFUSED` where the node won't do."""
         self._levels: dict[int, int] = {}
         """How many nodes that will do have how many pods of the group."""
         self._state = (0, 0, 0)
+        """(nodes that will do, pods of the group on the emptiest of them, on the fullest)."""
+        self._log = 0.0
+        self._highest = self._sum = 0
+        """PodTopologySpread before it is normalised: of the fullest node, and of the fullest and the emptiest together."""
+        self._bonuses: dict[int, int] = {}
         self._query = Query(alive=True, group=seen.template.group)
         self._spread_weight = scoring.SPREAD_WEIGHT if seen.template.group else 0
         self._counts = array("q")
@@ -73,7 +80,11 @@ class Standing:
             self._score_all(small)
         elif rows:
             self._move(rows, small)
-        return self._scores if small else look(self._scores)
+        if small:
+            return self._scores
+        if self._shown is None:
+            self._shown = look(self._scores)
+        return self._shown
 
     def _begin(self, counts: Any, small: bool) -> None:
         """Look at every row anew."""
@@ -82,6 +93,7 @@ class Standing:
         self._counts = counts if self._spread_weight else array("q", bytes(8 * size))
         if len(self._scores) != size:
             self._scores = array("q", [REFUSED]) * size
+            self._shown = None
         if small:
             places = [REFUSED if score == REFUSED else count for score, count in zip(total, self._counts, strict=True)]
             self._places = array("q", places)
@@ -94,7 +106,7 @@ class Standing:
             placed[:] = np.where(look(total) == REFUSED, REFUSED, look(self._counts))
             levels = np.bincount(placed + 1)
             self._levels = {int(level) - 1: int(levels[level]) for level in levels.nonzero()[0] if level}
-        self._state = self._summary()
+        self._adopt(self._summary())
 
     def _summary(self) -> tuple[int, int, int]:
         levels = self._levels
@@ -105,6 +117,7 @@ class Standing:
     def _move(self, rows: list[int], small: bool) -> None:
         """These rows have changed."""
         total, places, counts, levels = self._total, self._places, self._counts, self._levels
+        same = True
         for row in rows:
             before, now = places[row], counts[row] if total[row] != REFUSED else REFUSED
             if before == now:
@@ -114,43 +127,54 @@ class Standing:
                 levels[before] -= 1
                 if not levels[before]:
                     del levels[before]
+                    same = False
             if now != REFUSED:
+                same = same and now in levels
                 levels[now] = levels.get(now, 0) + 1
-        state = self._summary()
-        if state != self._state:
-            self._state = state
+            same = same and before != REFUSED != now
+        if not same and (state := self._summary()) != self._state:
+            self._adopt(state)
             self._score_all(small)
             return
+        scores = self._scores
         for row in rows:
             place = places[row]
-            self._scores[row] = total[row] + self._bonus(place) if place != REFUSED else REFUSED
+            scores[row] = total[row] + self._bonus(place) if place != REFUSED else REFUSED
+
+    def _adopt(self, state: tuple[int, int, int]) -> None:
+        """What every score is normalised by has changed."""
+        self._state = state
+        self._log = log(state[0] + 2)
+        self._highest = self._raw(state[2])
+        self._sum = self._highest + self._raw(state[1])
+        self._bonuses.clear()
 
     def _raw(self, place: int) -> int:
         """PodTopologySpread before it is normalised, for a node with so many pods of the group."""
-        return floor(place * log(self._state[0] + 2) + (BY_HOST.max_skew - 1) + 0.5)
+        return floor(place * self._log + (BY_HOST.max_skew - 1) + 0.5)
 
     def _bonus(self, place: int) -> int:
         """What the normalised plugins add to the score of a node with so many pods of the group."""
         if not self._spread_weight:
             return TOLERATED
-        _, least, most = self._state
-        highest = self._raw(most)
-        return TOLERATED + self._spread_weight * (plugins.MAX_SCORE * (highest + self._raw(least) - self._raw(place)) // highest)
+        bonus = self._bonuses.get(place)
+        if bonus is None:
+            spread = plugins.MAX_SCORE * (self._sum - self._raw(place)) // self._highest
+            bonus = self._bonuses[place] = TOLERATED + self._spread_weight * spread
+        return bonus
 
     def _score_all(self, small: bool) -> None:
         if small:
             bonus = {place: self._bonus(place) for place in self._levels}
             pairs = zip(self._total, self._places, strict=True)
-            self._scores = array("q", [REFUSED if place == REFUSED else score + bonus[place] for score, place in pairs])
+            self._scores[:] = array("q", [REFUSED if place == REFUSED else score + bonus[place] for score, place in pairs])
             return
         import numpy as np
 
         total, places = look(self._total), look(self._places)
         scores = total + TOLERATED
         if self._spread_weight:
-            count, least, most = self._state
-            highest = self._raw(most)
-            raw = np.floor(places * log(count + 2) + (BY_HOST.max_skew - 1) + 0.5).astype(np.int64)
-            scores += self._spread_weight * (plugins.MAX_SCORE * (highest + self._raw(least) - raw) // highest)
+            raw = np.floor(places * self._log + (BY_HOST.max_skew - 1) + 0.5).astype(np.int64)
+            scores += self._spread_weight * (plugins.MAX_SCORE * (self._sum - raw) // self._highest)
         scores[places == REFUSED] = REFUSED
         look(self._scores)[:] = scores

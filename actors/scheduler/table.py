@@ -43,16 +43,14 @@ class Log:
 
     def __init__(self) -> None:
         self.start = 0
-        self.rows: list[int] = []
-
-    @property
-    def end(self) -> int:
+        self.end = 0
         """Position after the newest entry."""
-        return self.start + len(self.rows)
+        self.rows: list[int] = []
 
     def add(self, row: int) -> None:
         """Note a change of this row."""
         self.rows.append(row)
+        self.end += 1
         if len(self.rows) > LOG_LIMIT:
             half = LOG_LIMIT // 2
             del self.rows[:half]
@@ -62,7 +60,8 @@ class Log:
         """Rows changed since that position, each once; None if that is no longer known."""
         if position < self.start:
             return None
-        return list(dict.fromkeys(self.rows[position - self.start :]))
+        rows = self.rows[position - self.start :] if position < self.end else []
+        return rows if len(rows) < 2 else list(dict.fromkeys(rows))
 
 
 class NodeTable:

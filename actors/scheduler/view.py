@@ -102,12 +102,14 @@ class TemplateView:
         table = self.table
         if self._epoch != table.epoch:
             self._adopt_columns()
-        self.facts.renew()
         numbers = table.numbers_log.since(self._numbers_seen)
-        facts = table.facts_log.since(self._facts_seen)
         self._numbers_seen = table.numbers_log.end
-        self._facts_seen = table.facts_log.end
-        rows = None if numbers is None or facts is None else list(dict.fromkeys(numbers + facts)) if facts else numbers
+        rows = numbers
+        if self._facts_seen != table.facts_log.end:
+            self.facts.renew()
+            facts = table.facts_log.since(self._facts_seen)
+            self._facts_seen = table.facts_log.end
+            rows = list(dict.fromkeys(numbers + facts)) if numbers is not None and facts is not None else None
         small = table.node_count < VECTOR_FROM_ROWS
         if rows is not None and (small or len(rows) < VECTOR_FROM_CHANGES):
             for row in rows:
