@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from callboard.cli.reaching import reached
+
 if TYPE_CHECKING:
     from callboard.runtime.face.connection import Connected
 
@@ -31,8 +33,6 @@ def _quiet(find: Callable[[click.Context, str], Iterator[str]]) -> Complete:
 
 
 def _cluster(ctx: click.Context) -> Connected:
-    from callboard.cli.link import reached
-
     params = ctx.params
     return reached(params.get("cluster") or "", params.get("data"), params.get("namespace") or "default")
 

@@ -14,10 +14,10 @@ import click
 
 from callboard.cli import EXIT_NOT_SO
 from callboard.cli.completing import complete_clusters, complete_namespaces
+from callboard.cli.reaching import reached
 
 if TYPE_CHECKING:
     from callboard.models.errors import ApiError
-    from callboard.runtime.face.connection import Connected
 
 _CLUSTER = click.option(
     "--cluster",
@@ -67,16 +67,6 @@ def with_cluster(work: Callable[..., Any]) -> Callable[..., Any]:
                 return EXIT_NOT_SO
 
     return run
-
-
-def reached(cluster: str, data: str | None, namespace: str) -> Connected:
-    """The running cluster that these options mean. Raises `CallboardError` if there is none."""
-    from callboard.runtime.face.connection import Connected
-    from callboard.runtime.remote.places import find, name_of_data
-
-    if cluster and data is not None:
-        raise click.UsageError("--cluster and --data both say which cluster; give one of them")
-    return Connected(find(name_of_data(data) if data is not None else cluster), namespace)
 
 
 def tell(refusal: ApiError) -> None:
