@@ -127,12 +127,12 @@ class AsyncNode(_Group):
 class AsyncNodes(_Group):
     """The nodes by name: see `Nodes`."""
 
-    _add = _awaitable(Nodes.add)
     remove = _awaitable(Nodes.remove)
 
     async def add(self, *args: Any, **kwargs: Any) -> AsyncNode:
         """Add a node; see `Nodes.add`."""
-        return AsyncNode(await self._add(*args, **kwargs), self._threads)
+        nodes: Nodes = self._target
+        return AsyncNode(await self._threads.run(lambda: nodes.add(*args, **kwargs)), self._threads)
 
     def __getitem__(self, name: str) -> AsyncNode:
         return AsyncNode(self._target[name], self._threads)
