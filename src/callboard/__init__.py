@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from callboard.runtime.errors import CallboardError, InvariantBroken, RealTimeOnly
     from callboard.runtime.face.asynchronous import AsyncCluster
     from callboard.runtime.face.cluster import Cluster
+    from callboard.runtime.face.connection import connect
     from callboard.runtime.face.contract import Response
     from callboard.runtime.face.nodespec import NodeSpec
     from callboard.runtime.face.simulation import Simulation
-    from callboard.runtime.face.connection import connect
     from callboard.runtime.systems import ComponentFailed, SystemStopped, Unsettled
 
 _PLACES = {
