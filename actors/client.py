@@ -45,6 +45,7 @@ class ApiComponent(Component):
         self._last_id = 0
         self._sweep: Timer | None = None
         self._events = EventCorrelator()
+        self._event_source = event_source(port.name)
         self.candidate = Candidate(self, settings.election) if settings.election is not None else None
 
     # -- requests ---------------------------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ class ApiComponent(Component):
         told = self._events.correlate((kind, meta.namespace, meta.name, meta.uid), type_, reason, message, self.port.now())
         if told is None:
             return
-        component, host = event_source(self.port.name)
+        component, host = self._event_source
         self.call(
             RecordEvent,
             None,
@@ -160,7 +161,10 @@ class ApiComponent(Component):
     @property
     def synced(self) -> bool:
         """Whether every informer has its first complete list."""
-        return all(informer.synced for informer in self.informers)
+        for informer in self.informers:  # noqa: SIM110  # asked several times per pod: a generator costs three times as much
+            if not informer.synced:
+                return False
+        return True
 
     # -- leadership -------------------------------------------------------------------------------------------------------------
 

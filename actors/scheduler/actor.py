@@ -116,7 +116,10 @@ class Scheduler(Binder):
         node = new.spec.node_name if new.spec is not None else ""
         try:
             if node:
-                self._leave_queue(key)
+                if old is None or old.spec is None or not old.spec.node_name:
+                    self._leave_queue(key)
+                elif self.table.renew_pod(key, new):  # it has left when it was first seen there
+                    return
                 self.table.place(key, new, self.templates.of(new), node)
             else:
                 self._unbound_changed(key, new)
@@ -145,7 +148,8 @@ class Scheduler(Binder):
             if entry is not None:
                 entry.pod = pod
             return
-        self.assumed.drop(key)
+        if binding is not None:
+            self.assumed.drop(key)
         self.table.remove(key)
         if not is_ours(pod):
             self._leave_queue(key)

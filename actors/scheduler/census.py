@@ -174,7 +174,7 @@ class Census:
         for counter in one.counters.values():
             counter.rows[row] += sign
             counter.total += sign
-        for held in self.held_by(one):
+        for held in self.held_by(one) if one.held is None else one.held:
             held.rows[row] += sign
             held.total += sign
 

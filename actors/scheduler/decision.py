@@ -135,20 +135,21 @@ class Decider:
     def rank(self, case: Case) -> Any:
         """Scores of all rows, `view.REFUSED` for those that won't do. To be read before the next decision."""
         if case.codes is None and not case.concerning:
-            if self.keeps(case):
-                return self._standings[case.template.number].scores()
+            standing = self.standing(case)
+            if standing is not None:
+                return standing.scores()
             if self.table.node_count < view.VECTOR_FROM_ROWS and not case.template.demand.relations.any:
                 return scoring.rank_plain(self.table, case.view, case.one, case.held)
         return scoring.rank_arrays(self.table, case.view, case.one, case.codes, case.held)
 
-    def keeps(self, case: Case) -> bool:
-        """Whether scores are kept for a pod like this, about which no other pod says anything."""
+    def standing(self, case: Case) -> Standing | None:
+        """The kept scores for a pod about which no other pod says anything; None if its scores have to be computed anew."""
         if case.held:
-            return False
-        standing = self._standings.get(case.template.number)
-        if standing is None:
-            standing = self._standings[case.template.number] = Standing(self.table, case.view)
-        return standing.applies()
+            return None
+        found = self._standings.get(case.template.number)
+        if found is None:
+            found = self._standings[case.template.number] = Standing(self.table, case.view)
+        return found if found.applies() else None
 
     def choose(self, key: str, pod: Pod, template: Template) -> Placement | Unschedulable:
         """The best node for a pod."""

@@ -148,7 +148,7 @@ class Preemptor:
         entry.nominated = node
         if node:
             self._owner.nominations.set(Nominee(entry.key, entry.pod, entry.template, node))
-        elif self._owner.nominations.drop(entry.key):
+        elif self._owner.nominations and self._owner.nominations.drop(entry.key):
             self._owner.table.improvements += 1  # a place that was held is held no longer
 
     def pod_seen(self, entry: Entry) -> None:

@@ -91,9 +91,8 @@ class Standing:
         total = self._total = self._view.total
         size = len(total)
         self._counts = counts if self._spread_weight else array("q", bytes(8 * size))
-        if len(self._scores) != size:
-            self._scores = array("q", [REFUSED]) * size
-            self._shown = None
+        self._scores = array("q", [REFUSED]) * size
+        self._shown = None
         if small:
             places = [REFUSED if score == REFUSED else count for score, count in zip(total, self._counts, strict=True)]
             self._places = array("q", places)
@@ -165,16 +164,17 @@ class Standing:
 
     def _score_all(self, small: bool) -> None:
         if small:
+            total, places, scores = self._total, self._places, self._scores
             bonus = {place: self._bonus(place) for place in self._levels}
-            pairs = zip(self._total, self._places, strict=True)
-            self._scores[:] = array("q", [REFUSED if place == REFUSED else score + bonus[place] for score, place in pairs])
+            for row in self._table.rows.values():  # the others are refused since `_begin`
+                place = places[row]
+                scores[row] = total[row] + bonus[place] if place != REFUSED else REFUSED
             return
         import numpy as np
 
-        total, places = look(self._total), look(self._places)
-        scores = total + TOLERATED
+        placed = look(self._places)
+        scores = look(self._total) + TOLERATED
         if self._spread_weight:
-            raw = np.floor(places * self._log + (BY_HOST.max_skew - 1) + 0.5).astype(np.int64)
+            raw = np.floor(placed * self._log + (BY_HOST.max_skew - 1) + 0.5).astype(np.int64)
             scores += self._spread_weight * (plugins.MAX_SCORE * (self._sum - raw) // self._highest)
-        scores[places == REFUSED] = REFUSED
-        look(self._scores)[:] = scores
+        look(self._scores)[:] = np.where(placed == REFUSED, REFUSED, scores)

@@ -203,6 +203,22 @@ class NodeTable:
             self._count(row, placed, 1)
             self.numbers_log.add(row)
 
+    def renew_pod(self, key: str, pod: Pod) -> bool:
+        """Take in a placed pod of which nothing that counts is other than before, as after most writes of status; False if it may be."""
+        old = self.pods.get(key)
+        if old is None or old.pod.spec is not pod.spec:
+            return False
+        before, after = old.pod.metadata, pod.metadata
+        if (
+            before.labels is not after.labels
+            or before.owner_references is not after.owner_references
+            or before.deletion_timestamp != after.deletion_timestamp
+            or before.uid != after.uid
+        ):
+            return False
+        self.pods[key] = self.by_node[old.node][key] = Placed(pod, old.template, old.node)
+        return True
+
     def _refresh(self, key: str, old: Placed, placed: Placed) -> None:
         before, after = old.pod.metadata, placed.pod.metadata
         if before.labels != after.labels or before.deletion_timestamp != after.deletion_timestamp:
