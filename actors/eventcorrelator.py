@@ -71,9 +71,12 @@ class EventCorrelator:
         return many
 
     def _may_tell(self, about: About, now_s: float) -> bool:
-        budget = self._budgets.pop(about, None) or _Budget(float(BURST), now_s)
-        budget.tokens = min(float(BURST), budget.tokens + max(now_s - budget.last_s, 0.0) / REFILL_S)
-        budget.last_s = now_s
+        budget = self._budgets.pop(about, None)
+        if budget is None:
+            budget = _Budget(float(BURST), now_s)
+        else:
+            budget.tokens = min(float(BURST), budget.tokens + max(now_s - budget.last_s, 0.0) / REFILL_S)
+            budget.last_s = now_s
         _remember(self._budgets, about, budget)
         if budget.tokens < 1.0:
             return False

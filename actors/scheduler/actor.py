@@ -133,9 +133,11 @@ class Scheduler(Binder):
 
     def _leave_queue(self, key: str) -> None:
         self.assumed.drop(key)
-        self.queue.remove(key)
-        self.preemptor.forget(key)
         self.teller.forget(key)
+        entry = self.queue.remove(key)
+        if entry is not None and not entry.nominated and not entry.preemptions:
+            return  # as nearly all: nothing was promised, nobody went for it
+        self.preemptor.forget(key)
         node = self.nominations.drop(key)
         if node:
             self.table.improvements += 1  # a place that was held is held no longer
@@ -160,8 +162,11 @@ class Scheduler(Binder):
         known = self.queue.entries.get(key)
         entry = self.queue.offer(key, pod, self.templates.of(pod))
         if entry is not known or not self.leads:  # as it stands in its status: perhaps an earlier scheduler's promise
-            self.preemptor.forget(key)
-            self.preemptor.promise(entry, pod.status.nominated_node_name if pod.status is not None else "")
+            nominated = pod.status.nominated_node_name if pod.status is not None else ""
+            if known is not None:
+                self.preemptor.forget(key)
+            if known is not None or nominated:
+                self.preemptor.promise(entry, nominated)
         else:
             self.preemptor.pod_seen(entry)
         if entry.part == "active":

@@ -182,20 +182,24 @@ class Census:
 
     def counter(self, query: Query) -> Counter:
         """How many pods that a query matches are on each row."""
-        found = self._counters.pop(query, None)
-        if found is None:
-            if len(self._counters) >= COUNTERS_LIMIT:
-                oldest = next(iter(self._counters))
-                del self._counters[oldest]
-                for one in self._classes.values():
-                    one.counters.pop(oldest, None)
-            found = Counter(query, self.size)
+        found = self._counters.get(query)
+        if found is not None:
+            if len(self._counters) > COUNTERS_LIMIT // 2:  # only then does it matter soon who was asked for last
+                del self._counters[query]
+                self._counters[query] = found
+            return found
+        if len(self._counters) >= COUNTERS_LIMIT:
+            oldest = next(iter(self._counters))
+            del self._counters[oldest]
             for one in self._classes.values():
-                if self.matches(query, one):
-                    one.counters[query] = found
-                    for row, count in one.rows.items():
-                        found.rows[row] += count
-                        found.total += count
+                one.counters.pop(oldest, None)
+        found = Counter(query, self.size)
+        for one in self._classes.values():
+            if self.matches(query, one):
+                one.counters[query] = found
+                for row, count in one.rows.items():
+                    found.rows[row] += count
+                    found.total += count
         self._counters[query] = found
         return found
 

@@ -89,11 +89,12 @@ class SchedulingQueue:
         self._activate(entry)
         return entry
 
-    def remove(self, key: str) -> None:
-        """A pod is gone or has its node. Harmless if it isn't here."""
+    def remove(self, key: str) -> Entry | None:
+        """A pod is gone or has its node. Returns its entry; None if it wasn't here."""
         entry = self.entries.pop(key, None)
         if entry is not None:
             self._leave(entry)
+        return entry
 
     def _leave(self, entry: Entry) -> None:
         if entry.part == "unschedulable":
