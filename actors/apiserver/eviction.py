@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from callboard.actors.apiserver.deletion import plan_delete
 from callboard.actors.apiserver.planning import Context, Plan, revision_of
 from callboard.actors.apiserver.view import View
-from callboard.models.api.core import Pod
-from callboard.models.api.meta import LabelSelector
-from callboard.models.base import EMPTY_MAP, FrozenMap, decode_hook, freeze, replace
+from callboard.models.api.core import Pod, PodCondition, PodStatus
+from callboard.models.base import EMPTY_MAP, FrozenMap, freeze, replace
+from callboard.models.budgets import BUDGETS, SYNC_FAILED, condition_of, selects, spec_of, status_of, with_own_condition
 from callboard.models.errors import InternalError, TooManyRequests, forbidden, not_found
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import DeleteObject, EvictPod, object_key
 from callboard.models.messages.store import Compare, Put
-from callboard.models.podstatus import is_finished, is_ready, phase_of
-from callboard.models.selectors import compile_selector
+from callboard.models.podstatus import is_finished, is_ready, phase_of, with_condition
 
-BUDGETS = "poddisruptionbudgets.policy"
 REFUSAL = "Cannot evict pod as it would violate the pod's disruption budget."
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+EVICTED, EVICTED_WORDS = "EvictionByEvictionAPI", "Eviction API: evicting"
 DISRUPTED_LIMIT = 2000
 """Evictions that nobody has confirmed yet; with more, a budget allows none (MaxDisruptedPodSize)."""
 
@@ -46,7 +43,7 @@ def plan_evict(request: EvictPod, view: View, context: Context) -> Plan:
     deletion = DeleteObject(
         request.id, request.reply_to, "pods", request.namespace, request.name, uid=request.uid, grace_period_s=request.grace_period_s
     )
-    plan = plan_delete(deletion, view, context)
+    plan = _saying_why(plan_delete(deletion, view, context), context.time)
     if is_finished(pod) or phase_of(pod) == "Pending" or pod.metadata.deletion_timestamp:
         return plan
     budgets = [one for one in view.objects(BUDGETS, request.namespace) if selects(one, pod)]
@@ -63,19 +60,23 @@ def plan_evict(request: EvictPod, view: View, context: Context) -> Plan:
     return replace(plan, compares=(*plan.compares, compare), ops=(*plan.ops, Put(place, counted)))
 
 
-def selects(budget: GenericObject, pod: Pod) -> bool:
-    """Whether a budget is about this pod. In policy/v1 an empty selector selects every pod of the namespace, none selects nothing."""
-    given = (budget.content.get("spec") or {}).get("selector")
-    if given is None:
-        return False
-    return compile_selector(msgspec.convert(given, LabelSelector, dec_hook=decode_hook)).matches(pod.metadata.labels)
+def _saying_why(plan: Plan, time: str) -> Plan:
+    """The deletion of a pod with the condition DisruptionTarget, as every eviction sets it (addConditionAndDeletePod)."""
+    put = next((one for one in plan.ops if isinstance(one, Put)), None)
+    if put is None:
+        return plan
+    pod: Pod = put.obj
+    status = pod.status or PodStatus()
+    new = PodCondition(type="DisruptionTarget", status="True", reason=EVICTED, message=EVICTED_WORDS, last_transition_time=time)
+    said = replace(pod, status=replace(status, conditions=with_condition(status.conditions, new)))
+    return replace(plan, ops=tuple(Put(put.key, said) if one is put else one for one in plan.ops), obj=said)
 
 
 def _may_go_unready(budget: GenericObject) -> bool:
     """Whether a pod that isn't ready may go without being counted (unhealthyPodEvictionPolicy)."""
-    if (budget.content.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+    if spec_of(budget).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True
-    status = budget.content.get("status") or EMPTY_MAP
+    status = status_of(budget)
     healthy, desired = int(status.get("currentHealthy", 0)), int(status.get("desiredHealthy", 0))
     return healthy >= desired > 0
 
@@ -88,7 +89,7 @@ def counted_down(budget: GenericObject, pod: str, time: str) -> GenericObject:
         Forbidden: its status can't be right.
     """
     name = budget.metadata.name
-    status: Any = budget.content.get("status") or EMPTY_MAP
+    status: Any = status_of(budget)
     if status.get("observedGeneration", 0) < budget.metadata.generation:
         raise _too_many(f"The disruption budget {name} is still being processed by the server.")
     allowed = status.get("disruptionsAllowed", 0)
@@ -99,10 +100,24 @@ def counted_down(budget: GenericObject, pod: str, time: str) -> GenericObject:
         why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
         raise forbidden("poddisruptionbudget", name, why)
     if allowed == 0:
-        desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        raise _too_many(f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
+        raise _too_many(f"The disruption budget {name} {_why_none(status)}")
     changed = FrozenMap({**status, "disruptionsAllowed": allowed - 1, "disruptedPods": FrozenMap({**disrupted, pod: time})})
+    if allowed == 1:
+        changed = with_own_condition(changed, time)
     return replace(budget, content=FrozenMap({**budget.content, "status": changed}))
+
+
+def _why_none(status: Any) -> str:
+    """Why a budget allows no disruption. After a failed count its numbers say nothing."""
+    condition = condition_of(status)
+    said = condition.get("message", "") if condition.get("status") == "False" else ""
+    desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+    if said and condition.get("reason") == SYNC_FAILED:
+        return f"does not allow evicting pods currently because it failed sync: {said}"
+    if healthy <= desired:
+        return f"needs {desired} healthy pods and has {healthy} currently"
+    reason = f" ({condition.get('reason')}): {said}" if said else ""
+    return f"does not allow evicting pods currently{reason}"
 
 
 def _too_many(cause: str) -> TooManyRequests:

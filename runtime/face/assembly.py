@@ -13,6 +13,7 @@ import msgspec
 from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
 from callboard.actors.component import Component
 from callboard.actors.deployment.actor import DeploymentController
+from callboard.actors.disruption.actor import DisruptionController
 from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
@@ -113,6 +114,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         ("controller/garbagecollector", GarbageCollector),
         ("controller/namespace", NamespaceController),
         ("controller/resourcequota", ResourceQuotaController),
+        ("controller/disruption", DisruptionController),
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""

@@ -18,11 +18,12 @@ from tests.properties.judges import CONVERGES_WITHIN_S, Steps, difference, runni
 from tests.properties.worlds import App, manifests
 
 NODES = ("node-1", "node-2")
-CONTROLLERS = ("deployment", "replicaset", "endpointslice", "nodelifecycle", "garbagecollector", "namespace")
+CONTROLLERS = ("deployment", "replicaset", "endpointslice", "nodelifecycle", "garbagecollector", "namespace", "disruption")
 COMPONENTS = (
     "store",
     "apiserver-0",
     "scheduler",
+    "metrics-server",
     *(f"controller/{name}" for name in CONTROLLERS),
     *(f"{part}/{node}" for node in NODES for part in ("kubelet", "runtime", "proxy")),
 )

@@ -11,13 +11,15 @@ from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, freeze, replace
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import BindPod, CreateObject, EvictPod, GetObject, ListObjects, UpdateObject, WriteStatus
+from callboard.models.podstatus import condition
 
 BUDGETS = "poddisruptionbudgets.policy"
 POD = {"resource": "pods", "namespace": "default"}
 
 
-def budget(world: Any, name: str, selector: dict[str, Any] | None, **status: Any) -> None:
-    spec = {"minAvailable": 1} | ({} if selector is None else {"selector": selector})
+def budget(world: Any, name: str, selector: dict[str, Any] | None, policy: str | None = None, **status: Any) -> None:
+    spec: dict[str, Any] = {"minAvailable": 1} | ({} if selector is None else {"selector": selector})
+    spec |= {} if policy is None else {"unhealthyPodEvictionPolicy": policy}
     obj = GenericObject(
         api_version="policy/v1",
         kind="PodDisruptionBudget",
@@ -64,8 +66,39 @@ def test_a_budget_is_counted_down_in_the_transaction_of_the_deletion(world: Any,
     assert stored.metadata.resource_version == written.revision
     refusal = world.refused(EvictPod, **POD, name="b")
     assert (refusal.code, refusal.message) == (429, "Cannot evict pod as it would violate the pod's disruption budget.")
-    assert refusal.details["causes"][0]["message"] == "The disruption budget web needs 1 healthy pods and has 2 currently"
+    assert refusal.details["causes"][0]["message"] == "The disruption budget web does not allow evicting pods currently"
+    (said,) = stored.content["status"]["conditions"]
+    assert (said["type"], said["status"], said["reason"]) == ("DisruptionAllowed", "False", "InsufficientPods")
     assert pod_now(world, "b").metadata.deletion_timestamp == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"desiredHealthy": 2, "currentHealthy": 2}, "needs 2 healthy pods and has 2 currently"),
+        ({"reason": "SyncFailed", "message": "x"}, "does not allow evicting pods currently because it failed sync: x"),
+        ({"desiredHealthy": 1, "currentHealthy": 2, "reason": "Y", "message": "x"}, "does not allow evicting pods currently (Y): x"),
+    ],
+)
+def test_a_refusal_says_what_the_status_says(world: Any, objects: Any, status: dict[str, Any], words: str) -> None:
+    running(world, objects, "a")
+    said = {
+        "type": "DisruptionAllowed",
+        "status": "False",
+        "reason": status.get("reason", "InsufficientPods"),
+        "message": status.get("message", ""),
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    numbers = {name: value for name, value in status.items() if name.endswith("Healthy")}
+    budget(world, "web", {"matchLabels": {"app": "web"}}, disruptionsAllowed=0, conditions=[said], **numbers)
+    assert world.refused(EvictPod, **POD, name="a").details["causes"][0]["message"] == f"The disruption budget web {words}"
+
+
+def test_an_evicted_pod_says_why_it_goes(world: Any, objects: Any) -> None:
+    running(world, objects, "a")
+    world.ok(EvictPod, **POD, name="a")
+    said = condition(pod_now(world, "a"), "DisruptionTarget")
+    assert (said.status, said.reason, said.message) == ("True", "EvictionByEvictionAPI", "Eviction API: evicting")
 
 
 def test_two_evictions_at_once_never_share_one_allowed_disruption(make_world: Any, objects: Any) -> None:
@@ -94,6 +127,20 @@ def test_a_pod_that_is_not_ready_goes_uncounted_while_enough_are_healthy(world: 
     running(world, objects, "a", ready=False)
     budget(world, "web", {}, disruptionsAllowed=0, desiredHealthy=1, currentHealthy=1)
     world.ok(EvictPod, **POD, name="a")
+
+
+@pytest.mark.parametrize(("policy", "goes"), [("AlwaysAllow", True), ("IfHealthyBudget", False), (None, False)])
+def test_a_pod_that_is_not_ready_goes_from_a_disrupted_workload_only_if_its_budget_says_so(
+    world: Any, objects: Any, policy: str | None, goes: bool
+) -> None:
+    running(world, objects, "a", ready=False)
+    running(world, objects, "b")
+    budget(world, "web", {}, policy, disruptionsAllowed=0, desiredHealthy=2, currentHealthy=1)
+    if goes:
+        world.ok(EvictPod, **POD, name="a")
+    else:
+        assert world.refused(EvictPod, **POD, name="a").code == 429
+    assert world.refused(EvictPod, **POD, name="b").code == 429
 
 
 def test_a_budget_that_its_controller_has_not_seen_allows_nothing(world: Any, objects: Any) -> None:

@@ -1,0 +1,239 @@
+"""The disruption controller: keeps the status of every PodDisruptionBudget true, so that evictions know what they may do.
+
+Talks to the apiserver: an informer on budgets and, for each namespace that has some, informers on its pods and on what controls them; a
+cluster without budgets costs nothing. Which pods a budget selects is kept from change to change. A status is written on condition that
+the budget is still the one that was looked at: an eviction counts it down in the transaction that deletes the pod, so a count that has
+missed one is never accepted.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from callboard.actors import actions as act
+from callboard.actors.component import Port
+from callboard.actors.controller import Controller
+from callboard.actors.disruption.decision import WORKLOADS, Telling, decide, needs_scale, replicas_of
+from callboard.actors.informer import ClientSettings, Informer
+from callboard.actors.matching import SelectorIndex
+from callboard.models.api.core import Pod
+from callboard.models.budgets import BUDGETS, selector_of_budget, spec_of, status_of
+from callboard.models.generic import GenericObject
+from callboard.models.messages.api import object_key
+from callboard.models.owners import controller_of
+from callboard.models.podstatus import is_ready, is_terminating
+from callboard.models.selectors import NOTHING, Selector
+
+PODS = "pods"
+BATCH_S = 0.02
+"""Changes of pods gather for so long before a budget is decided again; longer, the more pods it has."""
+BATCH_PER_PODS = 200
+"""The pause doubles with so many pods, trebles with twice as many..."""
+LAG_S = 0.1
+"""A view that is older than it must be has so long to catch up."""
+
+
+class Memory(msgspec.Struct, gc=False):
+    """What is remembered of one budget: the pods that it selects, the workloads it was decided by, what was told last."""
+
+    selector: Selector
+    pods: dict[str, Pod] = {}
+    asked: dict[str, None] = {}
+    told: tuple[Telling, ...] = ()
+
+
+class DisruptionController(Controller):
+    """The actor around `decision`. Keys are budgets."""
+
+    primary_resource = BUDGETS
+
+    def __init__(self, port: Port, client: ClientSettings) -> None:
+        super().__init__(port, client)
+        self.budgets = self.inform(BUDGETS, self._budget_changed)
+        self.budgets.add_index("namespace", lambda budget: (budget.metadata.namespace,))
+        self._selectors = SelectorIndex()
+        self._of_all: dict[str, dict[str, None]] = {}
+        self._memories: dict[str, Memory] = {}
+        self._asked_by: dict[str, dict[str, None]] = {}
+        self._watched: dict[str, dict[str, Informer]] = {}
+        self._seen: dict[int, None] = {}
+
+    # -- what is watched ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def synced(self) -> bool:
+        """Whether the budgets are known; the views of a namespace are judged with each of its budgets."""
+        return self.budgets.synced
+
+    @property
+    def leads(self) -> bool:
+        """As the base's, for the same reason by the budgets alone."""
+        return self.candidate is None or (self.candidate.leads and self.budgets.revision >= self._acquired)
+
+    @property
+    def _acquired(self) -> int:
+        """Views must show all that former leaders have written."""
+        return 0 if self.candidate is None else self.candidate.leadership.acquired_revision
+
+    def _watch(self, namespace: str, budget: GenericObject) -> None:
+        """See to it that what this budget is decided by is watched."""
+        here = self._watched.setdefault(namespace, {})
+        for resource in (PODS, *WORKLOADS) if needs_scale(budget) else (PODS,):
+            if resource in here:
+                continue
+            changed = partial(self._pod_changed, namespace) if resource == PODS else self._workload_changed
+            informer = here[resource] = self.inform(resource, changed, namespace=namespace)
+            if resource == PODS:
+                informer.add_index("labels", lambda pod: tuple(f"{key}={value}" for key, value in pod.metadata.labels.items()))
+            informer.start()
+
+    def _unwatch(self, namespace: str) -> None:
+        for informer in self._watched.pop(namespace, {}).values():
+            self._seen.pop(informer.number, None)
+            informer.stop()
+
+    def caught_up(self, informer: Informer) -> None:
+        namespace = informer.selection["namespace"]
+        if namespace and informer.number not in self._seen:
+            self._seen[informer.number] = None
+            for key in self.budgets.by("namespace", namespace):
+                self.mark(key)
+        super().caught_up(informer)
+
+    # -- what concerns whom -------------------------------------------------------------------------------------------------------------
+
+    def _budget_changed(self, key: str, old: GenericObject | None, new: GenericObject | None) -> None:
+        one = new or old
+        assert one is not None
+        namespace = one.metadata.namespace
+        if new is None:
+            self._forget(key, namespace)
+            if not self.budgets.by("namespace", namespace):
+                self._unwatch(namespace)
+            return
+        self._watch(namespace, new)
+        if old is None or spec_of(old).get("selector") != spec_of(new).get("selector"):
+            self._forget(key, namespace)
+            self._remember(key, namespace, new)
+        self.mark(key)
+
+    def _forget(self, key: str, namespace: str) -> None:
+        self._selectors.drop(key)
+        self._of_all.get(namespace, {}).pop(key, None)
+        if not self._of_all.get(namespace, True):
+            del self._of_all[namespace]
+        memory = self._memories.pop(key, None)
+        if memory is not None:
+            self._ask_no_more(key, memory)
+
+    def _remember(self, key: str, namespace: str, budget: GenericObject) -> None:
+        """File the selector of a budget that is new or has another, and find its pods."""
+        try:
+            selector = selector_of_budget(budget)
+        except (msgspec.ValidationError, ValueError) as problem:  # that budget's fault: it selects nothing
+            self.port.log.error("budget can't be read", key=key, problem=str(problem))
+            selector = NOTHING
+        memory = self._memories[key] = Memory(selector)
+        if selector.empty:
+            self._of_all.setdefault(namespace, {})[key] = None
+        else:
+            self._selectors.put(key, namespace, selector)
+        pods = self._watched[namespace][PODS]
+        if selector.pairs:
+            candidates = min((pods.by("labels", f"{name}={value}") for name, value in selector.pairs), key=len)
+        else:
+            candidates = pods.objects
+        memory.pods.update((name, pod) for name, pod in candidates.items() if selector.matches(pod.metadata.labels))
+
+    def _matching(self, namespace: str, pod: Pod) -> dict[str, None]:
+        """Keys of the budgets that select a pod."""
+        found = dict.fromkeys(self._selectors.matching(namespace, pod.metadata.labels))
+        found.update(self._of_all.get(namespace, {}))
+        return found
+
+    def _pod_changed(self, namespace: str, key: str, old: Pod | None, new: Pod | None) -> None:
+        after = self._matching(namespace, new) if new is not None else {}
+        if old is not None and (new is None or old.metadata.labels != new.metadata.labels):
+            for budget in self._matching(namespace, old):
+                if budget not in after and self._memories[budget].pods.pop(key, None) is not None:
+                    self._look_soon(budget)
+        if new is None or not after:
+            return
+        same = old is not None and _standing(old) == _standing(new)
+        for budget in after:
+            pods = self._memories[budget].pods
+            if key not in pods or not same:
+                self._look_soon(budget)
+            pods[key] = new
+        if len(after) > 1 and not same and self.leads:
+            meta, chosen = new.metadata, next(iter(after)).rpartition("/")[2]
+            words = f'Pod "{meta.namespace}"/"{meta.name}" matches multiple PodDisruptionBudgets.  Chose "{chosen}" arbitrarily.'
+            self.tell_user(new, PODS, "Warning", "MultiplePodDisruptionBudgets", words)
+
+    def _look_soon(self, key: str) -> None:
+        self.mark_after(key, BATCH_S * (1 + len(self._memories[key].pods) / BATCH_PER_PODS))
+
+    def _workload_changed(self, key: str, old: Any, new: Any) -> None:
+        if old is None or new is None or replicas_of(old) != replicas_of(new) or controller_of(old) != controller_of(new):
+            for budget in self._asked_by.get(key, {}):
+                self.mark(budget)
+
+    # -- decisions ------------------------------------------------------------------------------------------------------------------------
+
+    def decide(self, key: str) -> tuple[act.Action, ...]:
+        budget, memory = self.budgets.objects.get(key), self._memories.get(key)
+        if budget is None or memory is None:
+            return ()
+        meta = budget.metadata
+        views = self._watched[meta.namespace]
+        if not all(view.synced for view in views.values()):
+            return ()  # the first list of the last of them calls again
+        late = [view for view in views.values() if view.revision < self._acquired]
+        for view in late:
+            view.catch_up(self._acquired)
+        if late:
+            return (act.LookAgain(after_s=LAG_S),)
+        self._ask_no_more(key, memory)
+        pods = views[PODS]
+        current = pods.revision >= int(meta.resource_version)
+        verdict = decide(budget, memory.pods, partial(self._find, key, memory, meta.namespace), self.port.now(), current)
+        wanted: list[act.Action] = [_tell(budget, one) for one in verdict.tellings if one not in memory.told]
+        memory.told = verdict.tellings
+        if verdict.again_s is not None:
+            wanted.append(act.LookAgain(after_s=verdict.again_s))
+        if verdict.doubtful:
+            pods.catch_up(int(meta.resource_version))
+            wanted.append(act.LookAgain(after_s=LAG_S))
+        if verdict.status != status_of(budget):
+            named = {"resource": BUDGETS, "namespace": meta.namespace, "name": meta.name, "uid": meta.uid}
+            wanted.append(act.SetStatus(**named, status=verdict.status, resource_version=int(meta.resource_version)))
+        return tuple(wanted)
+
+    def _find(self, key: str, memory: Memory, namespace: str, resource: str, name: str) -> Any:
+        """A workload; a budget that asked for it is decided again when it changes, comes or goes."""
+        place = object_key(resource, namespace, name)
+        memory.asked[place] = None
+        self._asked_by.setdefault(place, {})[key] = None
+        return self._watched[namespace][resource].objects.get(place)
+
+    def _ask_no_more(self, key: str, memory: Memory) -> None:
+        for place in memory.asked:
+            askers = self._asked_by[place]
+            askers.pop(key, None)
+            if not askers:
+                del self._asked_by[place]
+        memory.asked.clear()
+
+
+def _standing(pod: Pod) -> tuple[bool, bool, str]:
+    """What of a pod matters to its budgets."""
+    owner = controller_of(pod)
+    return is_ready(pod), is_terminating(pod), owner.uid if owner is not None else ""
+
+
+def _tell(budget: GenericObject, one: Telling) -> act.TellUser:
+    resource, obj = (PODS, one.pod) if one.pod is not None else (BUDGETS, budget)
+    return act.TellUser(resource=resource, obj=obj, type=one.type, reason=one.reason, message=one.message)
