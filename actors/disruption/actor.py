@@ -1,9 +1,9 @@
 """The disruption controller: keeps the status of every PodDisruptionBudget true, so that evictions know what they may do.
 
-Talks to the apiserver: an informer on budgets and, for each namespace that has some, informers on its pods and on what controls them; a
-cluster without budgets costs nothing. Which pods a budget selects is kept from change to change. A status is written on condition that
-the budget is still the one that was looked at: an eviction counts it down in the transaction that deletes the pod, so a count that has
-missed one is never accepted.
+Talks to the apiserver: an informer on budgets and, for each namespace that has some, informers on its pods and on what controls them (of
+a user-defined kind too, if it has the subresource scale); a cluster without budgets costs nothing. Which pods a budget selects is kept
+from change to change. A status is written on condition that the budget is still the one that was looked at: an eviction counts it down in
+the transaction that deletes the pod, so a count that has missed one is never accepted.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from callboard.actors.controller import Controller
 from callboard.actors.disruption.decision import WORKLOADS, Telling, decide, needs_scale, replicas_of
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.matching import SelectorIndex
+from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Pod
 from callboard.models.budgets import BUDGETS, selector_of_budget, spec_of, status_of
 from callboard.models.generic import GenericObject
+from callboard.models.kinds import resources_of
 from callboard.models.messages.api import object_key
 from callboard.models.owners import controller_of
 from callboard.models.podstatus import is_ready, is_terminating
 from callboard.models.selectors import NOTHING, Selector
 
 PODS = "pods"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 BATCH_S = 0.02
 """Changes of pods gather for so long before a budget is decided again; longer, the more pods it has."""
 BATCH_PER_PODS = 200
@@ -59,7 +62,9 @@ class DisruptionController(Controller):
         self._memories: dict[str, Memory] = {}
         self._asked_by: dict[str, dict[str, None]] = {}
         self._watched: dict[str, dict[str, Informer]] = {}
+        self._definitions: Informer | None = None
         self._seen: dict[int, None] = {}
+        self._too_early = False
 
     # -- what is watched ----------------------------------------------------------------------------------------------------------------
 
@@ -80,15 +85,19 @@ class DisruptionController(Controller):
 
     def _watch(self, namespace: str, budget: GenericObject) -> None:
         """See to it that what this budget is decided by is watched."""
-        here = self._watched.setdefault(namespace, {})
         for resource in (PODS, *WORKLOADS) if needs_scale(budget) else (PODS,):
-            if resource in here:
-                continue
+            self._view(namespace, resource)
+
+    def _view(self, namespace: str, resource: str) -> Informer:
+        """The view of a resource in a namespace that has budgets; its first list calls for decisions."""
+        here = self._watched.setdefault(namespace, {})
+        if resource not in here:
             changed = partial(self._pod_changed, namespace) if resource == PODS else self._workload_changed
             informer = here[resource] = self.inform(resource, changed, namespace=namespace)
             if resource == PODS:
                 informer.add_index("labels", lambda pod: tuple(f"{key}={value}" for key, value in pod.metadata.labels.items()))
             informer.start()
+        return here[resource]
 
     def _unwatch(self, namespace: str) -> None:
         for informer in self._watched.pop(namespace, {}).values():
@@ -101,6 +110,9 @@ class DisruptionController(Controller):
             self._seen[informer.number] = None
             for key in self.budgets.by("namespace", namespace):
                 self.mark(key)
+        elif informer is self._definitions and informer.number not in self._seen:
+            self._seen[informer.number] = None
+            self._mark_askers(DEFINITIONS)
         super().caught_up(informer)
 
     # -- what concerns whom -------------------------------------------------------------------------------------------------------------
@@ -177,9 +189,20 @@ class DisruptionController(Controller):
         self.mark_after(key, BATCH_S * (1 + len(self._memories[key].pods) / BATCH_PER_PODS))
 
     def _workload_changed(self, key: str, old: Any, new: Any) -> None:
-        if old is None or new is None or replicas_of(old) != replicas_of(new) or controller_of(old) != controller_of(new):
-            for budget in self._asked_by.get(key, {}):
-                self.mark(budget)
+        if old is None or new is None or isinstance(new, GenericObject) or _scaling(old) != _scaling(new):
+            self._mark_askers(key)
+
+    def _definition_changed(self, _key: str, old: CustomResourceDefinition | None, new: CustomResourceDefinition | None) -> None:
+        if new is None and old is not None:  # nothing of this kind can be listed any more
+            for here in self._watched.values():
+                view = here.pop(old.metadata.name, None)
+                if view is not None:
+                    view.stop()
+        self._mark_askers(DEFINITIONS)
+
+    def _mark_askers(self, place: str) -> None:
+        for budget in self._asked_by.get(place, {}):
+            self.mark(budget)
 
     # -- decisions ------------------------------------------------------------------------------------------------------------------------
 
@@ -199,7 +222,11 @@ class DisruptionController(Controller):
         self._ask_no_more(key, memory)
         pods = views[PODS]
         current = pods.revision >= int(meta.resource_version)
-        verdict = decide(budget, memory.pods, partial(self._find, key, memory, meta.namespace), self.port.now(), current)
+        self._too_early = False
+        find, define = partial(self._find, key, memory, meta.namespace), partial(self._define, key, memory)
+        verdict = decide(budget, memory.pods, find, define, self.port.now(), current)
+        if self._too_early:
+            return ()  # the first list of what was asked for calls again
         wanted: list[act.Action] = [_tell(budget, one) for one in verdict.tellings if one not in memory.told]
         memory.told = verdict.tellings
         if verdict.again_s is not None:
@@ -215,9 +242,24 @@ class DisruptionController(Controller):
     def _find(self, key: str, memory: Memory, namespace: str, resource: str, name: str) -> Any:
         """A workload; a budget that asked for it is decided again when it changes, comes or goes."""
         place = object_key(resource, namespace, name)
+        self._ask(key, memory, place)
+        view = self._view(namespace, resource)
+        self._too_early |= not view.synced
+        return view.objects.get(place)
+
+    def _define(self, key: str, memory: Memory, api_version: str, kind: str) -> CustomResourceDefinition | None:
+        """Who declares a kind. Definitions are watched from the first time that a budget has pods of a kind which isn't built in."""
+        self._ask(key, memory, DEFINITIONS)
+        if self._definitions is None:
+            self._definitions = self.inform(DEFINITIONS, self._definition_changed)
+            self._definitions.add_index("kind", lambda one: tuple(f"{each.api_version}/{each.kind}" for each in resources_of(one)))
+            self._definitions.start()
+        self._too_early |= not self._definitions.synced
+        return next(iter(self._definitions.by("kind", f"{api_version}/{kind}").values()), None)
+
+    def _ask(self, key: str, memory: Memory, place: str) -> None:
         memory.asked[place] = None
         self._asked_by.setdefault(place, {})[key] = None
-        return self._watched[namespace][resource].objects.get(place)
 
     def _ask_no_more(self, key: str, memory: Memory) -> None:
         for place in memory.asked:
@@ -232,6 +274,12 @@ def _standing(pod: Pod) -> tuple[bool, bool, str]:
     """What of a pod matters to its budgets."""
     owner = controller_of(pod)
     return is_ready(pod), is_terminating(pod), owner.uid if owner is not None else ""
+
+
+def _scaling(workload: Any) -> tuple[int, str]:
+    """What of a built-in workload matters to budgets."""
+    owner = controller_of(workload)
+    return replicas_of(workload), owner.uid if owner is not None else ""
 
 
 def _tell(budget: GenericObject, one: Telling) -> act.TellUser:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Pod
 from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement, OwnerReference
 from callboard.models.base import EMPTY_MAP, FrozenMap
@@ -23,7 +24,9 @@ from callboard.models.budgets import (
     with_condition,
     with_own_condition,
 )
+from callboard.models.errors import UnknownKind
 from callboard.models.generic import GenericObject
+from callboard.models.kinds import Scheme
 from callboard.models.owners import controller_of
 from callboard.models.podstatus import is_ready, is_terminating
 from callboard.models.times import parse, rfc3339
@@ -39,7 +42,6 @@ SCALED_BY: dict[tuple[str, str], str] = {
 }
 """The resources that say how many pods there should be, by kind and group of a controller."""
 WORKLOADS = tuple(dict.fromkeys(SCALED_BY.values()))
-_NO_SCALE = {("Job", "batch"): "jobs.batch", ("DaemonSet", "apps"): "daemonsets.apps"}
 _UNMANAGED = (
     "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of the PDB cannot be "
     'calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the '
@@ -48,6 +50,8 @@ _UNMANAGED = (
 
 Find = Callable[[str, str], Any]
 """Gives the object of this resource and name in the budget's namespace, or None."""
+Define = Callable[[str, str], CustomResourceDefinition | None]
+"""Gives the definition that declares this apiVersion and kind, or None."""
 
 
 class CannotCount(ValueError):
@@ -83,7 +87,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     doubtful: bool = False
 
 
-def decide(budget: GenericObject, pods: Mapping[str, Pod], find: Find, now_s: float, current: bool) -> Verdict:
+def decide(budget: GenericObject, pods: Mapping[str, Pod], find: Find, define: Define, now_s: float, current: bool) -> Verdict:
     """What the status of a budget has to be; `pods` are those that it selects.
 
     `current` tells that these pods are at least as new as the budget: only then it is certain that a pod which isn't seen terminating has
@@ -91,7 +95,7 @@ def decide(budget: GenericObject, pods: Mapping[str, Pod], find: Find, now_s: fl
     """
     tellings = [] if pods else [Telling("Normal", "NoPods", "No matching pods found")]
     try:
-        expectation = expectation_of(budget, pods, find)
+        expectation = expectation_of(budget, pods, find, define)
     except CannotCount as problem:
         tellings.append(
             Telling("Warning", "CalculateExpectedPodCountFailed", f"Failed to calculate the number of expected pods: {problem}")
@@ -159,7 +163,7 @@ def needs_scale(budget: GenericObject) -> bool:
     return spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
 
 
-def expectation_of(budget: GenericObject, pods: Mapping[str, Pod], find: Find) -> Expectation:
+def expectation_of(budget: GenericObject, pods: Mapping[str, Pod], find: Find, define: Define) -> Expectation:
     """How many pods a budget expects and how many of them healthy (getExpectedPodCount).
 
     Raises:
@@ -169,10 +173,10 @@ def expectation_of(budget: GenericObject, pods: Mapping[str, Pod], find: Find) -
     most_gone, least = spec.get("maxUnavailable"), spec.get("minAvailable")
     try:
         if most_gone is not None:
-            expected, unmanaged = expected_scale(pods, find)
+            expected, unmanaged = expected_scale(pods, find, define)
             return Expectation(expected, max(expected - scaled(most_gone, expected), 0), unmanaged)
         if isinstance(least, str):
-            expected, unmanaged = expected_scale(pods, find)
+            expected, unmanaged = expected_scale(pods, find, define)
             return Expectation(expected, scaled(least, expected), unmanaged)
     except CannotCount:
         raise
@@ -181,7 +185,7 @@ def expectation_of(budget: GenericObject, pods: Mapping[str, Pod], find: Find) -
     return Expectation(len(pods), least, False) if least is not None else Expectation(0, 0)
 
 
-def expected_scale(pods: Mapping[str, Pod], find: Find) -> tuple[int, bool]:
+def expected_scale(pods: Mapping[str, Pod], find: Find, define: Define) -> tuple[int, bool]:
     """The sum of what the controllers of the pods want, and whether some pods have none (getExpectedScale).
 
     Raises:
@@ -195,20 +199,16 @@ def expected_scale(pods: Mapping[str, Pod], find: Find) -> tuple[int, bool]:
         if controller is None:
             unmanaged = True
         elif controller.uid not in known:
-            uid, replicas = _scale_of(controller, pod, find)
+            uid, replicas = _scale_of(controller, pod, find, define)
             scales[uid] = replicas
             known[controller.uid] = None
     return sum(scales.values()), unmanaged
 
 
-def _scale_of(controller: OwnerReference, pod: Pod, find: Find) -> tuple[str, int]:
+def _scale_of(controller: OwnerReference, pod: Pod, find: Find, define: Define) -> tuple[str, int]:
     """UID and wanted replicas of what controls a pod; of a ReplicaSet's Deployment rather than its own."""
-    group = controller.api_version.rpartition("/")[0]
-    without = _NO_SCALE.get((controller.kind, group))
-    if without is not None:
-        raise CannotCount(f"{without} does not implement the scale subresource")
-    resource = SCALED_BY.get((controller.kind, group))
-    found = find(resource, controller.name) if resource is not None else None
+    resource, path = _where_scaled(controller, define)
+    found = find(resource, controller.name)
     if found is None or found.metadata.uid != controller.uid:
         raise CannotCount(f'found no controllers for pod "{pod.metadata.name}"')
     above = controller_of(found) if resource == REPLICA_SETS else None
@@ -216,16 +216,36 @@ def _scale_of(controller: OwnerReference, pod: Pod, find: Find) -> tuple[str, in
         deployment = find(DEPLOYMENTS, above.name)
         if deployment is not None and deployment.metadata.uid == above.uid:
             found = deployment
-    return found.metadata.uid, replicas_of(found)
+    return found.metadata.uid, replicas_of(found, path)
 
 
-def replicas_of(workload: Any) -> int:
-    """How many pods a workload wants; 1 if it doesn't say."""
-    if isinstance(workload, GenericObject):
-        given = (workload.content.get("spec") or EMPTY_MAP).get("replicas")
+def _where_scaled(controller: OwnerReference, define: Define) -> tuple[str, str]:
+    """The resource of a controller, and where its objects say how many pods they want ("" for the usual place)."""
+    known = SCALED_BY.get((controller.kind, controller.api_version.rpartition("/")[0]))
+    if known is not None:
+        return known, ""
+    try:
+        name = Scheme.builtin().resource(controller.api_version, controller.kind).name
+    except UnknownKind:
+        definition = define(controller.api_version, controller.kind)
+        if definition is None:
+            raise CannotCount(f'no matches for kind "{controller.kind}" in version "{controller.api_version}"') from None
+        name, version = definition.metadata.name, controller.api_version.rpartition("/")[2]
+        for one in definition.spec.versions if definition.spec is not None else ():
+            if one.name == version and one.subresources is not None and one.subresources.scale is not None:
+                return name, one.subresources.scale.spec_replicas_path
+    raise CannotCount(f"{name} does not implement the scale subresource")
+
+
+def replicas_of(workload: Any, path: str = "") -> int:
+    """How many pods a workload wants. One that doesn't say wants 1, or none if a `path` such as `.spec.size` tells where it would."""
+    if not isinstance(workload, GenericObject):
+        value: Any = workload.spec.replicas if workload.spec is not None else None
     else:
-        given = workload.spec.replicas if workload.spec is not None else None
-    return 1 if given is None else int(given)
+        value = workload.content
+        for name in (path or ".spec.replicas").strip(".").split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+    return (0 if path else 1) if value is None else int(value)
 
 
 # -- words ---------------------------------------------------------------------------------------------------------------------------

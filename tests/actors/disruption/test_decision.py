@@ -10,6 +10,13 @@ from hypothesis import strategies as st
 
 from callboard.actors.apiserver.eviction import counted_down
 from callboard.actors.disruption.decision import Verdict, decide, needs_scale, selector_text
+from callboard.models.api.apiextensions import (
+    CustomResourceDefinition,
+    CustomResourceDefinitionSpec,
+    CustomResourceDefinitionVersion,
+    CustomResourceSubresources,
+    CustomResourceSubresourceScale,
+)
 from callboard.models.api.apps import Deployment, DeploymentSpec, ReplicaSet, ReplicaSetSpec
 from callboard.models.api.core import Pod, PodCondition, PodStatus
 from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta, OwnerReference
@@ -21,6 +28,16 @@ from callboard.models.times import parse, rfc3339
 
 NOW_S = parse("2026-01-01T00:00:00Z")
 SELECTOR = {"matchLabels": {"app": "web"}}
+
+
+def gizmos(*subresources: CustomResourceSubresources) -> CustomResourceDefinition:
+    versions = tuple(CustomResourceDefinitionVersion(name=f"v{n}", served=True, subresources=one) for n, one in enumerate(subresources, 1))
+    spec = CustomResourceDefinitionSpec(group="example.com", versions=versions)
+    return CustomResourceDefinition(metadata=ObjectMeta(name="gizmos.example.com"), spec=spec)
+
+
+SCALE = CustomResourceSubresourceScale(spec_replicas_path=".spec.size", status_replicas_path=".status.size")
+GIZMOS = gizmos(CustomResourceSubresources(scale=SCALE))
 
 
 def budget(status: dict[str, Any] | None = None, **spec: Any) -> GenericObject:
@@ -55,9 +72,22 @@ def deployment(replicas: int, uid: str = "d-uid") -> Deployment:
 
 
 def judge(one: GenericObject, pods: list[Pod], *workloads: Any, current: bool = True, now_s: float = NOW_S) -> Verdict:
-    resources = {"ReplicaSet": "replicasets.apps", "Deployment": "deployments.apps", "StatefulSet": "statefulsets.apps"}
+    resources = {
+        "Gizmo": "gizmos.example.com",
+        "ReplicaSet": "replicasets.apps",
+        "Deployment": "deployments.apps",
+        "StatefulSet": "statefulsets.apps",
+    }
     there = {(resources[getattr(one, "KIND", "") or one.kind], one.metadata.name): one for one in workloads}
-    return decide(one, {pod.metadata.name: pod for pod in pods}, lambda resource, name: there.get((resource, name)), now_s, current)
+    definitions = {("example.com/v1", "Gizmo"): GIZMOS}
+    return decide(
+        one,
+        {pod.metadata.name: pod for pod in pods},
+        lambda resource, name: there.get((resource, name)),
+        lambda api_version, kind: definitions.get((api_version, kind)),
+        now_s,
+        current,
+    )
 
 
 def numbers(verdict: Verdict) -> tuple[int, int, int, int]:
@@ -123,12 +153,21 @@ def test_controllers_of_several_kinds_are_added_up() -> None:
     assert numbers(judge(budget(minAvailable="10%"), pods, replica_set(3), stateful)) == (1, 2, 1, 7)
 
 
+@pytest.mark.parametrize(("spec", "wanted"), [({"size": 4}, (1, 2, 1, 4)), ({}, (0, 2, 0, 0))])
+def test_a_user_defined_kind_says_how_many_where_its_definition_says(spec: dict[str, int], wanted: tuple[int, ...]) -> None:
+    meta = ObjectMeta(name="g", uid="g-uid")
+    gizmo = GenericObject(api_version="example.com/v1", kind="Gizmo", metadata=meta, content=freeze({"spec": spec}))
+    below = owner("Gizmo", "g", "", "example.com/v1")
+    assert numbers(judge(budget(minAvailable="20%"), [pod("a", owners=below), pod("b", owners=below)], gizmo)) == wanted
+
+
 @pytest.mark.parametrize(
     ("owners", "words"),
     [
         (owner("ReplicaSet", "gone"), 'found no controllers for pod "a"'),
         (owner("ReplicaSet", "rs", "another"), 'found no controllers for pod "a"'),
-        (owner("Gizmo", "g", "", "example.com/v1"), 'found no controllers for pod "a"'),
+        (owner("Gizmo", "gone", "", "example.com/v1"), 'found no controllers for pod "a"'),
+        (owner("Gizmo", "g", "", "example.com/v2"), 'no matches for kind "Gizmo" in version "example.com/v2"'),
         (owner("Job", "j", "", "batch/v1"), "jobs.batch does not implement the scale subresource"),
     ],
 )

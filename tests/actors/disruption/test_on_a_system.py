@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callboard import Conflict, NotFound, Simulation, TooManyRequests
+from callboard import Conflict, NodeSpec, NotFound, Simulation, TooManyRequests
 from callboard.models.errors import InternalError, Timeout, Unavailable
 from callboard.models.podstatus import is_ready, is_terminating
 
@@ -139,6 +139,71 @@ def test_pods_whose_scale_nobody_knows_are_told_and_protected() -> None:
         assert "because it failed sync: jobs.batch does not implement the scale subresource" in str(refused.value.details)
         assert condition(s)[1] == "SyncFailed"
         assert {event.reason for event in s.events("pdb/web")} >= {"CalculateExpectedPodCountFailed"}
+
+
+def gizmo_definition() -> dict[str, Any]:
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+        "subresources": {"scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}},
+    }
+    names = {"plural": "gizmos", "singular": "gizmo", "kind": "Gizmo"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    meta = {"name": "gizmos.example.com"}
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec}
+
+
+def test_the_scale_of_a_user_defined_kind_counts_as_long_as_it_is_defined() -> None:
+    with Simulation(nodes=1, seed=7) as s:
+        s.apply(gizmo_definition())
+        s.settle()
+        gizmo = {"apiVersion": "example.com/v1", "kind": "Gizmo", "metadata": {"name": "g"}, "spec": {"size": 2}}
+        (made,) = s.apply(gizmo)
+        reference = {"apiVersion": "example.com/v1", "kind": "Gizmo", "name": "g", "uid": made.metadata.uid, "controller": True}
+        pods = [lone_pod(name, app="web") for name in ("a", "b")]
+        for pod in pods:
+            pod["metadata"]["ownerReferences"] = [reference]
+        s.apply([budget(maxUnavailable=1), *pods])
+        assert settled(s) == (1, 2, 1, 2)
+        s.patch("gizmo/g", {"spec": {"size": 3}})
+        assert settled(s) == (0, 2, 2, 3)
+        s.delete("crd/gizmos.example.com")
+        s.settle()
+        assert condition(s) == ("False", "SyncFailed", 'no matches for kind "Gizmo" in version "example.com/v1"')
+        s.apply([budget("plain", minAvailable=0, selector={}), lone_pod("c")])
+        s.settle()
+        assert numbers(s, "plain")[0] > 0
+
+
+def test_of_two_controllers_the_other_takes_over_in_the_middle_of_a_drain() -> None:
+    with Simulation(nodes=3, seed=8, timing="chaos", controllers=2, jitter_s=0.02) as s:
+        s.apply([workload(5), budget(maxUnavailable=2)])
+        s.wait("deployment/web")
+        s.settle()
+        s.invariant(enough_are_available)
+        for name, node in (("controller/disruption", "node-1"), ("controller/disruption-1", "node-2")):
+            s.components[name].crash()
+            s.nodes[node].drain(timeout="100s")
+            s.components[name].restart()
+        assert settled(s) == (2, 5, 3, 5)
+
+
+def test_a_pod_of_higher_priority_takes_the_place_of_pods_that_no_budget_protects() -> None:
+    with Simulation(nodes=[NodeSpec(name="only", pods=4)], seed=9) as s:
+        high = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 10}
+        s.apply([high, budget(minAvailable=2), *(lone_pod(name, app="web") for name in "ab"), *(lone_pod(name, app="x") for name in "cd")])
+        assert settled(s) == (0, 2, 2, 2)
+        for number in range(3):  # the third finds nobody but protected pods, and budgets hold preemption up as little as in Kubernetes
+            pod = lone_pod(f"high-{number}")
+            pod["spec"]["priorityClassName"] = "high"
+            s.apply(pod)
+            s.settle()
+            left = {pod.metadata.name for pod in s.list("pods")} & set("abcd")
+            assert len(left) == 3 - number
+            assert left >= {"a", "b"} or number == 2
+        assert settled(s) == (0, 1, 2, 1)
 
 
 def test_a_namespace_is_watched_only_while_it_has_budgets() -> None:
