@@ -219,7 +219,7 @@ class Controller(ApiComponent):
     def give_up(self, key: str, problem: BaseException) -> None:
         """A decision about this key failed: it is decided again after a back-off."""
         self.port.log.error("decision failed", key=key, problem=repr(problem))
-        self._back_off(key)
+        self.back_off(key)
 
     def carry_out(self, key: str, wanted: tuple[act.Action, ...]) -> None:
         """Do what a decision about this key wants."""
@@ -240,7 +240,8 @@ class Controller(ApiComponent):
         else:
             self._failures.pop(key, None)
 
-    def _back_off(self, key: str, at_least_s: float = 0.0) -> None:
+    def back_off(self, key: str, at_least_s: float = 0.0) -> None:
+        """Decide this key again after a pause that doubles with each failure in a row."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         pause_s = min(BACK_OFF_FIRST_S * 2 ** min(failures, 20), BACK_OFF_LIMIT_S) * (0.75 + self.port.random() / 2)
@@ -312,7 +313,7 @@ class Controller(ApiComponent):
         pause_s = self._refused.pop(key, None)
         self.settled(key, pause_s is not None)
         if pause_s is not None:
-            self._back_off(key, pause_s)
+            self.back_off(key, pause_s)
             return
         self._failures.pop(key, None)
         if self.own_writes.may_decide(key) and self.is_worth_another(key):

@@ -19,7 +19,7 @@ from callboard.actors.usercontroller.view import Snapshot, Source, View, control
 from callboard.actors.usercontroller.wishes import Wish, actions_of
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.errors import ApiError, UnknownKind
-from callboard.models.kinds import Resource, Scheme
+from callboard.models.kinds import Resource, Scheme, api_version_of, kind_of
 from callboard.models.messages.api import Written, object_key
 from callboard.models.messages.base import Address, Answer, Message, Request
 from callboard.models.owners import controller_of
@@ -28,6 +28,11 @@ DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 SLOW_S = 0.25
 """A `reconcile` that takes longer than this, while all other components wait for it, is named in a warning."""
 FAILED_REASON = "ReconcileError"
+TURNS_LIMIT = 50
+"""Decisions about one key in `TURNS_WINDOW_S`; more have to wait. A `reconcile` that changes its own object each time never rests."""
+TURNS_WINDOW_S = 1.0
+USER_FAILURES = (Exception, SystemExit)
+"""What a user's code may raise without ending more than one decision. `KeyboardInterrupt` and a test's control exceptions go further."""
 
 Reconcile = Callable[[View, float], Iterable[Wish] | None]
 KeysOf = Callable[[Any], Iterable[str]]
@@ -75,6 +80,18 @@ class Cached:
         return tuple(self.informer.by("controller", uid).values())
 
 
+def words_of(problem: BaseException) -> str:
+    """An exception of a user's code in one line: what, and where in it."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    text = f"{type(problem).__name__}: {problem}"
+    if trace is None:
+        return text
+    code = trace.tb_frame.f_code
+    return f"{text} (in {code.co_name}, {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+
+
 class UserController(Controller):
     """One user's controller. `worker` is the address of its thread, "" if its code runs in this actor."""
 
@@ -95,6 +112,11 @@ class UserController(Controller):
         self._decided_at: dict[str, int] = {}
         self._changed: dict[str, None] = {}
         self._asked: dict[str, int] = {}
+        self._turns: dict[str, tuple[float, int]] = {}
+        """By key: when its present window began, and how often it has been decided since."""
+        self._snapshots: dict[str, tuple[tuple[int, int], Snapshot]] = {}
+        self._told: dict[str, None] = {}
+        """Keys whose failure has been logged with its traceback; the same again is one line."""
         self.definitions = self.inform(DEFINITIONS, self._definition_changed)
 
     # -- what is watched ----------------------------------------------------------------------------------------------------------
@@ -114,7 +136,8 @@ class UserController(Controller):
         """Once every watched kind is declared. A user's own kinds may come after the controller."""
         try:
             kinds = tuple(self._scheme.lookup(name) for name in self.program.watches)
-        except UnknownKind:
+        except UnknownKind as unknown:
+            self.port.log.warning("a user's controller waits until every kind that it watches is declared", problem=str(unknown))
             return
         self._kinds = kinds
         self.primary_resource = kinds[0].name
@@ -143,14 +166,25 @@ class UserController(Controller):
         """Keys of the objects of the first kind that another object concerns."""
         primary = self._kinds[0]
         if self.program.keys_of is not None:
-            named = [name.rpartition("/") for name in self.program.keys_of(obj)]
-            return [object_key(primary.name, namespace, name) for namespace, _, name in named]
+            return self._named_by_user(obj, self.program.keys_of)
         owner = controller_of(obj)
         namespace = obj.metadata.namespace if primary.namespaced else ""
         if owner is not None and owner.kind == primary.kind:
             return (object_key(primary.name, namespace, owner.name),)
         mine = self._sources[primary.name].objects
         return [key for key, one in mine.items() if not namespace or one.metadata.namespace == namespace]
+
+    def _named_by_user(self, obj: Any, keys_of: KeysOf) -> list[str]:
+        try:
+            named = [name.rpartition("/") for name in keys_of(obj)]
+        except USER_FAILURES as problem:  # the user's code: it costs what it was asked about, and nobody else
+            self.failures += 1
+            text = f"{self.port.name}'s keys_of failed: {words_of(problem)}"
+            self.port.log.error("a user's keys_of failed", object=obj.metadata.name, problem=text)
+            resource = self._scheme.resource(api_version_of(obj), kind_of(obj)).name
+            self.tell_user(obj, resource, "Warning", FAILED_REASON, text)
+            return []
+        return [object_key(self._kinds[0].name, namespace, name) for namespace, _, name in named]
 
     # -- decisions ----------------------------------------------------------------------------------------------------------------
 
@@ -169,21 +203,44 @@ class UserController(Controller):
     def _decide(self, key: str) -> None:
         if key in self._asked:
             return  # it stays noted, and is decided again when the answer has come
+        now_s = self.port.now()
+        pause_s = self._pause_s(key, now_s)
+        if pause_s > 0:
+            self.mark_after(key, pause_s)
+            return
         self._noted.pop(key, None)
         self._decided_at[key] = self.newest_revision
-        now_s = self.port.now()
         if self.worker:
             self._asked[key] = number = self.next_id()
-            view = self._view(key, {name: Snapshot(source.objects) for name, source in self._sources.items()})
+            view = self._view(key, {name: self._snapshot(name) for name in self._sources})
             self.port.send(self.worker, Decide(number, self.port.me, key, view, now_s))
             return
         assert self._reconcile_one is not None
         try:
             wishes = tuple(self._reconcile_one(self._view(key, self._sources), now_s) or ())
-        except Exception as problem:  # the user's code: whatever it raises concerns this key only
+        except USER_FAILURES as problem:  # the user's code: what it raises concerns this key only
             self._conclude(key, (), problem, self.port.now() - now_s)
         else:
             self._conclude(key, wishes, None, self.port.now() - now_s)
+
+    def _pause_s(self, key: str, now_s: float) -> float:
+        """How long a key has to wait before it may be decided again."""
+        began_s, turns = self._turns.get(key, (now_s, 0))
+        if not 0 <= now_s - began_s < TURNS_WINDOW_S:
+            began_s, turns = now_s, 0
+        if turns >= TURNS_LIMIT:
+            return began_s + TURNS_WINDOW_S - now_s
+        self._turns[key] = (began_s, turns + 1)
+        return 0.0
+
+    def _snapshot(self, name: str) -> Snapshot:
+        """What an informer holds now, for another thread; copied only when it has moved."""
+        informer = self._sources[name].informer
+        moment = informer.revision, informer.relists
+        kept = self._snapshots.get(name)
+        if kept is None or kept[0] != moment:
+            kept = self._snapshots[name] = moment, Snapshot(informer.objects)
+        return kept[1]
 
     def _view(self, key: str, sources: Any) -> View:
         typed: dict[str, Source] = sources
@@ -214,14 +271,18 @@ class UserController(Controller):
             except (ApiError, ValueError, TypeError, AttributeError) as wrong:  # what it wants makes no sense
                 problem = wrong
             else:
+                self._told.pop(key, None)
                 self.carry_out(key, wanted)
                 return
         self.failures += 1
         obj = self._sources[self.primary_resource].objects.get(key)
         if obj is not None:
-            text = f"{type(problem).__name__}: {problem}"
-            self.tell_user(obj, self.primary_resource, "Warning", FAILED_REASON, f"{self.port.name} failed and tries again later: {text}")
-        self.give_up(key, problem)
+            text = f"{self.port.name} failed and tries again later: {words_of(problem)}"
+            self.tell_user(obj, self.primary_resource, "Warning", FAILED_REASON, text)
+        trace = {} if key in self._told else {"exc_info": problem}
+        self._told[key] = None
+        self.port.log.error("a user's controller failed", key=key, problem=words_of(problem), **trace)
+        self.back_off(key)
 
     def _measure(self, key: str, took_s: float) -> None:
         self.longest_turn_s = max(self.longest_turn_s, took_s)

@@ -21,6 +21,8 @@ from callboard.models.messages.api import PatchType, Propagation
 from callboard.models.owners import owner_reference
 from callboard.models.times import parse_duration
 
+LEAST_PAUSE_S = 0.01
+
 
 class Create(msgspec.Struct, frozen=True):
     """Create an object. With `owner` it is managed by that object: it carries its controller reference, and goes when it goes.
@@ -73,7 +75,8 @@ class EmitEvent(msgspec.Struct, frozen=True):
 
 
 class RequeueAfter(msgspec.Struct, frozen=True):
-    """Decide again after so long (seconds, or text such as "30s"), even if nothing changes."""
+    """Decide again after so long (seconds, or text such as "30s"), even if nothing changes. Zero means that there is no need, as in
+    controller-runtime."""
 
     after: float | int | str
 
@@ -114,7 +117,8 @@ def _action_of(wish: Wish, scheme: Scheme) -> act.Action | None:
             resource = _resource(wish.obj, scheme)
             return act.TellUser(resource=resource.name, obj=wish.obj, type=wish.type, reason=wish.reason, message=wish.message)
         case RequeueAfter():
-            return act.LookAgain(after_s=parse_duration(wish.after))
+            after_s = parse_duration(wish.after)
+            return act.LookAgain(after_s=max(after_s, LEAST_PAUSE_S)) if after_s > 0 else None
     known = ", ".join(kind.__name__ for kind in get_args(Wish))
     raise TypeError(f"reconcile gave a {type(wish).__name__}; it may give {known}")
 

@@ -8,6 +8,7 @@ import msgspec
 
 from callboard.models.errors import BadRequest
 from callboard.models.quantity import Quantity, cpu_milli, to_bytes
+from callboard.models.validation.formats import subdomain
 
 NODES_LIMIT = 5_000
 
@@ -33,9 +34,14 @@ def node_specs(nodes: int | Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
     """A number of nodes as `node-1`, `node-2`, ...; a list as it is.
 
     Raises:
-        BadRequest: none, too many, two of one name, or a quantity that is none.
+        BadRequest: none, too many, two of one name, a name or a quantity that is none.
     """
     specs = tuple(NodeSpec(name=f"node-{number}") for number in range(1, nodes + 1)) if isinstance(nodes, int) else tuple(nodes)
+    for spec in specs:
+        if not isinstance(spec, NodeSpec):
+            raise BadRequest(f"nodes={nodes!r}: give a number, or a list of NodeSpec(name=...)")
+        for problem in subdomain(spec.name):
+            raise BadRequest(f'node "{spec.name}": {problem}')
     if not 1 <= len(specs) <= NODES_LIMIT:
         raise BadRequest(f"nodes={len(specs)}: a cluster has 1 to {NODES_LIMIT} nodes")
     names = [spec.name for spec in specs]

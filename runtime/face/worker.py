@@ -43,7 +43,7 @@ class ReconcileWorker(Component):
     def _work(self) -> None:
         try:
             reconcile = self._program.make()
-        except Exception as problem:
+        except BaseException as problem:
             broken = problem
 
             def reconcile(_view: object, _now_s: float) -> None:
@@ -54,6 +54,6 @@ class ReconcileWorker(Component):
             try:
                 wishes = tuple(reconcile(order.view, order.now_s) or ())
                 answer = Decided(order.id, order.key, wishes, None, time.monotonic() - began_s)
-            except Exception as problem:  # the user's code: whatever it raises concerns this key only
+            except BaseException as problem:  # the user's code: whatever it raises concerns this key, and this thread has nobody above it
                 answer = Decided(order.id, order.key, (), problem, time.monotonic() - began_s)
             self._post(order.reply_to, answer)

@@ -63,6 +63,12 @@ def test_what_can_not_be_added_or_removed_is_refused() -> None:
                 wrong()
         with pytest.raises(BadRequest, match="more than nothing"):
             s.nodes.add("none", pods=0)
+        for name in ("Node_5", "node 7", ""):
+            with pytest.raises(BadRequest, match="a lowercase RFC 1123 subdomain"):
+                s.nodes.add(name)
+        assert list(s.nodes) == ["node-1"]
+    with pytest.raises(BadRequest, match="give a number, or a list of NodeSpec"):
+        Simulation(nodes="3")  # type: ignore[arg-type]
 
 
 def test_a_drained_node_is_empty_and_gets_nothing_until_it_is_uncordoned() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard import BadRequest, Cluster, Simulation
-from callboard.controllers import Apply, Create, Delete, EmitEvent, RequeueAfter, UpdateStatus, View, Wish
+from callboard.controllers import Apply, Create, Delete, EmitEvent, Patch, RequeueAfter, UpdateStatus, View, Wish
 
 DEFINITION = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -129,6 +130,70 @@ def test_what_makes_no_sense_counts_as_a_failure_of_its_object() -> None:
         s.apply(config("a"))
         s.advance("1s")
         assert any("reconcile gave a str" in one.message for one in s.list("events"))
+
+
+def test_a_keys_of_that_raises_costs_the_object_that_it_was_asked_about() -> None:
+    seen: list[str] = []
+
+    def concerned(pod: Any) -> list[str]:
+        if pod.metadata.name == "bad":
+            raise ValueError("no label")
+        return ["default/a"]
+
+    with Simulation(nodes=1, seed=1) as s:
+        s.apply(config("a"))
+        s.add(lambda view, now: seen.append(view.name), watches=["configmaps", "pods"], keys_of=concerned, name="z")
+        s.settle()
+        seen.clear()
+        spec = {"containers": [{"name": "c", "image": "c"}]}
+        s.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec} for name in ("bad", "good")])
+        s.settle()
+        assert set(seen) == {"a"}
+        messages = [one.message for one in s.list("events") if one.reason == "ReconcileError"]
+        assert any("keys_of failed: ValueError: no label (in concerned, test_usercontroller.py:" in message for message in messages)
+
+
+@pytest.mark.parametrize("blocking", [False, True], ids=["inline", "blocking"])
+def test_a_controller_that_exits_ends_one_decision_and_nothing_else(blocking: bool) -> None:
+    def leaver(view: View, now: float) -> Iterator[Wish]:
+        if view.name == "bad":
+            sys.exit(3)
+        if view.name == "good" and view.obj is not None:
+            yield Apply(config("done"))
+
+    with Cluster(nodes=1, timing="fast") as c:
+        c.add(leaver, watches=["configmaps"], blocking=blocking)
+        c.apply([config("bad"), config("good")])
+        c.wait("configmap/done", "Exists")
+        assert any("SystemExit: 3" in one.message for one in c.events("configmap/bad"))
+
+
+def test_what_never_rests_is_damped() -> None:
+    turns: dict[str, int] = {"zero": 0, "patch": 0}
+
+    def zero(view: View, now: float) -> Iterator[Wish]:
+        turns["zero"] += 1
+        yield RequeueAfter(0)
+
+    def patch(view: View, now: float) -> Iterator[Wish]:
+        if view.obj is not None and view.name == "a":
+            turns["patch"] += 1
+            yield Patch(view.obj, {"data": {"n": str(turns["patch"])}})
+
+    with Simulation(nodes=1, seed=1) as s:
+        s.apply(config("a"))
+        s.add(zero, watches=["nodes"])
+        s.add(patch, watches=["configmaps"])
+        s.advance("10s")
+        assert turns["zero"] < 10
+        assert 10 < turns["patch"] <= 11 * 50
+
+
+def test_a_kind_that_nobody_serves_yet_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    with Simulation(nodes=1, seed=1) as s:
+        s.add(lambda view, now: None, watches=["fooz"], name="typo")
+        s.settle()
+    assert "waits until every kind that it watches is declared" in capsys.readouterr().err
 
 
 def test_events_and_appointments_of_a_user() -> None:
