@@ -13,9 +13,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from callboard.models.errors import BadRequest
 from callboard.models.messages.api import WatchEvent
 from callboard.runtime.face.cluster import Cluster
 from callboard.runtime.face.giveup import GIVEN_UP
@@ -166,17 +165,18 @@ class AsyncVerbs(_Group):
     events = _awaitable(Verbs.events)
     events_text = _awaitable(Verbs.events_text)
 
-    async def logs(self, *args: Any, **kwargs: Any) -> str:
-        """See `Cluster.logs`. Those that are followed come from `follow_logs`."""
-        if kwargs.get("follow"):
-            raise BadRequest("logs that are followed are lines one after the other: use `async for line in c.follow_logs(...)`")
-        verbs: Verbs = self._target
-        return await self._threads.run(lambda: verbs.logs(*args, **kwargs))
+    @overload
+    def logs(self, what: Any, *, follow: Literal[True], **about: Any) -> AsyncIterator[str]: ...
 
-    def follow_logs(self, *args: Any, **kwargs: Any) -> AsyncIterator[str]:
-        """The lines of `logs(..., follow=True)`, as they come."""
+    @overload
+    def logs(self, what: Any, *, follow: Literal[False] = False, **about: Any) -> Coroutine[Any, Any, str]: ...
+
+    def logs(self, what: Any, *, follow: bool = False, **about: Any) -> AsyncIterator[str] | Coroutine[Any, Any, str]:
+        """See `Cluster.logs`: the text is awaited; with `follow=True` lines come as an async iterator."""
         verbs: Verbs = self._target
-        return _each(self._threads, lambda: verbs.logs(*args, follow=True, **kwargs))
+        if follow:
+            return _each(self._threads, lambda: verbs.logs(what, follow=True, **about))
+        return self._threads.run(lambda: verbs.logs(what, **about))
 
     @property
     def rollout(self) -> AsyncRollouts:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from callboard import AsyncCluster, BadRequest, Behaviour, Cluster, NotFound
+from callboard import AsyncCluster, Behaviour, Cluster, NotFound
 from callboard.runtime.face.asynchronous import AsyncNode, AsyncNodes, AsyncRollouts, AsyncVerbs, _Group
 from callboard.runtime.face.handles import NodeHandle, Nodes
 from callboard.runtime.face.rollout import Rollouts
@@ -65,10 +65,8 @@ def test_logs_are_followed_line_by_line() -> None:
         async with AsyncCluster(nodes=1, images={"talker": Behaviour(says=["one", "two"])}) as c:
             await c.apply(pod)
             await c.wait("pod/a")
-            with pytest.raises(BadRequest, match="follow_logs"):
-                await c.logs("pod/a", follow=True)
             lines = []
-            async for line in c.follow_logs("pod/a"):
+            async for line in c.logs("pod/a", follow=True):
                 lines.append(line)
                 if len(lines) == 2:
                     break
