@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callboard.models.api.core import Event
-from callboard.models.describe import Related, describe_object, event_rows, in_order
 from callboard.models.selectors import compile_selector
-from callboard.models.tabulate import aligned
 from callboard.runtime.face.contract import Seconds, seconds
 from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Located, Reading
 from callboard.runtime.face.references import Reference
+
+if TYPE_CHECKING:
+    from callboard.models.describe import Related
 
 NODE_LEASES = "kube-node-lease"
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -47,6 +48,8 @@ class Insight(Reading):
         obj = self.get(Located(reference), timeout=timeout_s)
         found = tuple(self._events_of(reference, obj, timeout_s)) if events else None
         related = self._related(reference, obj, found, timeout_s)
+        from callboard.models.describe import describe_object  # half of what shows objects to people: for who looks at one
+
         return describe_object(obj, related, self._host.now())
 
     def events(
@@ -75,6 +78,8 @@ class Insight(Reading):
             reference = self._refer(what)
             found = self._events_of(reference, self._look(reference), timeout_s)
         wanted = [one.lower() for one in ([types] if isinstance(types, str) else types)]
+        from callboard.models.describe.events import in_order
+
         return in_order(one for one in found if not wanted or one.type.lower() in wanted)
 
     def events_text(
@@ -95,6 +100,9 @@ class Insight(Reading):
         LAST SEEN   TYPE     REASON              OBJECT           MESSAGE
         """
         found = self.events(what, namespace=namespace, types=types, timeout=timeout)
+        from callboard.models.describe import event_rows
+        from callboard.models.tabulate import aligned
+
         lines, _widths = aligned(event_rows(found, self._host.now(), with_namespace=what is None and namespace == ""))
         return "".join(f"{line}\n" for line in lines)
 
@@ -110,6 +118,8 @@ class Insight(Reading):
     def _related(self, reference: Reference, obj: Any, events: tuple[Any, ...] | None, timeout_s: float) -> Related:
         gather = _GATHERERS.get(reference.resource.kind) if reference.resource.definition else None
         more = gather(self, reference, obj, timeout_s) if gather is not None else {}
+        from callboard.models.describe import Related
+
         return Related(events=events, **more)
 
     def _selected(self, kind: str, namespace: str, selector: Any, timeout_s: float) -> tuple[Any, ...]:

@@ -16,7 +16,6 @@ from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, Unkn
 from callboard.models.fieldlabels import selection
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
-from callboard.runtime.face.causes import causes
 from callboard.runtime.face.conditions import DELETED, Condition, default_condition, judge
 from callboard.runtime.face.contract import Host, Seconds, check_texts, seconds
 from callboard.runtime.face.references import Reference, refer
@@ -131,6 +130,8 @@ class Reading:
 
         if not self._host.await_change(reference, met, timeout_s):
             name = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", "the given function")
+            from callboard.runtime.face.causes import causes  # loads all that shows objects: for who wants to know why
+
             why = causes(self._host, seen[0]) if wanted != DELETED else ""
             last = f"{seen[1]}; {why}" if why else seen[1]
             raise WaitTimeout(f"{reference} did not reach {name} within {timeout_s:g} s; last seen: {last}")
