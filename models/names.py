@@ -7,6 +7,7 @@ collide: 17 times in 20,000.)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -79,6 +80,19 @@ def child_index(owner_uid: str, suffix: str) -> int:
     while value >= SUFFIXES:
         value = _permute_back(value, keys)
     return value
+
+
+def next_indices(lost: Iterable[int], highest: int, count: int) -> list[int]:
+    """The indices of an owner's next `count` children: first those in `lost`, whose creation may or may not have happened, then those after
+    `highest`, the highest that was ever used."""
+    uncertain = dict.fromkeys(sorted(lost))
+    indices = list(uncertain)[:count]
+    following = highest + 1
+    while len(indices) < count:
+        if following not in uncertain:
+            indices.append(following)
+        following += 1
+    return indices
 
 
 def template_hash(template: Any) -> str:

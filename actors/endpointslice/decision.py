@@ -17,7 +17,7 @@ from callboard.models.api.core import Service
 from callboard.models.api.discovery import Endpoint, EndpointSlice
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, replace
-from callboard.models.names import SUFFIX_LENGTH, child_index, child_suffix
+from callboard.models.names import SUFFIX_LENGTH, child_index, child_suffix, next_indices
 from callboard.models.owners import owner_reference
 
 RESOURCE = "endpointslices.discovery.k8s.io"
@@ -221,7 +221,7 @@ def _creations(view: View, contents: list[_Content], labels: FrozenMap) -> list[
     meta = view.service.metadata
     prefix, owners = name_prefix(meta.name), (owner_reference(view.service),)
     actions: list[act.Action] = []
-    for index, content in zip(_indices(view, len(contents)), contents, strict=True):
+    for index, content in zip(next_indices(view.lost_indices, view.highest_index, len(contents)), contents, strict=True):
         piece = EndpointSlice(
             metadata=ObjectMeta(
                 name=prefix + child_suffix(meta.uid, index),
@@ -236,13 +236,3 @@ def _creations(view: View, contents: list[_Content], labels: FrozenMap) -> list[
         )
         actions.append(act.Create(resource=RESOURCE, obj=piece, trusted=True))
     return actions
-
-
-def _indices(view: View, count: int) -> list[int]:
-    indices = sorted(view.lost_indices)[:count]
-    following = view.highest_index + 1
-    while len(indices) < count:
-        if following not in view.lost_indices:
-            indices.append(following)
-        following += 1
-    return indices

@@ -20,7 +20,7 @@ from callboard.models.api.apps import ReplicaSet, ReplicaSetCondition, ReplicaSe
 from callboard.models.api.core import Pod, PodTemplateSpec
 from callboard.models.api.meta import ObjectMeta, OwnerReference
 from callboard.models.base import EMPTY_MAP, replace
-from callboard.models.names import child_suffix
+from callboard.models.names import child_suffix, next_indices
 from callboard.models.owners import owner_reference
 from callboard.models.podstatus import is_active, is_available, is_ready, ready_since, with_condition, without_condition
 from callboard.models.selectors import Selector, selector_of
@@ -142,23 +142,12 @@ def _deletions(doomed: list[Pod], replica_set: ReplicaSet) -> list[act.Action]:
 def _creations(view: View, count: int, now: float) -> list[act.Action]:
     if now < view.create_not_before_s:
         return [act.LookAgain(after_s=view.create_not_before_s - now)]
-    names = [_pod_name(view.replica_set, index) for index in _indices(view, count)]
+    names = [_pod_name(view.replica_set, index) for index in next_indices(view.lost_indices, view.highest_index, count)]
     told = _tell(view.replica_set, "SuccessfulCreate", "Created", names)
     return [
         act.Create(resource="pods", obj=obj, trusted=True, announce=told if number == 0 else None)
         for number, obj in enumerate(_new_pods(view.replica_set, names))
     ]
-
-
-def _indices(view: View, count: int) -> list[int]:
-    """The indices of the next pods: first those whose creation may or may not have happened, then new ones."""
-    indices = sorted(view.lost_indices)[:count]
-    following = view.highest_index + 1
-    while len(indices) < count:
-        if following not in view.lost_indices:
-            indices.append(following)
-        following += 1
-    return indices
 
 
 def _pod_name(replica_set: ReplicaSet, index: int) -> str:
