@@ -135,7 +135,7 @@ def rollback_target(deployment: Deployment, replica_sets: Iterable[ReplicaSet], 
         if found is None:
             raise NotFound(f"unable to find specified revision {to_revision} in history")
     if deployment.spec is not None and deployment.spec.paused:
-        resume = f"kubectl rollout resume deployment/{name}"
+        resume = f"callboard rollout resume deployment/{name}"
         raise BadRequest(f"cannot rollback a paused deployment; resume it first with '{resume}' and try again")
     return found
 

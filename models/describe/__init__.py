@@ -7,6 +7,7 @@ from typing import Any
 
 from callboard.models.describe import config, generic, network, nodes, pods, workloads
 from callboard.models.describe.events import EVENT_HEADERS, event_rows, in_order, last_time_s
+from callboard.models.describe.pods import describe_template
 from callboard.models.describe.related import Related
 from callboard.models.look import look
 
@@ -46,4 +47,4 @@ def describe_object(obj: Any, related: Related, now_s: float) -> str:
     return _BY_KIND.get(key, generic.describe_generic)(view, related, now_s)
 
 
-__all__ = ["EVENT_HEADERS", "Related", "describe_object", "event_rows", "in_order", "last_time_s"]
+__all__ = ["EVENT_HEADERS", "Related", "describe_object", "describe_template", "event_rows", "in_order", "last_time_s"]

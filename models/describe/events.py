@@ -25,8 +25,14 @@ def last_time_s(event: Any) -> float:
 
 
 def in_order(events: Iterable[Any]) -> list[Any]:
-    """The same events, those that happened last at the end; of equal times in order of their names."""
-    return sorted(events, key=lambda event: (last_time_s(event), look(event).name))
+    """The same events, those that happened last at the end; of equal times, which are of whole seconds, those that changed last."""
+    return sorted(events, key=lambda event: (last_time_s(event), _revision(event), look(event).name))
+
+
+def _revision(event: Any) -> int:
+    """Where a change stands among all changes: the resource version is a number, greater for later ones; 0 if there is none."""
+    text = look(event).text("metadata", "resourceVersion")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def interval(event: Look, now_s: float) -> str:

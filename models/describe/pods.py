@@ -5,6 +5,9 @@ Source: kubectl pkg/describe/describe.go (describePod, DescribePodTemplate).
 
 from __future__ import annotations
 
+from typing import Any
+
+from callboard.models.base import plain
 from callboard.models.columns.selectors import selector_text
 from callboard.models.describe.containers import containers
 from callboard.models.describe.events import events_section
@@ -99,6 +102,13 @@ def _spread(page: Page, spec: Look, indent: str = "") -> None:
         text = f"{one.text('topologyKey')}:{one.text('whenUnsatisfiable')} when max skew {one.number('maxSkew')} is exceeded"
         texts.append(f"{text} for selector {selector_text(one.below('labelSelector'))}" if one.has("labelSelector") else text)
     page.lines("Topology Spread Constraints", texts, indent)
+
+
+def describe_template(found: Any) -> str:
+    """A pod template alone, as `kubectl rollout history --revision` prints it (DescribePodTemplate)."""
+    page = Page()
+    template(page, Look(plain(found)))
+    return page.text()
 
 
 def template(page: Page, found: Look) -> None:

@@ -18,6 +18,9 @@ DELETED = "Deleted"
 _WORKLOADS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
 
 
+_OTHERS = {"Pod": "Ready", "Node": "Ready", "Job": "Complete"}
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """Whether the condition is met, and what was seen, in words for the error of a wait that failed."""
 
@@ -26,10 +29,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def default_condition(kind: str) -> str:
-    """What `wait` waits for when nothing is named: `RolledOut` for workloads, `Ready` for pods and nodes, existence for the rest."""
+    """What `wait` waits for when nothing is named: `RolledOut` for workloads, `Ready` for pods and nodes, `Complete` for Jobs, existence
+    for the rest."""
     if kind in _WORKLOADS:
         return ROLLED_OUT
-    return "Ready" if kind in ("Pod", "Node") else "Exists"
+    return _OTHERS.get(kind, "Exists")
 
 
 def judge(obj: Any, condition: Condition) -> Verdict:
@@ -43,7 +47,7 @@ def judge(obj: Any, condition: Condition) -> Verdict:
     if obj is None:
         return Verdict(False, "it does not exist")
     if callable(condition):
-        return Verdict(bool(condition(obj)), f"the function said no to {_summary(obj.to_dict())}")
+        return Verdict(bool(condition(obj)), _summary(obj.to_dict()) or "the object exists, and its status tells of no trouble")
     tree = obj.to_dict()
     if condition == "Exists":
         return Verdict(True, "it exists")
@@ -84,7 +88,14 @@ def _status_condition(tree: Mapping[str, Any], wanted: str) -> Verdict:
             return Verdict(True, f"{name}={value}")
         why = ": ".join(part for part in (entry.get("reason", ""), entry.get("message", "")) if part)
         return Verdict(False, f"{name}={entry.get('status')}" + (f" ({why})" if why else ""))
-    return Verdict(False, f"it has no condition {name} yet; {_summary(tree)}")
+    return Verdict(False, _and_state(f"it has no condition {name} yet; {_condition_types(tree)}", tree))
+
+
+def _condition_types(tree: Mapping[str, Any]) -> str:
+    """What conditions there are; with their reasons, for an end that wasn't waited for, such as a Job's Failed."""
+    entries = tree.get("status", {}).get("conditions", ())
+    words = [f"{one.get('type')}={one.get('status')}" + (f" ({one['reason']})" if one.get("reason") else "") for one in entries]
+    return f"the conditions that it has: {', '.join(words)}" if words else "it has no conditions at all"
 
 
 def _rolled_out(tree: Mapping[str, Any]) -> Verdict:
@@ -98,14 +109,19 @@ def _rolled_out(tree: Mapping[str, Any]) -> Verdict:
     updated = status.get(updated_field, 0)
     available = status.get("numberAvailable" if kind == "DaemonSet" else "availableReplicas", 0)
     if updated < wanted:
-        return Verdict(False, f"{updated} of {wanted} replicas are of the newest template; {_summary(tree)}")
+        return Verdict(False, _and_state(f"{updated} of {wanted} replicas are of the newest template", tree))
     if total > updated:
         return Verdict(False, f"{total - updated} old replicas are still there")
     if total > wanted:
         return Verdict(False, f"{total} replicas exist, {wanted} are wanted")
     if available < wanted:
-        return Verdict(False, f"{available} of {wanted} replicas are available; {_summary(tree)}")
+        return Verdict(False, _and_state(f"{available} of {wanted} replicas are available", tree))
     return Verdict(True, f"{wanted} of {wanted} replicas are available")
+
+
+def _and_state(words: str, tree: Mapping[str, Any]) -> str:
+    """The words, and what the status says beside them, if it says anything."""
+    return "; ".join(part for part in (words, _summary(tree)) if part)
 
 
 def _summary(tree: Mapping[str, Any]) -> str:
@@ -120,4 +136,4 @@ def _summary(tree: Mapping[str, Any]) -> str:
         waiting = container.get("state", {}).get("waiting")
         if waiting:
             parts.append(f"container {container.get('name')} waits: {waiting.get('reason')} {waiting.get('message', '')}".rstrip())
-    return "; ".join(parts) if parts else "its status says nothing more"
+    return "; ".join(parts)

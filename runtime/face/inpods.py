@@ -6,7 +6,6 @@ decoded here, at the edge, with replacement characters for what is no UTF-8.
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
@@ -111,7 +110,7 @@ class InPods(Reading):
         if tail is not None and tail < 0:
             raise BadRequest("tail must be greater than or equal to 0")
         limit_s = None if timeout is None else seconds(timeout)
-        pod = self._one_pod(what, for_logs=True)
+        pod = pod_of(self, what, for_logs=True)
         fields = {
             **_address(pod, container),
             "previous": previous,
@@ -153,7 +152,7 @@ class InPods(Reading):
         if isinstance(command, str | bytes) or not command or not all(isinstance(word, str) for word in command):
             raise BadRequest(f'command={command!r}: give its words as a list, for example ["cat", "/etc/config/a"]')
         timeout_s = seconds(timeout)
-        pod = self._one_pod(what, for_logs=False)
+        pod = pod_of(self, what, for_logs=False)
         if is_finished(pod):
             raise BadRequest(f"cannot exec into a container in a completed pod; current phase is {phase_of(pod)}")
         answer = self._host.ask(
@@ -166,25 +165,6 @@ class InPods(Reading):
         )
         assert isinstance(answer, ExecDone)
         return CommandOutput(answer.exit_code, answer.stdout, answer.stderr, answer.truncated)
-
-    # -- whose ----------------------------------------------------------------------------------------------------------------------
-
-    def _one_pod(self, what: Any, *, for_logs: bool) -> Pod:
-        reference = self._refer(what)
-        obj = self.get(Located(reference))
-        if isinstance(obj, Pod):
-            return obj
-        tree = obj.to_dict()
-        selector = selector_of_workload(reference.resource.kind, tree)
-        if selector is None:
-            raise BadRequest(f"{reference} selects no pods; give pod/name, or a workload")
-        pods: builtins.list[Pod] = [
-            pod for pod in self.list("pods", namespace=reference.namespace) if selector.matches(pod.metadata.labels)
-        ]
-        chosen = best_pod(pods, for_logs=for_logs)
-        if chosen is None:
-            raise NotFound(f"no pod of {reference} was found")
-        return chosen
 
     # -- logs -----------------------------------------------------------------------------------------------------------------------
 
@@ -224,6 +204,27 @@ class InPods(Reading):
                 break
         if rest:
             yield rest.decode("utf-8", "replace")
+
+
+def pod_of(verbs: Reading, what: Any, *, for_logs: bool) -> Pod:
+    """The pod that `logs` (or `exec`) means by `what`: itself, or the one of a workload or Service that says most.
+
+    Raises:
+        NotFound: there is no such object, or no pod of it.
+        BadRequest: it is of a kind that has no pods.
+    """
+    reference = verbs._refer(what)
+    obj = verbs.get(Located(reference))
+    if isinstance(obj, Pod):
+        return obj
+    selector = selector_of_workload(reference.resource.kind, obj.to_dict())
+    if selector is None:
+        raise BadRequest(f"{reference} selects no pods; give pod/name, or a workload")
+    pods = [pod for pod in verbs.list("pods", namespace=reference.namespace) if selector.matches(pod.metadata.labels)]
+    chosen = best_pod(pods, for_logs=for_logs)
+    if chosen is None:
+        raise NotFound(f"no pod of {reference} was found")
+    return chosen
 
 
 def _address(pod: Pod, container: str | None) -> dict[str, Any]:

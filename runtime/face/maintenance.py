@@ -73,14 +73,14 @@ def drain(
                 refused.append(pod)
                 yield f'error when evicting pods/"{pod.metadata.name}" -n "{pod.metadata.namespace}" (will retry after 5s): {problem}'
         if refused and left_s <= 0:
-            raise WaitTimeout(f"node {node} is not drained after {timeout} s; evictions are still refused of {_names(refused)}")
+            raise WaitTimeout(f"node {node} is not drained after {seconds(timeout):g} s; evictions are still refused of {_names(refused)}")
         left_s -= RETRY_S if refused else 0.0
         waiting = verbs.still_there(refused, timeout=RETRY_S)
     left = verbs.still_there(plan.evict, timeout=max(left_s, RETRY_S))
     gone = [pod for pod in plan.evict if pod not in left]
     yield from (f"pod/{pod.metadata.name} evicted" for pod in gone)
     if left:
-        raise WaitTimeout(f"node {node} is not drained after {timeout} s; still there: {_names(left)}")
+        raise WaitTimeout(f"node {node} is not drained after {seconds(timeout):g} s; still there: {_names(left)}")
     yield f"node/{node} drained"
 
 

@@ -34,6 +34,14 @@ def manifests(source: Any) -> list[Manifest]:
     return found
 
 
+def of_text(text: str, name: str) -> list[Manifest]:
+    """All documents of YAML or JSON text, which errors call `name`. Raises as `manifests`."""
+    found = [*_of_text(text, name)]
+    if not found:
+        raise BadRequest(f"no objects passed to apply: {name} holds none")
+    return found
+
+
 def _is_text(source: str | Path) -> bool:
     return isinstance(source, str) and ("\n" in source or ": " in source or not source.strip())
 
@@ -46,6 +54,8 @@ def _manifests(source: Any, origin: str) -> Iterator[Manifest]:
             yield from _of_text(source, "the given text")
         else:
             yield from _of_file(Path(source))
+    elif isinstance(source, Manifest):
+        yield source
     elif isinstance(source, dict):
         yield Manifest(dict(source), origin)
     elif hasattr(source, "to_dict"):

@@ -105,7 +105,8 @@ class Reading:
 
     def wait(self, what: Any, condition: Condition | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
         """Wait until an object meets a condition: the type of a status condition (`"Available"`), `"RolledOut"` (the default for
-        workloads), `"Exists"`, `"Deleted"`, or a function of the object. Returns the object (None for `"Deleted"`).
+        workloads; for Jobs it is `"Complete"`), `"Exists"`, `"Deleted"`, or a function of the object. Returns the object (None for
+        `"Deleted"`).
 
         Raises:
             WaitTimeout: it did not within `timeout`; says what was last seen, and what pods suffer from.
@@ -129,12 +130,13 @@ class Reading:
             return verdict.met
 
         if not self._host.await_change(reference, met, timeout_s):
-            name = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", "the given function")
+            function = getattr(wanted, "__name__", "<lambda>").replace("<lambda>", "the given function")
+            reached = f"reach {wanted}" if isinstance(wanted, str) else f"make {function} true"
             from callboard.runtime.face.causes import causes  # loads all that shows objects: for who wants to know why
 
             why = causes(self._host, seen[0]) if wanted != DELETED else ""
             last = f"{seen[1]}; {why}" if why else seen[1]
-            raise WaitTimeout(f"{reference} did not reach {name} within {timeout_s:g} s; last seen: {last}")
+            raise WaitTimeout(f"{reference} did not {reached} within {timeout_s:g} s; last seen: {last}")
         return None if wanted == DELETED else seen[0]
 
     def still_there(self, objects: Iterable[Any], *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> builtins.list[Any]:

@@ -53,7 +53,7 @@ class TopUsage(Reading):
 
     def top(
         self,
-        what: str,
+        what: Any,
         *,
         namespace: str | None = None,
         selector: str = "",
@@ -61,8 +61,8 @@ class TopUsage(Reading):
         sort_by: SortBy = "",
         timeout: Seconds = DEFAULT_TIMEOUT_S,
     ) -> builtins.list[Any]:
-        """What `nodes` or `pods` use now, or one of them (`node/node-1`, `pod/web`): a list of `NodeUsage` or `PodUsage`, by name, or by
-        `sort_by` the greatest first. `namespace=""` means all namespaces; `containers=True` gives a row per container.
+        """What `nodes` or `pods` use now, or one of them (`node/node-1`, `pod/web`, or the object): a list of `NodeUsage` or `PodUsage`, by
+        name, or by `sort_by` the greatest first. `namespace=""` means all namespaces; `containers=True` gives a row per container.
 
         Metrics are as old as one period of `timing.usage_s` at most. If there are none yet, or not of every node that is ready, they are
         waited for within `timeout`.
@@ -85,20 +85,28 @@ class TopUsage(Reading):
         """
         if sort_by not in ("", "cpu", "memory"):
             raise BadRequest(f"sort_by={sort_by!r}: --sort-by accepts only cpu or memory")
-        kind, _, name = what.partition("/")
-        resource = self._lookup(kind)
-        if resource.name not in ("nodes", "pods"):
-            raise BadRequest(f"{what!r}: only nodes and pods have metrics")
-        where = self._where(resource, namespace)
-        metrics = self._metrics(Reference(resource, where, name), selector, seconds(timeout))
+        wanted = self._measured(what, namespace)
+        metrics = self._metrics(wanted, selector, seconds(timeout))
         rows: builtins.list[Any]
-        if resource.name == "nodes":
+        if wanted.resource.name == "nodes":
             rows = self._nodes(metrics, seconds(timeout))
         else:
             rows = [row for one in metrics for row in _pod_rows(one, containers)]
         if sort_by:
             rows.sort(key=lambda row: -row.cpu_milli if sort_by == "cpu" else -row.memory_bytes)
         return rows
+
+    def _measured(self, what: Any, namespace: str | None) -> Reference:
+        """What is meant; its name is "" where all of the kind are."""
+        if not isinstance(what, str):
+            reference = self._refer(what)
+        else:
+            kind, _, name = what.partition("/")
+            resource = self._lookup(kind)
+            reference = Reference(resource, self._where(resource, namespace), name)
+        if reference.resource.name not in ("nodes", "pods"):
+            raise BadRequest(f"{reference.resource.kind}: only nodes and pods have metrics")
+        return reference
 
     def _metrics(self, wanted: Reference, selector: str, timeout_s: float) -> builtins.list[Any]:
         """The metrics that are wanted, as soon as there are any; none if there is nothing that could have some.

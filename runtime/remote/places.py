@@ -167,8 +167,8 @@ def find(path_or_name: str = "", environ: Mapping[str, str] = os.environ) -> Pat
         path = socket_folder(environ) / f"{check_name(wanted)}.sock"
         if not path.exists():
             names = running()
-            there = f"there are {', '.join(names)}" if names else "none runs; start one with: callboard up"
-            raise NoCluster(f'no cluster named "{wanted}" runs: {there}')
+            there = f"those that run: {', '.join(names)}" if names else "none runs at all; start one with: callboard up"
+            raise NoCluster(f'no cluster named "{wanted}" runs; {there}')
         return path
     names = running()
     if not names:

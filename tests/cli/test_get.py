@@ -145,7 +145,7 @@ def test_without_a_cluster_a_sentence_says_how_to_start_one(shell: Shell) -> Non
     failed = shell.run("get", "pods")
     assert (failed.code, failed.err) == (1, "callboard: no cluster runs; start one with: callboard up\n")
     failed = shell.run("get", "pods", "--cluster", "x")
-    assert failed.err == 'callboard: no cluster named "x" runs: none runs; start one with: callboard up\n'
+    assert failed.err == 'callboard: no cluster named "x" runs; none runs at all; start one with: callboard up\n'
 
 
 def test_on_a_terminal_a_table_is_drawn_by_rich_without_boxes(web: Cluster, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_a_restart_replaces_all_pods_and_not_twice_within_a_second(s: Simulation
         (lambda s: s.rollout.restart(WEB), 'deployments.apps "web" can\'t restart paused deployment (run rollout resume first)'),
         (
             lambda s: s.rollout.undo(WEB),
-            "cannot rollback a paused deployment; resume it first with 'kubectl rollout resume deployment/web'",
+            "cannot rollback a paused deployment; resume it first with 'callboard rollout resume deployment/web'",
         ),
     ],
 )

@@ -89,7 +89,7 @@ def test_undo_without_an_older_revision_is_refused(sets: tuple[ReplicaSet, ...])
 
 
 def test_undo_of_a_paused_deployment_is_refused_but_only_if_there_is_something_to_undo() -> None:
-    words = "cannot rollback a paused deployment; resume it first with 'kubectl rollout resume deployment/web' and try again"
+    words = "cannot rollback a paused deployment; resume it first with 'callboard rollout resume deployment/web' and try again"
     with pytest.raises(BadRequest) as refused:
         rollback_target(deployment(paused=True), THREE)
     assert str(refused.value) == words

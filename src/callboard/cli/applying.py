@@ -12,6 +12,7 @@ from callboard.cli import EXIT_NOT_SO
 from callboard.cli.completing import complete_targets
 from callboard.cli.link import (
     all_namespaces_option,
+    check_namespace,
     field_selector_option,
     files_option,
     recursive_option,
@@ -20,7 +21,7 @@ from callboard.cli.link import (
     tell,
     with_cluster,
 )
-from callboard.cli.printing import is_table, object_name, output_option, say
+from callboard.cli.printing import is_table, object_name, output_option, say, show_plain
 
 if TYPE_CHECKING:
     from callboard.models.errors import ApiError
@@ -45,7 +46,7 @@ def apply(verbs: Connected, files: tuple[str, ...], recursive: bool, form: str) 
     failed = False
     results: list[Applied] = []
     for source in sources_of(files, recursive):
-        for result in verbs.apply_each(source):
+        for result in _applied(verbs, source):
             if result.error is not None:
                 failed = True
                 click.echo(f"{result.origin}: ", nl=False, err=True)
@@ -55,11 +56,24 @@ def apply(verbs: Connected, files: tuple[str, ...], recursive: bool, form: str) 
             if is_table(form):
                 say(f"{object_name(_resource_of(verbs, result.obj), result.obj.metadata.name)} {result.verb}")
     if not is_table(form) and results:
-        from callboard.models.output import written
-
         pairs = [(_resource_of(verbs, result.obj), result.obj) for result in results]
-        click.echo(written(pairs, form, many=len(pairs) > 1), nl=False)  # type: ignore[arg-type]
+        show_plain(pairs, form, many=len(pairs) > 1)
     return EXIT_NOT_SO if failed else 0
+
+
+def _applied(verbs: Connected, source: Any) -> Iterator[Applied]:
+    """Apply a source, document by document, but for those that `-n` forbids."""
+    from callboard.models.errors import ApiError
+    from callboard.runtime.face.contract import Applied
+    from callboard.runtime.face.manifests import manifests
+
+    for manifest in manifests(source):
+        try:
+            check_namespace(verbs, manifest.tree)
+        except ApiError as refusal:
+            yield Applied(manifest.origin, "", "failed", error=refusal)
+        else:
+            yield from verbs.apply_each(manifest)
 
 
 def _resource_of(verbs: Connected, obj: Any) -> Resource:
@@ -114,6 +128,7 @@ def delete(
             err=True,
         )
     selected = bool(selector or field_selector or everything)
+    ignore_not_found = ignore_not_found or selected  # what goes away meanwhile is as it should be
     where = "" if all_namespaces else None
     gone: list[Any] = []
     failed = False
@@ -179,6 +194,7 @@ def _chosen(
     if files:
         for tree in (manifest for source in sources_of(files, recursive) for manifest in _trees(source)):
             try:
+                check_namespace(verbs, tree)
                 resource = verbs.scheme.resource(tree["apiVersion"], tree["kind"])
                 name, namespace = tree["metadata"]["name"], tree["metadata"].get("namespace") or verbs.default_namespace
                 yield resource, verbs.namespace(namespace).get(f"{resource.name}/{name}")

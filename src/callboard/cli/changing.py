@@ -5,8 +5,7 @@ Source: kubectl pkg/cmd/{scale,label,annotate,patch}.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,8 +18,6 @@ from callboard.cli.printing import object_name, say
 if TYPE_CHECKING:
     from callboard.cli.targets import Target
     from callboard.runtime.face.connection import Connected
-
-_CHANGE = re.compile(r"[^=/\s]+(/[^=/\s]+)?(=.*|-)", re.S)
 
 
 @click.command("scale")
@@ -82,14 +79,9 @@ def _set(
     from callboard.cli.targets import targets_of
     from callboard.models.errors import BadRequest
 
-    changes = [word for word in what if _CHANGE.fullmatch(word) and ("=" in word or word.endswith("-"))]
-    names = [word for word in what if word not in changes]
-    if not changes and not listing:
+    names, wanted = _names_and_changes(what, field.removesuffix("s"))
+    if not wanted and not listing:
         raise click.UsageError(f"at least one {field.removesuffix('s')} update is required: KEY=VALUE, or KEY- to take it away")
-    wanted: dict[str, str | None] = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        wanted[key if equals else key.removesuffix("-")] = value if equals else None
     done = "labeled" if field == "labels" else "annotated"
     taken = f"un{'labeled' if field == 'labels' else 'annotated'}"
 
@@ -123,6 +115,41 @@ def _set(
             work(target, obj)
 
     return _each(targets, each)
+
+
+def _names_and_changes(words: Sequence[str], kind: str) -> tuple[list[str], dict[str, str | None]]:
+    """The words that name objects, and the labels or annotations (that is `kind`) that are wanted: a value each, or None to take it away.
+
+    Source: kubectl pkg/cmd/util/helpers.go (GetResourcesAndPairs, ParsePairs), pkg/cmd/label/label.go (parseLabels).
+
+    Raises:
+        click.UsageError: a change makes no sense, or is none.
+    """
+    from callboard.models.validation.formats import label_value, qualified_name
+
+    names: list[str] = []
+    wanted: dict[str, str | None] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and not key:
+            raise click.UsageError(f"invalid {kind} spec: {word}: there is no key before the equals sign")
+        if not equals and (not word.endswith("-") or word == "-"):
+            if wanted:
+                raise click.UsageError(f"all resources must be specified before {kind} changes: {word}")
+            names.append(word)
+            continue
+        key = key if equals else key.removesuffix("-")
+        problems = qualified_name(key)
+        if problems:
+            raise click.UsageError(f'invalid {kind} key "{key}": {"; ".join(problems)}')
+        problems = label_value(value) if kind == "label" else ()
+        if problems:
+            raise click.UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
+        change = value if equals else None
+        if key in wanted and (wanted[key] is None) != (change is None):
+            raise click.UsageError(f"can not both modify and remove {'an' if kind == 'annotation' else 'a'} {kind} in the same command")
+        wanted[key] = change
+    return names, wanted
 
 
 @click.command("patch")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,7 @@ import click
 from callboard.cli import EXIT_NOT_SO
 from callboard.cli.completing import complete_targets
 from callboard.cli.link import all_namespaces_option, field_selector_option, selector_option, tell, with_cluster
-from callboard.cli.printing import Rows, is_table, output_option, printer_of, say, show_table
-from callboard.models.output import one_or_list, written
+from callboard.cli.printing import Rows, is_table, output_option, printer_of, say, show_plain, show_table
 
 if TYPE_CHECKING:
     from callboard.cli.targets import Target
@@ -32,6 +32,7 @@ Found = list[tuple["Target", list[Any]]]
 @click.option("--show-labels", is_flag=True, help="A column of all labels.")
 @click.option("-L", "--label-columns", multiple=True, metavar="LABEL", help="A column for this label.")
 @click.option("--no-headers", is_flag=True, help="Rows only.")
+@click.option("--sort-by", metavar="PATH", default="", help="In order of this field, for example .metadata.creationTimestamp.")
 @click.option("--ignore-not-found", is_flag=True, help="What does not exist is no error.")
 @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
 @with_cluster
@@ -47,6 +48,7 @@ def command(
     show_labels: bool,
     label_columns: tuple[str, ...],
     no_headers: bool,
+    sort_by: str,
     ignore_not_found: bool,
     as_json: bool,
 ) -> int:
@@ -62,9 +64,13 @@ def command(
         raise click.UsageError("a resource cannot be retrieved by name across all namespaces")
     options = {"with_namespace": all_namespaces, "show_labels": show_labels, "label_columns": _labels(label_columns)}
     where = "" if all_namespaces else None
+    if sort_by and (watch or watch_only):
+        click.echo("Warning: --watch requested, --sort-by will be ignored", err=True)
     if watch or watch_only:
         return _watch(verbs, targets, form, selector, field_selector, where, watch_only, not no_headers, options)
     found, missing = _read(verbs, targets, selector, field_selector, where, ignore_not_found)
+    if sort_by:
+        _sort(found, sort_by)
     if is_table(form):
         _show_tables(verbs, found, missing, form == "wide", not no_headers, all_namespaces, options)
     else:
@@ -125,24 +131,41 @@ def _show_plain(found: Found, form: str, headers: bool, *, single: bool) -> None
     pairs = [(target.resource, obj) for target, objects in found for obj in objects]
     if single and not pairs:
         return  # it has been told that there is none
-    head, _, rest = form.partition("=")
-    if head == "custom-columns":
-        _show_columns(rest, [obj for _, obj in pairs], headers)
-    elif head == "jsonpath":
-        from callboard.cli.templates import Template
-
-        click.echo(Template(rest).render(one_or_list([obj for _, obj in pairs], many=not single)), nl=False)
-    else:
-        click.echo(written(pairs, form, many=not single), nl=False)  # type: ignore[arg-type]
+    show_plain(pairs, form, many=not single, headers=headers)
 
 
-def _show_columns(spec: str, objects: Iterable[Any], headers: bool) -> None:
-    from callboard.cli.templates import cell_of, columns_of_spec
-    from callboard.models.columns import Cells
+def _sort(found: Found, path: str) -> None:
+    """Bring the objects of each kind in order of a field: numbers and quantities by what they are worth, text with numbers in it as people
+    count, those without the field first (kubectl pkg/cmd/get/sorter.go).
 
-    columns = columns_of_spec(spec)
-    rows = tuple(tuple(cell_of(obj.to_dict(), path) for _, path in columns) for obj in objects)
-    show_table(Cells(tuple(header for header, _ in columns), rows), headers=headers)
+    Raises:
+        BadRequest: no object has the field.
+    """
+    from callboard.cli.templates import relaxed
+    from callboard.models.columns.jsonpath import find
+    from callboard.models.errors import BadRequest
+
+    wanted = relaxed(path)
+    seen = False
+    for index, (target, objects) in enumerate(found):
+        values = [next(find(obj.to_dict(), wanted), None) for obj in objects]
+        seen = seen or any(value is not None for value in values)
+        ranked = sorted(zip(values, objects, strict=True), key=lambda pair: _rank(pair[0]))
+        found[index] = (target, [obj for _, obj in ranked])
+    if not seen and any(objects for _, objects in found):
+        raise BadRequest(f'couldn\'t find any field with path "{{{wanted}}}" in the list of objects')
+
+
+def _rank(value: Any) -> tuple[Any, ...]:
+    from callboard.models.quantity import parse_quantity
+
+    if value is None:
+        return (0,)
+    try:
+        return (1, parse_quantity(str(value)))
+    except ValueError:
+        words = re.split(r"(\d+)", str(value))
+        return (2, *((int(word), "") if word.isdigit() else (-1, word) for word in words))
 
 
 def _watch(

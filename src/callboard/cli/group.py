@@ -33,11 +33,23 @@ COMMANDS = {
     "drain": ("nodes:drain", "Cordon nodes and evict their pods."),
     "wait": ("waiting:command", "Wait for objects to become what they should."),
     "label": ("changing:label", "Set labels of objects."),
+    "taint": ("tainting:taint", "Keep pods away from nodes."),
     "annotate": ("changing:annotate", "Set annotations of objects."),
     "patch": ("changing:patch", "Change fields of an object."),
     "completion": ("completion:command", "Print a script that makes TAB complete."),
 }
 """The commands: where each is, and its help in a line, so that help and completion import none of them."""
+INSTEAD = {
+    "create": "write a manifest and use: callboard apply -f FILE (or - for standard input)",
+    "run": "write a manifest of the pod and use: callboard apply -f FILE (or - for standard input)",
+    "expose": "write a manifest of the Service and use: callboard apply -f FILE (or - for standard input)",
+    "replace": "use: callboard apply -f FILE, or callboard patch",
+    "edit": "use: callboard patch TYPE/NAME -p PATCH, or callboard apply -f FILE",
+    "set": "use: callboard patch TYPE/NAME -p PATCH, callboard scale for replicas, or callboard label",
+    "autoscale": "use: callboard scale TYPE/NAME --replicas N",
+    "port-forward": "with --containers process callboard up prints an address of each Service",
+}
+"""What to do in place of commands that kubectl has and we have not."""
 _LOG_AT_ONCE = frozenset({"up", "down", "demo", "bench"})
 """Commands that run parts which log; the others only ask a cluster, and start sooner without."""
 
@@ -57,6 +69,14 @@ class _Lazy(click.Group):
         command = getattr(importlib.import_module(f"{_CLI}.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from callboard.cli.flags import with_plain_flags
+
+        if args and args[0] in INSTEAD and not ctx.resilient_parsing:
+            ctx.fail(f"there is no {args[0]} here; {INSTEAD[args[0]]}")
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, rest if command is None or ctx.resilient_parsing else with_plain_flags(command, rest)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

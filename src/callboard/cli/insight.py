@@ -9,7 +9,7 @@ import click
 from callboard.cli import EXIT_NOT_SO
 from callboard.cli.completing import complete_targets
 from callboard.cli.link import all_namespaces_option, selector_option, tell, with_cluster
-from callboard.cli.printing import Rows, is_table, output_option, say
+from callboard.cli.printing import Rows, is_table, output_option, say, show_plain
 
 if TYPE_CHECKING:
     from callboard.runtime.face.connection import Connected
@@ -54,8 +54,6 @@ def describe(verbs: Connected, what: tuple[str, ...], selector: str, all_namespa
 @with_cluster
 def events(verbs: Connected, for_: str | None, watch: bool, types: str, no_headers: bool, all_namespaces: bool, form: str) -> int:
     """Show what has happened, the newest last."""
-    from callboard.models.output import written
-
     wanted = {word.strip().capitalize() for word in types.split(",") if word.strip()}
     if not wanted <= {"Normal", "Warning"}:
         raise click.UsageError("valid --types are Normal or Warning")
@@ -66,7 +64,7 @@ def events(verbs: Connected, for_: str | None, watch: bool, types: str, no_heade
     if is_table(form):
         rows.show(found)
     elif not watch:
-        click.echo(written([(resource, event) for event in found], form, many=True), nl=False)  # type: ignore[arg-type]
+        show_plain([(resource, event) for event in found], form, many=True)
     if not found and not watch:
         where = "" if all_namespaces else f" in {verbs.default_namespace} namespace"
         click.echo(f"No events found{where}.", err=True)

@@ -18,6 +18,7 @@ from callboard.cli.reaching import reached
 
 if TYPE_CHECKING:
     from callboard.models.errors import ApiError
+    from callboard.runtime.face.connection import Connected
 
 _CLUSTER = click.option(
     "--cluster",
@@ -76,17 +77,38 @@ def tell(refusal: ApiError) -> None:
     click.echo(words_of(refusal), err=True)
 
 
+def check_namespace(verbs: Connected, tree: Any) -> None:
+    """Refuse an object of a manifest whose namespace is another than the one that `-n` names (cli-runtime's RequireNamespace).
+
+    Raises:
+        BadRequest: the two differ.
+    """
+    from click.core import ParameterSource
+
+    from callboard.models.errors import BadRequest
+
+    meta = tree.get("metadata")
+    own = meta.get("namespace") if isinstance(meta, dict) else None
+    given = click.get_current_context().get_parameter_source("namespace") is not ParameterSource.DEFAULT
+    if given and own and own != verbs.default_namespace:
+        raise BadRequest(
+            f'the namespace from the provided object "{own}" does not match the namespace "{verbs.default_namespace}". '
+            f"You must pass '--namespace={own}' to perform this operation."
+        )
+
+
 def sources_of(files: tuple[str, ...], recursive: bool) -> list[Any]:
     """What `-f` and `-R` name, as `apply` takes it."""
     import sys
 
     from callboard.models.errors import BadRequest
+    from callboard.runtime.face.manifests import of_text
 
     sources: list[Any] = []
     for file in files:
         path = Path(file)
         if file == "-":
-            sources.append(f"{sys.stdin.read()}\n")
+            sources.append([*of_text(sys.stdin.read(), "STDIN")])
         elif recursive and path.is_dir():
             found = sorted(one for one in path.rglob("*") if one.suffix in (".yaml", ".yml", ".json") and one.is_file())
             if not found:

@@ -15,10 +15,11 @@ import click
 
 from callboard.models.columns import Cells, cells_of, kind_name
 from callboard.models.kinds import Resource
-from callboard.models.output import MACHINE_FORMATS, shown, written
+from callboard.models.output import MACHINE_FORMATS, one_or_list, shown, written
 from callboard.models.tabulate import aligned
 
-FORMS = ("wide", "yaml", "json", "name", "jsonpath=TEMPLATE", "custom-columns=SPEC")
+FORMS = ("wide", "yaml", "json", "name", "jsonpath=TEMPLATE", "jsonpath-as-json=TEMPLATE", "custom-columns=SPEC")
+_TEMPLATES = ("jsonpath", "jsonpath-as-json")
 
 
 class _Form(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
@@ -29,10 +30,14 @@ class _Form(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
         head, equals, rest = text.partition("=")
-        if text not in ("", "wide", *MACHINE_FORMATS) and not (head in ("jsonpath", "custom-columns") and equals and rest):
+        if text not in ("", "wide", *MACHINE_FORMATS) and not (head in (*_TEMPLATES, "custom-columns") and equals and rest):
             self.fail(
                 f'unable to match a printer suitable for the output format "{text}", allowed formats are: {", ".join(FORMS)}', param, ctx
             )
+        if rest:  # one that is none is refused before anything is asked
+            from callboard.cli.templates import Template, columns_of_spec
+
+            columns_of_spec(rest) if head == "custom-columns" else Template(rest)
         return text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
@@ -120,12 +125,31 @@ def printer_of(form: str) -> Callable[[Resource, Any], str]:
     if form in MACHINE_FORMATS:
         return lambda resource, obj: written([(resource, obj)], form, many=False).removesuffix("\n")  # type: ignore[arg-type]
     head, _, rest = form.partition("=")
-    if head != "jsonpath":
+    if head not in _TEMPLATES:
         raise click.UsageError(f"-o {form} can't be used here")
     from callboard.cli.templates import Template
 
     template = Template(rest)
-    return lambda _resource, obj: template.render(shown(obj))
+    render = template.render if head == "jsonpath" else template.as_json
+    return lambda _resource, obj: render(shown(obj)).removesuffix("\n")
+
+
+def show_plain(pairs: Sequence[tuple[Resource, Any]], form: str, *, many: bool, headers: bool = True) -> None:
+    """Objects with their kinds in a form that is no table; `many`: as a List of them, even if it is one."""
+    head, _, rest = form.partition("=")
+    if head == "custom-columns":
+        from callboard.cli.templates import cell_of, columns_of_spec
+
+        columns = columns_of_spec(rest)
+        rows = tuple(tuple(cell_of(obj.to_dict(), path) for _, path in columns) for _, obj in pairs)
+        show_table(Cells(tuple(header for header, _ in columns), rows), headers=headers)
+    elif head in _TEMPLATES:
+        from callboard.cli.templates import Template
+
+        tree = one_or_list([obj for _, obj in pairs], many=many)
+        click.echo(Template(rest).render(tree) if head == "jsonpath" else Template(rest).as_json(tree), nl=False)
+    else:
+        click.echo(written(pairs, form, many=many), nl=False)  # type: ignore[arg-type]
 
 
 def is_table(form: str) -> bool:

@@ -64,10 +64,9 @@ def history(verbs: Connected, what: tuple[str, ...], revision: int) -> int:
         found = verbs.rollout.history(target.what, revision or None)
         if revision:
             say(f"{head} with revision #{revision}")
-            from callboard.models.base import plain, yaml_of
+            from callboard.models.describe import describe_template
 
-            say("Pod Template:")
-            say("".join(f"  {line}\n" for line in yaml_of(plain(found[0].template)).splitlines()))
+            say(describe_template(found[0].template))
             return
         say(f"{head} ")
         rows = "".join(f"{one.revision}\t{one.change_cause or '<none>'}\n" for one in found)

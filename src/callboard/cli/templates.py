@@ -17,6 +17,8 @@ from callboard.models.columns.jsonpath import find, parse_path
 
 _PIECE = re.compile(r"\{((?:\"(?:\\.|[^\"])*\"|'(?:\\.|[^'])*'|[^{}])*)\}")
 _QUOTED = re.compile(r"\"((?:\\.|[^\"])*)\"|'((?:\\.|[^'])*)'")
+_BRACKETS = re.compile(r"\[[^\]]*\]")
+_SPACE = re.compile(r"(?<!\\)\s")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 Part = tuple[str, Any]
 
@@ -25,11 +27,22 @@ class Template:
     """One template, parsed. Raises `click.UsageError` where it is none."""
 
     def __init__(self, text: str) -> None:
-        self._parts = _parse(text if "{" in text else f"{{{text if text.startswith(('.', '[', '$')) else f'.{text}'}}}")
+        self._parts = _parse(text if "{" in text else f"{{{relaxed(_between(text))}}}")
 
     def render(self, tree: Any) -> str:
         """The text for one object."""
         return _render(self._parts, tree, tree)
+
+    def as_json(self, tree: Any) -> str:
+        """What each part finds, as a JSON array of its own (kubectl's jsonpath-as-json)."""
+        arrays = [_values(part, tree, tree) for part in self._parts]
+        return "".join(f"{json.dumps(array, indent=4, ensure_ascii=False)}\n" for array in arrays)
+
+
+def relaxed(path: str) -> str:
+    """A path without the braces and the first dot that kubectl lets one leave away (RelaxedJSONPathExpression). Raises as `Template`."""
+    plain = path.strip().removeprefix("{").removesuffix("}")
+    return _path(plain if plain.startswith((".", "[", "$", "@")) else f".{plain}")
 
 
 def _parse(text: str) -> list[Part]:
@@ -38,7 +51,7 @@ def _parse(text: str) -> list[Part]:
     at = 0
     for piece in _PIECE.finditer(text):
         if text[at : piece.start()]:
-            open_[-1].append(("text", text[at : piece.start()]))
+            open_[-1].append(("text", _between(text[at : piece.start()])))
         at = piece.end()
         inside = piece[1].strip()
         quoted = _QUOTED.fullmatch(inside)
@@ -57,15 +70,24 @@ def _parse(text: str) -> list[Part]:
     if paths:
         raise click.UsageError("jsonpath: a {range} has no {end}")
     if text[at:]:
-        open_[-1].append(("text", text[at:]))
+        open_[-1].append(("text", _between(text[at:])))
     return open_[0]
+
+
+def _between(text: str) -> str:
+    """Text outside of braces. Raises `click.UsageError` if a brace in it begins or ends nothing."""
+    if "{" in text:
+        raise click.UsageError(f"error parsing jsonpath: unclosed action: {text[text.index('{') :]} has no closing brace")
+    if "}" in text:
+        raise click.UsageError(f"error parsing jsonpath: {text} has a closing brace that nothing has opened")
+    return text
 
 
 def _path(text: str) -> str:
     if text in ("@", "$", "."):
         return "."
     path = text.removeprefix("@")
-    if parse_path(path) is None:
+    if parse_path(path) is None or _SPACE.search(_BRACKETS.sub("", path)):
         raise click.UsageError(
             f"jsonpath: {text} is no path that is understood here; write for example .status.phase or .items[*].metadata.name"
         )
@@ -90,6 +112,16 @@ def _render(parts: Sequence[Part], tree: Any, root: Any) -> str:
     return "".join(out)
 
 
+def _values(part: Part, tree: Any, root: Any) -> list[Any]:
+    kind, content = part
+    if kind == "text":
+        return [content]
+    if kind == "path":
+        return [tree] if content == "." else [*find(root if content.startswith("$") else tree, content)]
+    path, body = content
+    return [value for item in find(tree, path) for one in body for value in _values(one, item, root)]
+
+
 def text_of(value: Any) -> str:
     """A value as a template shows it: text as it is, the rest as JSON."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
@@ -102,8 +134,7 @@ def columns_of_spec(spec: str) -> list[tuple[str, str]]:
         header, colon, path = part.partition(":")
         if not colon or not header or not path:
             raise click.UsageError(f"unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>")
-        plain = path.strip("{}")
-        columns.append((header, _path(plain if plain.startswith((".", "[", "$")) else f".{plain}")))
+        columns.append((header, relaxed(path)))
     return columns
 
 

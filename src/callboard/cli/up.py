@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from callboard.cli import EXIT_NOT_SO
+from callboard.cli.group import complain
 from callboard.cli.holder import holding
 from callboard.cli.live import Changes, showing
 
@@ -51,7 +52,7 @@ class _Stop:
     "--timing", type=click.Choice(["kubernetes", "fast"]), default="kubernetes", show_default=True, help="Profile of all periods."
 )
 @click.option("--data", type=click.Path(file_okay=False), help="Keep state in this folder; containers then live on when this program ends.")
-@click.option("--name", default="", help="What other programs call this cluster.  [default: by --data, or default, default-2, ...]")
+@click.option("--name", help="What other programs call this cluster.  [default: by --data, or default, default-2, ...]")
 @click.option("--watch", is_flag=True, help="A live view of nodes and pods; a line for each change where there is no terminal.")
 def command(
     files: tuple[str, ...],
@@ -59,12 +60,14 @@ def command(
     containers: Literal["process", "simulated"],
     timing: str,
     data: str | None,
-    name: str,
+    name: str | None,
     watch: bool,
 ) -> int:
     """Bring a cluster up and keep it running; Ctrl-C or SIGTERM stops it, a second one ends it at once."""
+    if name == "":
+        raise click.UsageError("--name is empty; leave it away, or give the cluster a name")
     sources = _read(files)
-    _check_free(name)
+    _check_free(name or "")
     from callboard import Cluster
 
     stop = _Stop()
@@ -77,7 +80,7 @@ def command(
             failed = _apply(cluster, sources)
             if containers == "simulated":
                 click.echo("Containers are simulated, so Services have no address that a program can open.")
-            served = _serve(cluster, name, data)
+            served = _serve(cluster, name or "", data)
             click.echo(f"Reach it from elsewhere with: {served}")
             click.echo("The cluster is up; press Ctrl-C to stop it.")
             _follow(cluster, stop.asked, watch, told_services=containers == "process")
@@ -88,24 +91,23 @@ def command(
 
 def _read(files: tuple[str, ...]) -> list[Any]:
     """All manifests, parsed before anything is started. Raises `ApiError` where one is none."""
-    from callboard.runtime.face.manifests import manifests
+    from callboard.runtime.face.manifests import manifests, of_text
 
-    sources: list[Any] = [f"{sys.stdin.read()}\n" if file == "-" else Path(file) for file in files]
-    for source in sources:
-        manifests(source)
-    return sources
+    sources = [[*of_text(sys.stdin.read(), "STDIN")] if file == "-" else manifests(Path(file)) for file in files]
+    return [manifest for source in sources for manifest in source]
 
 
-def _apply(cluster: Cluster, sources: list[Any]) -> bool:
-    """Apply everything and say what became of each document. Whether any was refused."""
-    failed = False
-    for source in sources:
-        for result in cluster.apply_each(source):
-            if result.error is not None:
-                failed = True
-                click.echo(f"{result.origin}: {result.what}: {result.error}", err=True)
-            else:
-                click.echo(f"{result.what} {result.verb}")
+def _apply(cluster: Cluster, documents: list[Any]) -> int:
+    """Apply everything and say what became of each document. How many were refused."""
+    failed = 0
+    for result in cluster.apply_each(documents):
+        if result.error is not None:
+            failed += 1
+            click.echo(f"{result.origin}: {result.what}: {result.error}", err=True)
+        else:
+            click.echo(f"{result.what} {result.verb}")
+    if failed:
+        complain(f"{failed} of {len(documents)} objects could not be applied; the cluster is up without, and will exit with 1")
     return failed
 
 

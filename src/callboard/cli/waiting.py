@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -77,11 +76,8 @@ def command(
                 _reach(verbs, obj, condition, max(0.0, deadline_s - time.monotonic()))
             except WaitTimeout as late:
                 failed = True
-                tell(
-                    WaitTimeout(
-                        f"timed out waiting for the condition on {target.resource.name}/{name}: {late.message.partition('last seen: ')[2]}"
-                    )
-                )
+                seen_last = condition.last if isinstance(condition, HasValue) else late.message.partition("last seen: ")[2]
+                tell(WaitTimeout(f"timed out waiting for the condition on {target.resource.name}/{name}: {seen_last}"))
             except ApiError as refusal:
                 failed = True
                 tell(refusal)
@@ -114,14 +110,30 @@ def condition_of(text: str) -> Condition:
         name, equals, value = rest.partition("=")
         return f"{name}={value.capitalize()}" if equals else name
     if head == "jsonpath" and rest:
-        return _has_value(rest)
+        return _value_condition(rest)
     raise click.UsageError(f'unrecognized condition: "{text}"')
 
 
-def _has_value(text: str) -> Callable[[Any], bool]:
-    """A function that tells whether a path has a value, or any value if none is given."""
-    from callboard.cli.templates import text_of
-    from callboard.models.columns.jsonpath import find, parse_path
+class HasValue:
+    """A condition: the path has this value, or any at all if it is "". `last` says in words what was found when it was last looked at."""
+
+    def __init__(self, path: str, wanted: str) -> None:
+        self._path = path
+        self._wanted = wanted
+        self.last = "it does not exist"
+
+    def __call__(self, obj: Any) -> bool:
+        from callboard.cli.templates import text_of
+        from callboard.models.columns.jsonpath import find
+
+        values = [text_of(one) for one in find(obj.to_dict(), self._path)]
+        self.last = f"{self._path} is {', '.join(values)}" if values else f"{self._path} has no value"
+        return bool(values) and (not self._wanted or values == [self._wanted])
+
+
+def _value_condition(text: str) -> HasValue:
+    """What is behind `jsonpath=`. Raises `click.UsageError`."""
+    from callboard.models.columns.jsonpath import parse_path
 
     inside, brace, after = text.partition("}")
     path, value = (inside + brace, after) if brace else (text.partition("=")[0], "".join(text.partition("=")[1:]))
@@ -130,10 +142,4 @@ def _has_value(text: str) -> Callable[[Any], bool]:
         raise click.UsageError(
             "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'"
         )
-    wanted = value.removeprefix("=").strip("'\"")
-
-    def has_value(obj: Any) -> bool:
-        values = [text_of(one) for one in find(obj.to_dict(), path)]
-        return bool(values) and (not wanted or values == [wanted])
-
-    return has_value
+    return HasValue(path, value.removeprefix("=").strip("'\""))

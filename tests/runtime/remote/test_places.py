@@ -100,7 +100,7 @@ def test_a_cluster_is_found_by_its_name_its_path_the_environment_or_because_it_i
     two = RemoteServer(host, "two")
     with pytest.raises(NoCluster, match=r"several clusters run \(one, two\)"):
         find()
-    with pytest.raises(NoCluster, match='no cluster named "three" runs: there are one, two'):
+    with pytest.raises(NoCluster, match='no cluster named "three" runs; those that run: one, two'):
         find("three")
     for said in ("two", two.path):
         monkeypatch.setenv("CALLBOARD_SOCKET", said)
