@@ -7,6 +7,7 @@ on when its answer arrives is plain data, the context, kept here under the reque
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from callboard.actors.component import Component, Port, Timer, handles
@@ -41,7 +42,7 @@ class ApiComponent(Component):
         """The newest revision that any answer or batch has shown to this process."""
         self.informers: list[Informer] = []
         self._streams: dict[int, Informer] = {}
-        self._pending: dict[int, tuple[float, Any]] = {}
+        self._pending: dict[int, tuple[float, Any, Address]] = {}
         self._last_id = 0
         self._sweep: Timer | None = None
         self._events = EventCorrelator()
@@ -54,10 +55,11 @@ class ApiComponent(Component):
         """Send a request to the apiserver; its answer arrives in `answered(context, answer)`. Returns the request's id."""
         self._last_id += 1
         number = self._last_id
-        self._pending[number] = (self.port.now() + self.settings.request_timeout_s, context)
+        server = self.server
+        self._pending[number] = (self.port.now() + self.settings.request_timeout_s, context, server)
         if self._sweep is None:
             self._sweep = self.port.after(self.settings.request_timeout_s, SweepRequests())
-        self.port.send(self.server, request(number, self.port.me, **fields))
+        self.port.send(server, request(number, self.port.me, **fields))
         return number
 
     def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None:
@@ -121,22 +123,35 @@ class ApiComponent(Component):
         now = self.port.now()
         self._sweep = None
         latest = now + self.settings.request_timeout_s
-        if any(deadline > latest for deadline, _ in self._pending.values()):  # the clock was set back: nobody waits longer for that
-            self._pending = {number: (min(deadline, latest), context) for number, (deadline, context) in self._pending.items()}
-        expired = [number for number, (deadline, _) in self._pending.items() if deadline <= now]
-        for number in expired:
-            _, context = self._pending.pop(number)
-            message = f"{self.port.name} had no answer from {self.server} within {self.settings.request_timeout_s:g} s"
+        if any(deadline > latest for deadline, _, _ in self._pending.values()):  # the clock was set back: nobody waits longer for that
+            self._pending = {
+                number: (min(deadline, latest), context, server) for number, (deadline, context, server) in self._pending.items()
+            }
+        expired = {number: entry for number, entry in self._pending.items() if entry[0] <= now}
+        self._leave_servers(server for _, _, server in expired.values())
+        for number, (_, context, server) in expired.items():
+            del self._pending[number]
+            message = f"{self.port.name} had no answer from {server} within {self.settings.request_timeout_s:g} s"
             self._deliver(context, Refused(number, TIMEOUT_CODE, "Timeout", message))
-        if expired:
-            self._change_server()
         if self._pending and self._sweep is None:
             next_deadline = next(iter(self._pending.values()))[0]  # all wait equally long, so the oldest is due first
             self._sweep = self.port.after(max(next_deadline - now, 0.001), SweepRequests())
 
-    def _change_server(self) -> None:
-        servers = self.settings.apiservers
-        self.server = servers[(servers.index(self.server) + 1) % len(servers)]
+    def doubt(self, number: int) -> None:
+        """A request should have been answered by now: if it wasn't, and the server that it went to is still in use, go on to the next one.
+        For those whose silence costs more than another's: the request itself waits on until its time is over."""
+        entry = self._pending.get(number)
+        if entry is not None:
+            self._leave_servers((entry[2],))
+
+    def _leave_servers(self, silent: Iterable[Address]) -> None:
+        """Go on to the next apiserver if the one in use is among those that kept silent.
+
+        What was asked of a server that this component has left already says nothing about the one it uses now: without this distinction the
+        last time-outs of the old one would lead back to it."""
+        if self.server in silent:
+            servers = self.settings.apiservers
+            self.server = servers[(servers.index(self.server) + 1) % len(servers)]
 
     # -- informers --------------------------------------------------------------------------------------------------------------
 
@@ -223,8 +238,7 @@ class ApiComponent(Component):
         self.port.after(self.settings.watch_silence_s / 3, CheckStreams(), periodic=True)
         oldest = self.port.now() - self.settings.watch_silence_s
         silent = [informer for informer in self.informers if informer.silent_since(oldest)]
-        if silent:
-            self._change_server()
+        self._leave_servers(informer.server for informer in silent)
         for informer in silent:
             informer.resume()
 

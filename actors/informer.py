@@ -118,7 +118,8 @@ class Informer:
         self.relists = 0
         self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Any]]]] = {}
         self._subscription = 0
-        self._server: Address = ""
+        self.server: Address = ""
+        """Where its present or last stream comes from."""
         self._list = 0
         self._barren = 0
         self._expected_seq = 1
@@ -158,9 +159,9 @@ class Informer:
         self._last_heard_s = self.owner.port.now()
         self.owner.bind_stream(self._subscription, self)
         owner = self.owner
-        self._server = owner.server
+        self.server = owner.server
         request = WatchObjects(self._subscription, owner.port.me, self.resource, self.revision, **self.selection)
-        owner.port.send(self._server, request)
+        owner.port.send(self.server, request)
 
     def silent_since(self, moment_s: float) -> bool:
         """Whether there is a stream that has not been heard of since `moment_s`."""
@@ -169,7 +170,7 @@ class Informer:
 
     def _leave_stream(self) -> None:
         if self._subscription:
-            self.owner.port.send(self._server, StopWatch(self._subscription, self.owner.port.me))
+            self.owner.port.send(self.server, StopWatch(self._subscription, self.owner.port.me))
             self.owner.drop_stream(self._subscription)
             self._subscription = 0
         self._early.clear()
@@ -282,7 +283,7 @@ class Informer:
         if piece.revision > self.revision:
             self.revision = piece.revision
         if piece.seq % ACK_EVERY_BATCHES == 0:
-            self.owner.port.send(self._server, AckWatch(piece.id, self.owner.port.me, piece.seq))
+            self.owner.port.send(self.server, AckWatch(piece.id, self.owner.port.me, piece.seq))
 
     def _is_newer(self, key: str, gone: Any) -> bool:
         """Whether what is known under this key is newer than the object whose end is told: its successor."""

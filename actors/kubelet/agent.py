@@ -53,6 +53,7 @@ class NodeAgent(ApiComponent):
         self._speaks = False
         self._writing = False
         self._reported_at_s = 0.0
+        self._renewals = (0, 0)
 
     def begin_to_speak(self) -> None:
         """The runtime has said what runs here: register the node and hold its lease."""
@@ -116,7 +117,9 @@ class NodeAgent(ApiComponent):
         own, port = self.own, self.port
         period_s = own.timing.lease_renew_s
         port.after(period_s * (1 + RENEW_JITTER * port.random()), RenewNow(), periodic=True)
-        self.call(
+        before_last, last = self._renewals
+        self.doubt(before_last)  # where a request may take as long as a node may be silent, waiting for its time-out would lose the node
+        renewal = self.call(
             RenewLease,
             None,
             resource=LEASES,
@@ -126,4 +129,5 @@ class NodeAgent(ApiComponent):
             renew_time=rfc3339_micro(port.now()),
             duration_s=ceil(period_s * LEASE_PERIODS),
         )
+        self._renewals = (last, renewal)
         self.check_node()

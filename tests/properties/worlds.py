@@ -66,7 +66,8 @@ def manifests(app: App) -> list[dict[str, Any]]:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Small worlds: 1 to 3 nodes, 1 or 2 apiservers, controllers alone or in pairs, up to 2 apps and 4 faults."""
+    """Small worlds: 1 to 3 nodes, 1 or 2 apiservers, controllers alone or in pairs, up to 2 apps and 4 faults;
+    of 2 apiservers one may be gone for good."""
     nodes, apiservers, copies = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
     apps = tuple(App(f"app-{number}", draw(st.integers(0, 4))) for number in range(draw(st.integers(1, 2))))
     components = ["scheduler", *(f"controller/{name}" for name in CONTROLLERS), *(f"kubelet/node-{n}" for n in range(1, nodes + 1))]
@@ -88,8 +89,22 @@ def worlds(draw: st.DrawFn) -> World:
         st.builds(Fault, st.just("scale"), at, st.just(0.0), st.sampled_from([app.name for app in apps]), st.integers(0, 5)),
         st.builds(Fault, st.just("compact"), at),
     )
+    if apiservers > 1:
+        fault = st.one_of(fault, _server_faults(draw(st.integers(0, apiservers - 1)), components, at, long))
     faults = tuple(draw(st.lists(fault, max_size=4)))
     return World(draw(st.integers(0, 2**32 - 1)), nodes, apiservers, copies, apps, faults)
+
+
+def _server_faults(worse: int, components: list[str], at: st.SearchStrategy[float], long: st.SearchStrategy[float]) -> Any:
+    """What only a world with a second apiserver survives: one of them, always the same one, is away, for a while or for good, or has only
+    half a link to some component."""
+    server, component = f"apiserver-{worse}", st.sampled_from(components)
+    return st.one_of(
+        st.builds(Fault, st.just("server-down"), at, long, st.just(server)),
+        st.builds(Fault, st.just("server-gone"), at, st.just(0.0), st.just(server)),
+        st.builds(Fault, st.sampled_from(["unheard", "unhearing"]), at, long, component, st.just(worse)),
+        st.builds(Fault, st.sampled_from(["unheard-ever", "unhearing-ever"]), at, st.just(0.0), component, st.just(worse)),
+    )
 
 
 # -- carrying faults out ----------------------------------------------------------------------------------------------------------
@@ -114,6 +129,24 @@ def _down(s: Simulation, fault: Fault) -> Callable[[], None]:
     handle = s.components[fault.target]
     handle.crash()
     return lambda: None if handle.alive else handle.restart()
+
+
+def _for_good(begin: Callable[[Simulation, Fault], object]) -> Callable[[Simulation, Fault], Callable[[], None]]:
+    def begin_only(s: Simulation, fault: Fault) -> Callable[[], None]:
+        begin(s, fault)
+        return _nothing
+
+    return begin_only
+
+
+def _unheard(s: Simulation, fault: Fault) -> int:
+    """What a component says to one apiserver is lost; what that one says arrives."""
+    return s.links.drop(fault.target, f"apiserver-{fault.number}")
+
+
+def _unhearing(s: Simulation, fault: Fault) -> int:
+    """What one apiserver says to a component is lost; what that one says arrives."""
+    return s.links.drop(f"apiserver-{fault.number}", fault.target)
 
 
 def _every(fault: Fault, *types: str) -> Callable[[Any, Any], bool]:
@@ -168,6 +201,12 @@ _KINDS: dict[str, Callable[[Simulation, Fault], Callable[[], None]]] = {
     "node-cut": _cut,
     "restart": _restart,
     "down": _down,
+    "server-down": _down,
+    "server-gone": _for_good(_down),
+    "unheard": _ruled(_unheard),
+    "unheard-ever": _for_good(_unheard),
+    "unhearing": _ruled(_unhearing),
+    "unhearing-ever": _for_good(_unhearing),
     "watch-loss": _ruled(lambda s, f: s.links.drop("apiserver-*", f.target, _every(f, "WatchBatch"))),
     "watch-repeat": _ruled(lambda s, f: s.links.duplicate("apiserver-*", f.target, _every(f, "WatchBatch"))),
     "answers-lost": _ruled(lambda s, f: s.links.drop("apiserver-*", f.target, _every(f, "Written", "Refused"))),
