@@ -109,6 +109,9 @@ class Connected(Verbs):
         self._remote = Remote(path)
         super().__init__(self._remote, namespace)
 
+    def __repr__(self) -> str:
+        return f"<Connected to {self.name or self._remote.link.path}, namespace {self._namespace}>"
+
     @property
     def name(self) -> str:
         """The cluster's name."""

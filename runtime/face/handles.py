@@ -26,6 +26,9 @@ class NodeHandle:
         self._verbs = verbs
         self.name = name
 
+    def __repr__(self) -> str:
+        return f"<NodeHandle {self.name}>"
+
     def crash(self) -> None:
         """Cut the power: kubelet, proxy, runtime and all containers of the node are gone at once, and nobody is told.
 
@@ -142,6 +145,9 @@ class ComponentHandle:
     def __init__(self, system: System, name: str) -> None:
         self._system = system
         self.name = name
+
+    def __repr__(self) -> str:
+        return f"<ComponentHandle {self.name}, {'alive' if self.alive else 'not alive'}>"
 
     @property
     def alive(self) -> bool:

@@ -49,7 +49,7 @@ def taint(verbs: Connected, what: tuple[str, ...], overwrite: bool, everything: 
     if not specs:
         raise click.UsageError("at least one taint update is required: KEY=VALUE:EFFECT, or KEY- to take it away")
     wanted = [changes_of(spec) for spec in specs]
-    if any(one.taken and other.concerns({"key": one.key, "effect": one.effect}) for one in wanted for other in wanted if not other.taken):
+    if any(one.taken and one.concerns({"key": other.key, "effect": other.effect}) for one in wanted for other in wanted if not other.taken):
         raise click.UsageError("can not both modify and remove the same taint in the same command")
     failed = False
     for node in _nodes(verbs, names, everything, selector):
