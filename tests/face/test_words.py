@@ -87,8 +87,5 @@ def test_top_takes_the_object_too() -> None:
 def test_events_of_one_second_are_told_as_they_came() -> None:
     second = "2026-01-01T00:00:00Z"
     told = [("Scheduled", "9", second), ("Unhealthy", "12", second), ("Pulled", "100", second), ("Early", "200", "2025-12-31T23:59:59Z")]
-    events = [
-        {"kind": "Event", "metadata": {"name": name, "resourceVersion": revision}, "lastTimestamp": at}
-        for name, revision, at in reversed(told)
-    ]
+    events = [{"kind": "Event", "metadata": {"name": n, "resourceVersion": r}, "lastTimestamp": at} for n, r, at in reversed(told)]
     assert [one["metadata"]["name"] for one in in_order(events)] == ["Early", "Scheduled", "Unhealthy", "Pulled"]
