@@ -138,6 +138,9 @@ class Cluster(Verbs):
         missing = ", ".join(sorted(wanted - ready)[:5])
         raise WaitTimeout(f"{len(wanted - ready)} of {len(wanted)} nodes are not Ready after {START_TIMEOUT_S:g} s: {missing}")
 
+    def __repr__(self) -> str:
+        return f"<Cluster nodes={len(self.nodes)}, {'stopped' if self._stopped else 'running'}>"
+
     def __enter__(self) -> Cluster:
         return self
 

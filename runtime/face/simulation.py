@@ -88,6 +88,9 @@ class Simulation(Verbs):
         for spec in specs:
             self.wait(f"node/{spec.name}", "Ready", timeout=READY_TIMEOUT_S)
 
+    def __repr__(self) -> str:
+        return f"<Simulation nodes={len(self.nodes)}, seed={self.seed}>"
+
     def __enter__(self) -> Simulation:
         return self
 
