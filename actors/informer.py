@@ -37,6 +37,8 @@ IndexFunction = Callable[[Any], tuple[str, ...]]
 ACK_EVERY_BATCHES = 256
 EARLY_BATCHES_LIMIT = 1024
 """Batches kept while a gap waits for its missing piece; beyond, the informer lists at once."""
+UNSERVED_CODE = 404
+"""A list is refused so only if its kind isn't served."""
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -115,6 +117,8 @@ class Informer:
         self.objects: dict[str, Any] = {}
         self.revision = 0
         self.synced = False
+        self.unserved = False
+        """Whether the last thing heard of a list was that no such kind is served."""
         self.relists = 0
         self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Any]]]] = {}
         self._subscription = 0
@@ -199,10 +203,12 @@ class Informer:
         """The list has arrived, or was refused."""
         if answer.id != self._list:
             return  # of a list that has been given up for a newer one
+        if isinstance(answer, Refused):
+            self.unserved = answer.code == UNSERVED_CODE
         if not isinstance(answer, Listed) or answer.revision < self.revision:
             self._retry_later()
             return
-        self._listing = False
+        self._listing = self.unserved = False
         self._attempt = 0
         fresh = dict(zip(self._keys(answer), answer.objects, strict=True))
         for key in [key for key in self.objects if key not in fresh]:

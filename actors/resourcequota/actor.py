@@ -1,8 +1,9 @@
 """The resource quota controller: keeps the status of every ResourceQuota true.
 
 Talks to the apiserver: an informer on quotas and, for each namespace that has some, informers on what they count there; a cluster
-without quotas costs nothing. A count is written on condition that the quota is still the one that was looked at, and only from views that
-are at least as new: every creation that counts changes the quota in its own transaction, so a count that has missed one is never accepted.
+without quotas costs nothing. Nothing is written before all views of a quota are loaded; only what nobody serves is left out of it. A count
+is written on condition that the quota is still the one that was looked at, and only from views that are at least as new: every creation
+that counts changes the quota in its own transaction, so a count that has missed one is never accepted.
 """
 
 from __future__ import annotations
@@ -96,7 +97,10 @@ class ResourceQuotaController(Controller):
         if quota is None:
             return ()
         meta = quota.metadata
-        views = {name: one for name, one in self._counted.get(meta.namespace, {}).items() if one.synced}
+        here = self._counted.get(meta.namespace, {})
+        if any(not here[name].synced and not here[name].unserved for name in resources_counted(quota) if name in here):
+            return (act.LookAgain(after_s=LAG_S),)  # a count without what isn't known yet would lift limits that are in force
+        views = {name: one for name, one in here.items() if one.synced}
         objects: dict[str, Any] = {name: one.objects for name, one in views.items()}
         objects[QUOTAS] = self.quotas.by("namespace", meta.namespace)
         wanted = status_for(quota, objects)

@@ -26,8 +26,8 @@ def resources_counted(quota: GenericObject) -> tuple[str, ...]:
 def status_for(quota: GenericObject, objects: Mapping[str, Mapping[str, Any]]) -> FrozenMap:
     """What the status has to be: the limits of the spec, and how much is used of each.
 
-    `objects` holds, by resource, the objects of the quota's namespace. A resource that isn't there can't be counted (yet): what is limited
-    of it is left out, and so is not enforced.
+    `objects` holds, by resource, the objects of the quota's namespace. A resource that isn't there is one that nobody serves: what is
+    limited of it is left out, and so is not enforced.
     """
     spec = spec_of(quota)
     hard = {name: str(value) for name, value in sorted(spec.hard.items()) if resource_counted(name) in objects}

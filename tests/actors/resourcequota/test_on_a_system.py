@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard import Conflict, Forbidden, NotFound, Simulation
+from callboard.models.api.core import ConfigMap
 from callboard.models.errors import Timeout, Unavailable
+from callboard.models.messages.api import Listed
 from callboard.models.quantity import parse_quantity
 from callboard.models.quotas import usage_of
 
@@ -76,6 +78,59 @@ def test_a_quota_finds_what_is_there_already_and_goes_without_a_trace() -> None:
         s.wait("deployment/web")
 
 
+def pods(count: int) -> list[dict[str, Any]]:
+    spec = {"containers": [{"name": "web", "image": "web:1"}]}
+    return [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p-{number}"}, "spec": spec} for number in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_quota_holds_while_its_controller_starts_again(seed: int) -> None:
+    with Simulation(nodes=1, seed=seed) as s:
+        s.apply(quota(pods="2"))
+        s.advance("2s")
+        s.invariant(limit_is_in_force({"pods": "2"}))
+        s.components["controller/resourcequota"].restart()
+        for pod in pods(20):
+            with suppress(Forbidden):
+                s.apply(pod)
+        s.advance("10s")
+        assert len(s.list("pods")) == 2
+        assert status(s) == {"hard": {"pods": "2"}, "used": {"pods": "2"}}
+
+
+def test_a_quota_waits_for_a_view_that_is_slow_and_not_for_a_kind_that_nobody_serves() -> None:
+    with Simulation(nodes=1, seed=1) as s:
+        s.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}})
+        s.apply({**quota(), "spec": {"hard": {"pods": "2", "configmaps": "5", "count/guests.inn.example.com": "1"}}})
+        s.advance("2s")
+        force = {"pods": "2", "configmaps": "5"}
+        assert status(s)["hard"] == force
+        s.invariant(limit_is_in_force(force))
+        slow = s.links.drop(
+            "apiserver-0",
+            "controller/resourcequota",
+            lambda _, message: isinstance(message, Listed) and any(isinstance(one, ConfigMap) for one in message.objects),
+        )
+        s.components["controller/resourcequota"].restart()
+        s.apply(pods(2))
+        s.advance("1m")
+        with pytest.raises(Forbidden, match="exceeded quota: q"):
+            s.apply(pods(3))
+        s.links.remove(slow)
+        s.delete("pod/p-0")
+        s.advance("1m")
+        assert status(s) == {"hard": force, "used": {"pods": "1", "configmaps": "1"}}
+
+
+def limit_is_in_force(hard: dict[str, str]) -> Callable[[Simulation], bool]:
+    """Whether all that the quota limits is enforced, which it is from the first count on, for ever."""
+
+    def in_force(s: Simulation) -> bool:
+        return bool(status(s)["hard"] == hard)
+
+    return in_force
+
+
 def truth(s: Simulation) -> int:
     return sum(int(usage_of("pods", pod).get("pods", 0)) for pod in s.list("pods"))
 
@@ -133,6 +188,7 @@ def test_used_never_exceeds_hard_and_comes_to_the_truth(seed: int, acts: list[tu
         s.apply(quota(pods="4"))
         s.settle()
         s.invariant(used_is_within_hard)
+        s.invariant(limit_is_in_force({"pods": "4"}))
         s.invariant(no_more_than_four_pods)
         s.apply(workload(3))
         for name, pause_s in acts:
