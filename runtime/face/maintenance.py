@@ -76,7 +76,7 @@ def drain(
             raise WaitTimeout(f"node {node} is not drained after {seconds(timeout):g} s; evictions are still refused of {_names(refused)}")
         left_s -= RETRY_S if refused else 0.0
         waiting = verbs.still_there(refused, timeout=RETRY_S)
-    left = verbs.still_there(plan.evict, timeout=max(left_s, RETRY_S))
+    left = verbs.still_there(plan.evict, timeout=left_s if left_s > 0 else RETRY_S)
     gone = [pod for pod in plan.evict if pod not in left]
     yield from (f"pod/{pod.metadata.name} evicted" for pod in gone)
     if left:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from callboard import Cluster
+from callboard.cli.up import _apply
 from callboard.runtime.face.connection import Connected
+from callboard.runtime.face.manifests import manifests
 from tests.cli.conftest import Shell, pod
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: %s}\n"
@@ -172,3 +174,20 @@ def test_up_refuses_an_empty_name_and_a_file_that_is_no_manifest(shell: Shell, t
     said = shell.run("up", "-f", str(file))
     assert (said.code, said.out) == (1, "")
     assert "bad.yaml:2:1: " in said.err
+
+
+def test_up_says_how_many_objects_could_not_be_applied(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = pod("BAD")
+    assert _apply(cluster, manifests([pod("good"), bad])) == 1
+    said = capsys.readouterr()
+    assert said.out == "pod/good created\n"
+    assert said.err.startswith('item 1: pod/BAD: Pod "BAD" is invalid: metadata.name')
+    assert said.err.endswith("callboard: 1 of 2 objects could not be applied; the cluster is up without, and will exit with 1\n")
+
+
+def test_a_drain_that_takes_too_long_says_its_limit_once(cluster: Cluster, shell: Shell) -> None:
+    cluster.apply({**pod("held", app="x"), "metadata": {"name": "held", "labels": {"app": "x"}, "finalizers": ["example.com/held"]}})
+    node = cluster.wait("pod/held").spec.node_name
+    said = shell.run("drain", node, "--force=true", "--timeout=50ms")
+    assert said.code == 1
+    assert f"node {node} is not drained after 0.05 s; still there: default/held" in said.err

@@ -21,7 +21,7 @@ _container_option = click.option("-c", "--container", help="The container, where
 
 @click.command("logs")
 @click.argument("pod", required=False, metavar="[POD | TYPE/NAME]", shell_complete=complete_pods)
-@click.argument("named", required=False, metavar="[CONTAINER]")
+@click.argument("named", required=False, metavar="[CONTAINER]", shell_complete=complete_containers)
 @_container_option
 @selector_option
 @click.option("--all-containers", is_flag=True, help="All containers of the pod, one after the other.")
