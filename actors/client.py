@@ -12,6 +12,7 @@ from typing import Any
 
 from callboard.actors.component import Component, Port, Timer, handles
 from callboard.actors.eventcorrelator import EventCorrelator
+from callboard.actors.eventorder import EventOrder, EventTurn
 from callboard.actors.informer import ChangeHandler, ClientSettings, GapExpired, Informer, RetryInformer
 from callboard.actors.leadership import Candidate, Compete
 from callboard.models.eventsources import event_source
@@ -46,6 +47,7 @@ class ApiComponent(Component):
         self._last_id = 0
         self._sweep: Timer | None = None
         self._events = EventCorrelator()
+        self._event_order = EventOrder()
         self._event_source = event_source(port.name)
         self.candidate = Candidate(self, settings.election) if settings.election is not None else None
 
@@ -69,22 +71,27 @@ class ApiComponent(Component):
         if told is None:
             return
         component, host = self._event_source
-        self.call(
-            RecordEvent,
-            None,
-            involved_resource=resource,
-            involved_kind=kind,
-            involved_api_version=api_version_of(obj),
-            namespace=meta.namespace,
-            name=meta.name,
-            uid=meta.uid,
-            type=type_,
-            reason=reason,
-            message=told.message,
-            component=component,
-            host=host,
-            combined=told.combined,
-        )
+        fields = {
+            "involved_resource": resource,
+            "involved_kind": kind,
+            "involved_api_version": api_version_of(obj),
+            "namespace": meta.namespace,
+            "name": meta.name,
+            "uid": meta.uid,
+            "type": type_,
+            "reason": reason,
+            "message": told.message,
+            "component": component,
+            "host": host,
+            "combined": told.combined,
+        }
+        if self._event_order.offer(meta.uid, fields):
+            self.call(RecordEvent, EventTurn(meta.uid), **fields)
+
+    def _event_told(self, turn: EventTurn) -> None:
+        fields = self._event_order.after(turn.uid)
+        if fields is not None:
+            self.call(RecordEvent, turn, **fields)
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
         """The answer to a request; a time-out arrives as `Refused` with code 504: the outcome is unknown."""
@@ -115,6 +122,8 @@ class ApiComponent(Component):
             context.listed(answer)
         elif context.__class__ is Candidate:
             context.answered(answer)
+        elif context.__class__ is EventTurn:
+            self._event_told(context)
         elif context is not None:
             self.answered(context, answer)
 
