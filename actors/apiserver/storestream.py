@@ -37,6 +37,7 @@ class StoreStream:
 
     def silent_since(self, moment_s: float) -> bool:
         """Whether nothing was heard since then."""
+        self._heard_at_s = min(self._heard_at_s, self._port.now())  # the clock may have been set back
         return self._heard_at_s < moment_s
 
     def heard(self, piece: StoreChanged) -> tuple[StoreEvent, ...] | None:

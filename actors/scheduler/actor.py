@@ -231,7 +231,9 @@ class Scheduler(Binder):
     def _preempt(self, entry: Entry, case: Case, message: str) -> None:
         """It fits nowhere: perhaps others have to go. What is said follows Kubernetes' FitError with the words of PostFilter."""
         self.queue.put_aside(entry)
-        if not self.preemptor.busy(entry.key) and self.port.now() >= entry.preempt_after_s:
+        now_s = self.port.now()
+        entry.preempt_after_s = min(entry.preempt_after_s, now_s + self.timing.scheduler_flush_s)  # the clock may have been set back
+        if not self.preemptor.busy(entry.key) and now_s >= entry.preempt_after_s:
             plan = preempt(self.decider, case, list(self.preemptor.budgets.values()), self.decider.next_row)
             if isinstance(plan, Preempt):
                 victims = [placed.pod.metadata.name for placed in plan.candidate.victims]

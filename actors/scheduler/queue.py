@@ -152,12 +152,13 @@ class SchedulingQueue:
         return due_s
 
     def release_due(self, now: float) -> float | None:
-        """Make active whose back-off is over; returns when the next one is due."""
+        """Make active whose back-off is over; returns when the next one is due. One that would be due later than any back-off lasts was
+        noted before the clock was set back: it is not made to wait for that."""
         while self._backoff:
             due_s, number, entry = self._backoff[0]
             if entry.number != number or entry.part != "backoff":
                 heappop(self._backoff)
-            elif due_s <= now:
+            elif due_s <= now or due_s > now + self._back_off_limit_s:
                 heappop(self._backoff)
                 self._activate(entry)
             else:

@@ -67,6 +67,14 @@ def test_a_pod_that_backs_off_is_active_again_when_it_is_due_and_not_before() ->
     assert line.take() == "a"
 
 
+def test_a_clock_that_was_set_back_lengthens_no_back_off() -> None:
+    line = _Line()
+    line.offer("a")
+    line.queue.try_later(line.taken(), now=10_000.0)
+    assert line.queue.release_due(100.0) is None
+    assert line.take() == "a"
+
+
 def test_waking_takes_the_longest_waiting_of_its_template_only() -> None:
     line = _Line()
     for name in ("a", "b"):
