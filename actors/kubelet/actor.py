@@ -19,6 +19,7 @@ from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.kubelet.usage import Measuring
 from callboard.actors.kubelet.work import ConfigRead, Deletion, Existence, StatusWrite
 from callboard.models.api.core import Pod
+from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.api import Got, Listed, Refused, Written
 from callboard.models.messages.base import Message
 from callboard.models.messages.runtime import (
@@ -62,6 +63,7 @@ class Kubelet(InsidePods, Measuring):
         self._list_request = 0
         self._list_asked_at_s = 0.0
         self._periods = 0
+        self._renewed_at_s = port.now()
 
     def on_start(self) -> None:
         """Ask what runs here, and begin to list and watch."""
@@ -80,9 +82,14 @@ class Kubelet(InsidePods, Measuring):
             self._ask_runtime()
 
     def renewed(self) -> None:
-        """Every few renewals: is the runtime there, and does it run what it should?"""
+        """Every few renewals, and every time while it is down: is the runtime there, and does it run what it should?"""
+        now_s = self.port.now()
+        if now_s < self._renewed_at_s:
+            self._reported_at_s = min(self._reported_at_s, now_s)
+            self.clock_was_set_back(now_s)
+        self._renewed_at_s = now_s
         self._periods += 1
-        if self._periods % RELIST_PERIODS == 0:
+        if self._periods % RELIST_PERIODS == 0 or self.problem:
             if self._list_request:
                 self.problem = RUNTIME_DOWN
                 self.check_node()
@@ -96,14 +103,14 @@ class Kubelet(InsidePods, Measuring):
         if answer.id != self._list_request and not first:
             return
         self._list_request = 0
-        self.host_ip = answer.host_ip or self.host_ip
+        self.host_ip = answer.host_ip
         found = {state.pod_uid: state for state in answer.sandboxes}
         if self._adopted:
             self._compare(found)
         else:
             self._found = found
             self._adopt()
-        self.problem = ""
+        self.problem = RUNTIME_DOWN if answer.problem else ""
         self.begin_to_speak()
         self.check_node()
 
@@ -202,7 +209,8 @@ class Kubelet(InsidePods, Measuring):
     def _admit(self, record: PodRecord) -> None:
         if record.goal != "run":
             return
-        rejection = self.refused_under_pressure(record) or self.room.take(record)
+        status = self.node.status if self.node is not None else None
+        rejection = self.refused_under_pressure(record) or self.room.take(record, status.allocatable if status is not None else EMPTY_MAP)
         if rejection is not None:
             record.rejected = True
             record.finish("Failed", *rejection)
@@ -242,7 +250,6 @@ class Kubelet(InsidePods, Measuring):
     def _sandbox_running(self, answer: SandboxRunning) -> None:
         pod = self.pods.get(answer.pod_uid)
         if pod is not None and pod.sandbox == "starting":
-            self.host_ip = self.host_ip or answer.host_ip
             pod.has_sandbox(answer.ip, answer.host_ip)
             self.look(pod)
 
@@ -263,9 +270,10 @@ class Kubelet(InsidePods, Measuring):
             return
         ended = one.has_started(answer, self.own.timing)
         if self.own.events == "all":
-            self.tell(pod, "Normal", "Pulled", f'Container image "{one.spec.image}" already present on machine')
-            self.tell(pod, "Normal", "Created", f"Created container: {one.name}")
-            self.tell(pod, "Normal", "Started", f"Started container {one.name}")
+            present = "already present on machine and can be accessed by the pod"
+            self.tell(pod, "Normal", "Pulled", f'Container image "{one.spec.image}" {present}')
+            self.tell(pod, "Normal", "Created", "Container created")
+            self.tell(pod, "Normal", "Started", "Container started")
         if ended is not None:
             self._exited(pod, one, ended)
         elif pod.goal == "run":

@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from callboard.actors.kubelet.pods import PodRecord
+from callboard.models.base import EMPTY_MAP
 from callboard.models.quantity import cpu_milli, to_bytes
 
 Rejection = tuple[str, str]
 """Reason and message of a pod that is not taken."""
+
+
+def is_extended(name: str) -> bool:
+    """Whether a resource is an extended one: with a domain that is not Kubernetes' (pkg/apis/core/v1/helper, IsExtendedResourceName)."""
+    domain, slash, _ = name.partition("/")
+    native = domain == "kubernetes.io" or domain.endswith(".kubernetes.io")
+    return bool(slash) and not native and not name.startswith("requests.")
 
 
 def room_of(capacity: Mapping[str, str]) -> dict[str, int]:
@@ -27,13 +35,18 @@ class Room:
         self._taken: dict[str, tuple[tuple[str, int], ...]] = {}
         self._used: dict[str, int] = {}
 
-    def take(self, pod: PodRecord) -> Rejection | None:
-        """Take a pod in, or say why not."""
+    def take(self, pod: PodRecord, patched: Mapping[str, str] = EMPTY_MAP) -> Rejection | None:
+        """Take a pod in, or say why not. `patched` is what the API says can be allocated, where extended resources are found; one that is
+        not there either is not the node's business (predicate.go, removeMissingExtendedResources)."""
         requests = pod.template.requests
         if len(self._taken) >= self.capacity["pods"]:
             return _rejection("pods", 1, len(self._taken), self.capacity["pods"])
         for name, amount in requests:
             room = self.capacity.get(name)
+            if room is None and is_extended(name):
+                if name not in patched:
+                    continue
+                room = to_bytes(patched[name])
             used = self._used.get(name, 0)
             if room is None or used + amount > room:
                 return _rejection(name, amount, used, room or 0)

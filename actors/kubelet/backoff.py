@@ -10,6 +10,10 @@ import msgspec
 
 from callboard.models.timing import Timing
 
+MOUNT_PAUSE_PART = 20
+MOUNT_PAUSE_LIMIT_S = 122.0
+WRITE_PAUSE_FIRST_S = 0.1
+WRITE_PAUSE_LIMIT_S = 30.0
 SYNC_PART = 10
 """A pod is synced again after this part of the first pause of its back-off."""
 
@@ -49,3 +53,14 @@ def pull_words_change_s(failures: int, retry_at_s: float, timing: Timing) -> flo
     """When a pull that failed is no longer news: the pod's next sync (a second later, by pkg/kubelet/pleg's relist) finds its image waiting
     for the next try. `retry_at_s` is that try, in seconds since the epoch."""
     return retry_at_s - retry_pause_s(failures, timing) + timing.crash_back_off_s / SYNC_PART
+
+
+def mount_pause_s(failures: int, timing: Timing) -> float:
+    """The pause after a sandbox or its volumes could not be made so often in a row: this part of the crash back-off, doubling (0.5 s up to
+    2 m 2 s, pkg/util/goroutinemap/exponentialbackoff)."""
+    return float(min(timing.crash_back_off_s / MOUNT_PAUSE_PART * 2 ** min(failures - 1, 16), MOUNT_PAUSE_LIMIT_S))
+
+
+def write_pause_s(failures: int) -> float:
+    """The pause after the API refused a write so often in a row."""
+    return float(min(WRITE_PAUSE_FIRST_S * 2 ** min(failures - 1, 16), WRITE_PAUSE_LIMIT_S))

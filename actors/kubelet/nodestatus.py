@@ -5,6 +5,7 @@ Source: kubernetes pkg/kubelet/kubelet_node_status.go and nodestatus/setters.go.
 
 from __future__ import annotations
 
+from callboard.actors.kubelet.admission import is_extended
 from callboard.actors.kubelet.settings import VERSION, KubeletSettings
 from callboard.models.api.core import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, NodeSystemInfo, Taint
 from callboard.models.api.meta import ObjectMeta
@@ -71,8 +72,11 @@ def status_of_node(
     settings: KubeletSettings, seen: NodeStatus, host_ip: str, problem: str, now_s: float, pressures: Pressures = None
 ) -> NodeStatus:
     """What the API should say of a node: what others wrote stays. `problem` says why it is not ready, "" if it is; `pressures` are those
-    that hold, None if nothing has been measured yet: then what the API says of them stays, unless it is that nobody knows."""
+    that hold, None if nothing has been measured yet: then what the API says of them stays, unless it is that nobody knows. Resources that
+    only the API knows of (extended ones, patched in) stay, and all of them can be allocated (setters.go, MachineInfo)."""
     addresses = (NodeAddress(type="InternalIP", address=host_ip),) if host_ip else ()
+    capacity = FrozenMap({**seen.capacity, **settings.capacity})  # what somebody patched in stays
+    others = {name: amount for name, amount in seen.allocatable.items() if name in capacity or not is_extended(name)}
     conditions = seen.conditions
     time = rfc3339(now_s)
     held = tuple([one.type for one in seen.conditions if one.status == "True"]) if pressures is None else pressures
@@ -84,8 +88,8 @@ def status_of_node(
     return replace(
         seen,
         addresses=(*addresses, NodeAddress(type="Hostname", address=settings.node_name)),
-        capacity=settings.capacity,
-        allocatable=settings.capacity,
+        capacity=capacity,
+        allocatable=FrozenMap({**others, **capacity}),
         conditions=conditions,
         node_info=NodeSystemInfo(
             architecture=settings.architecture,

@@ -209,13 +209,17 @@ class PodRecord:
         self.sandbox, self.sandbox_request = "absent", 0
         for one in self.containers.values():
             one.lose(now_s)
+        if self.template.references:
+            self.configs = None
+
+    def begins_anew(self) -> None:
+        """It is about to get a sandbox, which is initialized from the beginning. Not before: one that gets none, since nothing of it is to
+        run again, stays initialized."""
         if self.template.has_init and self.goal == "run":
             self.initialized = False
             for one in self.containers.values():
-                if one.kind == "init" and one.succeeded:  # a new sandbox is initialized anew
+                if one.kind == "init" and one.succeeded:
                     one.state, one.previous, one.ended = "waiting", one.ended, None
-        if self.template.references:
-            self.configs = None
 
     def adopt(self, found: SandboxState) -> None:
         """Its sandbox was there before this kubelet."""

@@ -49,7 +49,7 @@ class ProbeRun:
 
     def first_at_s(self, one: ContainerRecord, now_s: float) -> float:
         """When it is probed first, in seconds since the epoch."""
-        return max(one.started_at_s + (self.probe.initial_delay_seconds or 0), now_s)
+        return max(min(one.started_at_s, now_s) + (self.probe.initial_delay_seconds or 0), now_s)
 
     def port(self, container: Container) -> int:
         """The probe's port as a number; 0 if it has none."""

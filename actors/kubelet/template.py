@@ -12,6 +12,7 @@ import msgspec
 from callboard.actors.kubelet.eviction import limits_storage
 from callboard.actors.scheduler.demand import pod_requests
 from callboard.models.api.core import Container, PodSpec
+from callboard.models.volumes import unsupported
 
 TEMPLATES_KEPT = 16
 Kind = Literal["init", "sidecar", "main"]
@@ -43,6 +44,8 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     has_init: bool
     limits_storage: bool = False
     """Whether its pods may be evicted for the storage that they use themselves."""
+    unmountable: str = ""
+    """Why its volumes can't be mounted anywhere here; "" if they can."""
 
 
 class Templates:
@@ -69,7 +72,16 @@ def template_of(spec: PodSpec) -> Template:
     init = tuple(Part(one, "sidecar" if one.restart_policy == "Always" else "init") for one in spec.init_containers)
     parts = (*init, *(Part(one, "main") for one in spec.containers))
     references = (*_of_volumes(spec), *(reference for part in parts for reference in _of_environment(part.spec)))
-    return Template(spec, parts, tuple(pod_requests(spec).items()), tuple(dict.fromkeys(references)), bool(init), limits_storage(spec))
+    failed = [f'MountVolume.SetUp failed for volume "{volume.name}" : {why}' for volume in spec.volumes if (why := unsupported(volume))]
+    return Template(
+        spec=spec,
+        parts=parts,
+        requests=tuple(pod_requests(spec).items()),
+        references=tuple(dict.fromkeys(references)),
+        has_init=bool(init),
+        limits_storage=limits_storage(spec),
+        unmountable="; ".join(failed),
+    )
 
 
 def _of_volumes(spec: PodSpec) -> list[ConfigReference]:

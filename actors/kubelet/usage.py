@@ -98,6 +98,14 @@ class Measuring(PodHealth):
         self._send_report(now_s, changed)
         self._judge(now_s, changed)
 
+    def clock_was_set_back(self, now_s: float) -> None:
+        """See `PodWork`. A pressure was not observed later than now."""
+        self._observed = {pressure: min(at_s, now_s) for pressure, at_s in self._observed.items()}
+        self._read_at_s = min(self._read_at_s, now_s)
+        self._asked_at_s = min(self._asked_at_s, now_s)
+        self._evicted_at_s = min(self._evicted_at_s, now_s)
+        super().clock_was_set_back(now_s)
+
     # -- reporting ----------------------------------------------------------------------------------------------------------------
 
     def _send_report(self, now_s: float, changed: bool) -> None:

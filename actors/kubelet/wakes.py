@@ -44,6 +44,13 @@ class Wakes:
         if self._heap and (self._timer is None or self._heap[0][0] < self._timer_at_s):
             self._set(self._heap[0][0])
 
+    def forget(self) -> None:
+        """Drop all appointments."""
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _set(self, due_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()

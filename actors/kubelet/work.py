@@ -16,6 +16,8 @@ from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet import steps
 from callboard.actors.kubelet.admission import Room
 from callboard.actors.kubelet.agent import NodeAgent
+from callboard.actors.kubelet.backoff import mount_pause_s, write_pause_s
+from callboard.actors.kubelet.clock import wait_no_longer
 from callboard.actors.kubelet.configs import ConfigBook, keys_of, missing_for_volumes, volume_keys_of
 from callboard.actors.kubelet.containers import ContainerRecord, Failure
 from callboard.actors.kubelet.decision import MINIMUM_GRACE_S, decide
@@ -32,11 +34,6 @@ from callboard.models.messages.runtime import RemoveSandbox, RunSandbox, StartCo
 
 LOOKS_LIMIT = 8
 """Decisions in a row about one pod: a step that only changes what is known here is followed by another."""
-MOUNT_PAUSE_PART = 20
-"""A sandbox that could not be made is tried again after this part of the crash back-off, doubling (0.5 s up to 2 m 2 s)."""
-MOUNT_PAUSE_LIMIT_S = 122.0
-WRITE_PAUSE_FIRST_S = 0.1
-WRITE_PAUSE_LIMIT_S = 30.0
 
 
 class StatusWrite(msgspec.Struct, frozen=True, gc=False):
@@ -189,12 +186,22 @@ class PodWork(NodeAgent):
                 wakes.at(pod.want_at_s, uid)
         wakes.next()
 
+    def clock_was_set_back(self, now_s: float) -> None:
+        """Times that were noted by the clock as it was say little now: nobody waits longer for that than he would have."""
+        self._wakes.forget()
+        self._stuck_wakes.forget()
+        for pod in list(self.pods.values()):
+            wait_no_longer(pod, now_s, self.own.timing)
+            self.look(pod)
+
     # -- steps --------------------------------------------------------------------------------------------------------------------
 
     def _make_sandbox(self, pod: PodRecord, _step: steps.MakeSandbox, now_s: float) -> bool:
-        if pod.template.references and (why := missing_for_volumes(pod)):
+        if why := pod.template.unmountable or (missing_for_volumes(pod) if pod.template.references else ""):
             self.sandbox_refused(pod, "FailedMount", why, now_s)
             return True
+        if pod.sandbox == "absent":
+            pod.begins_anew()
         pod.sandbox = "starting"
         pod.sandbox_request, pod.sandbox_asked_at_s = self.next_id(), now_s
         self.port.send(self.own.runtime, RunSandbox(pod.sandbox_request, self.port.me, pod.pod, self._shown(pod)))
@@ -203,8 +210,7 @@ class PodWork(NodeAgent):
     def sandbox_refused(self, pod: PodRecord, reason: str, message: str, now_s: float) -> None:
         """A pod can't have its sandbox now."""
         count = pod.failure.count + 1 if pod.failure is not None else 1
-        pause_s = min(self.own.timing.crash_back_off_s / MOUNT_PAUSE_PART * 2 ** min(count - 1, 16), MOUNT_PAUSE_LIMIT_S)
-        pod.failure = Failure(reason, message, count, now_s + pause_s)
+        pod.failure = Failure(reason, message, count, now_s + mount_pause_s(count, self.own.timing))
         pod.sandbox, pod.sandbox_request = "absent", 0
         if pod.template.references:
             pod.configs = None
@@ -352,7 +358,7 @@ class PodWork(NodeAgent):
             return
         assert isinstance(answer, Refused)
         write.failures += 1
-        write.retry_at_s = now_s + min(WRITE_PAUSE_FIRST_S * 2 ** min(write.failures - 1, 16), WRITE_PAUSE_LIMIT_S)
+        write.retry_at_s = now_s + write_pause_s(write.failures)
         if answer.reason in ("NotFound", "Conflict"):
             self._find_out(pod)
         elif answer.reason != "Timeout":
@@ -369,8 +375,7 @@ class PodWork(NodeAgent):
         assert isinstance(answer, Refused)
         pod.delete = ""
         pod.write.failures += 1
-        pause_s = min(WRITE_PAUSE_FIRST_S * 2 ** min(pod.write.failures - 1, 16), WRITE_PAUSE_LIMIT_S)
-        pod.write.retry_at_s = self.port.now() + pause_s
+        pod.write.retry_at_s = self.port.now() + write_pause_s(pod.write.failures)
         if answer.reason in ("NotFound", "Conflict"):
             self._find_out(pod)
         self.look(pod)

@@ -206,10 +206,12 @@ class ListSandboxes(Request, frozen=True, gc=False):
 
 
 class SandboxesListed(Answer, frozen=True, gc=False):
-    """Answer to `ListSandboxes`. `host_ip` is the node's address, "" if the runtime does not say."""
+    """Answer to `ListSandboxes`. `host_ip` is the node's address; `problem` says why nothing can be started here, "" if it can (CRI's
+    condition RuntimeReady)."""
 
     sandboxes: tuple[SandboxState, ...]
-    host_ip: str = ""
+    host_ip: str
+    problem: str = ""
 
 
 class ReadLog(Request, frozen=True, gc=False):

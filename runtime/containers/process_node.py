@@ -144,7 +144,7 @@ class ProcessNode(Component):
         if self._too_early(request):
             return
         states = tuple(sandbox.reported(self.addresses.host) for sandbox in self.sandboxes.values() if sandbox.made and not sandbox.failed)
-        self.port.send(request.reply_to, SandboxesListed(request.id, states))
+        self.port.send(request.reply_to, SandboxesListed(request.id, states, self.addresses.host, self._daemon.problem))
 
     # -- what ends ------------------------------------------------------------------------------------------------------------------
 
@@ -178,6 +178,8 @@ class ProcessNode(Component):
         running = [(s, c) for s in self.sandboxes.values() for c in s.containers.values() if c.state == "running"]
         for sandbox, container in running:
             self._note_end(sandbox, container, lost(sandbox.uid, container.name, container.id, now_s, container.started_at_s))
+        if self._early is None:
+            self.port.send(self.kubelet, RuntimeStarted(self.node))  # it asks, and finds out whether anything can be started
 
     @handles(NodeKilled)
     def _node_killed(self, message: NodeKilled) -> None:

@@ -111,6 +111,12 @@ class ProcessDaemon:
         return self.hello.block
 
     @property
+    def problem(self) -> str:
+        """Why requests fail now; "" if there is a daemon to do them."""
+        with self._lock:
+            return self._ended
+
+    @property
     def state_dir(self) -> Path:
         """The daemon's state folder, where the folders of pods belong too."""
         return Path(self.hello.state_dir)

@@ -16,6 +16,7 @@ import msgspec
 
 from callboard.models.api import core
 from callboard.models.base import EMPTY_MAP
+from callboard.models.volumes import sources_of, unsupported
 
 ConfigMaps = Mapping[str, core.ConfigMap | None]
 Secrets = Mapping[str, core.Secret | None]
@@ -123,13 +124,10 @@ def _plan_volume(volume: core.Volume, configmaps: ConfigMaps, secrets: Secrets, 
         files = _from_downward(volume.downward_api.items, shown, _mode(volume.downward_api.default_mode))
     elif volume.host_path is not None:
         return _plan_host_path(volume.name, volume.host_path)
-    elif volume.empty_dir is not None or not _sources(volume):  # a volume without a source is an emptyDir
-        return PlannedVolume(volume.name, "empty")
+    elif why := unsupported(volume):
+        raise _Refused(why)
     else:
-        raise _Refused(
-            f"{_sources(volume)[0]} volumes are not supported with real processes; "
-            "use configMap, secret, downwardAPI, projected, emptyDir, hostPath"
-        )
+        return PlannedVolume(volume.name, "empty")
     return PlannedVolume(volume.name, "files", _without_repeats(files))
 
 
@@ -182,7 +180,7 @@ def _from_projected(
             files += _from_downward(source.downward_api.items, shown, mode)
         else:
             raise _Refused(
-                f"projected {(_sources(source) or ['empty'])[0]} sources are not supported with real processes; "
+                f"projected {(sources_of(source) or ['empty'])[0]} sources are not supported with real processes; "
                 "use configMap, secret and downwardAPI"
             )
     return files
@@ -274,9 +272,3 @@ def _decoded(value: str | bytes, owner: str, key: str) -> bytes:
 
 def _mode(mode: int | None) -> int:
     return DEFAULT_MODE if mode is None else mode
-
-
-def _sources(volume: Any) -> list[str]:
-    """Wire names of the sources that a volume (or a source of a projected one) has."""
-    named = zip(volume.__struct_fields__, volume.__struct_encode_fields__, strict=True)
-    return [wire for attribute, wire in named if attribute not in ("name", "optional") and getattr(volume, attribute) not in (None, "")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callboard.actors.kubelet.admission import Room
+from callboard.actors.kubelet.admission import Room, is_extended
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.models.api.core import ResourceRequirements
 from callboard.models.base import FrozenMap
@@ -40,11 +41,43 @@ def test_what_runs_already_is_held_whether_there_is_room_or_not() -> None:
     assert room.take(asking("c", "1")) is None
 
 
-def test_a_resource_that_the_node_does_not_have_is_refused() -> None:
-    resources = ResourceRequirements(requests=FrozenMap({"example.org/gpu": "1"}), limits=FrozenMap({"example.org/gpu": "1"}))
-    refused = Room({"cpu": "4", "pods": "10"}).take(record(pod("a", container("app", resources=resources))))
+def wants(name: str, resource: str) -> PodRecord:
+    resources = ResourceRequirements(requests=FrozenMap({resource: "1"}), limits=FrozenMap({resource: "1"}))
+    return record(pod(name, container("app", resources=resources)))
+
+
+def test_a_resource_of_kubernetes_that_the_node_does_not_have_is_refused() -> None:
+    refused = Room({"cpu": "4", "pods": "10"}).take(wants("a", "hugepages-2Mi"))
+    assert refused is not None
+    assert refused[0] == "OutOfhugepages-2Mi"
+
+
+def test_an_extended_resource_that_no_node_knows_is_none_of_its_business() -> None:
+    """removeMissingExtendedResources: a resource of the cluster, which the scheduler counts elsewhere."""
+    assert Room({"cpu": "4", "pods": "10"}).take(wants("a", "example.org/gpu")) is None
+
+
+def test_an_extended_resource_that_was_patched_into_the_node_is_counted() -> None:
+    room = Room({"cpu": "4", "pods": "10"})
+    patched = FrozenMap({"example.org/gpu": "1"})
+    assert room.take(wants("a", "example.org/gpu"), patched) is None
+    refused = room.take(wants("b", "example.org/gpu"), patched)
     assert refused is not None
     assert refused[0] == "OutOfexample.org/gpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "extended"),
+    [
+        ("example.org/gpu", True),
+        ("cpu", False),
+        ("kubernetes.io/x", False),
+        ("a.kubernetes.io/x", False),
+        ("requests.example.org/x", False),
+    ],
+)
+def test_extended_resources_have_a_domain_of_their_own(name: str, extended: bool) -> None:
+    assert is_extended(name) is extended
 
 
 @settings(deadline=None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from callboard.models.api.core import Probe, TCPSocketAction
 from callboard.models.behaviour import Behaviour
-from tests.actors.kubelet.kit import KUBELET, World, container, pod
+from callboard.models.timing import CHAOS
+from tests.actors.kubelet.kit import KUBELET, RUNTIME, World, container, pod
 
 WORK = {"work:*": Behaviour(exits=[0] * 20, runs_for="3s"), "fail:*": Behaviour(exits=[1] * 20, runs_for="1s")}
 
@@ -115,3 +116,32 @@ def test_a_restarted_kubelet_knows_that_a_pod_was_initialized() -> None:
     world.run(3)
     assert world.running() == ["web/web/0"]
     assert world.pod().status == status
+
+
+def test_what_an_init_container_did_is_not_forgotten_when_its_pod_fails_for_a_lost_sandbox() -> None:
+    """Nothing of the pod is to run again, so it is not initialized anew."""
+    world = World(images={"work:*": Behaviour(exits=[0], runs_for="1s")}, timing=CHAOS)
+    world.create(pod(init_containers=(container("first", "work:1"),), restart_policy="Never"))
+    world.run(3)
+    assert world.phase() == "Running"
+    world.system.restart(RUNTIME)
+    world.run(10)
+    assert world.phase() == "Failed"
+    state = world.status("web", "first").state
+    assert state is not None
+    assert state.terminated is not None
+    assert state.terminated.reason == "Completed"
+    assert world.is_true("Initialized")
+
+
+def test_a_pod_that_goes_on_in_a_new_sandbox_is_initialized_anew() -> None:
+    world = World(images=WORK, timing=CHAOS)
+    world.create(pod(init_containers=(container("first", "work:1"),)))
+    world.run(5)
+    assert world.running() == ["web/web/0"]
+    world.system.restart(RUNTIME)
+    world.run(2)
+    assert world.running() == ["web/first/1"]
+    assert not world.is_true("Initialized")
+    world.run(5)
+    assert world.is_true("Ready")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from callboard.actors.component import Component, handles
 from callboard.actors.kubelet.nodestatus import new_node
 from callboard.actors.kubelet.settings import KubeletSettings
-from callboard.models.api.core import NodeCondition, Taint
+from callboard.models.api.core import NodeCondition, ResourceRequirements, Taint
 from callboard.models.base import FrozenMap, replace
 from callboard.models.messages.api import DeleteObject, WriteStatus
+from callboard.models.messages.runtime import ListSandboxes, ReadUsage, RuntimeStarted, SandboxesListed, UsageRead
 from callboard.models.podstatus import condition, with_condition
 from callboard.models.timing import CHAOS, KUBERNETES
-from tests.actors.kubelet.kit import API, KUBELET, NODE, RUNTIME, World, pod
+from tests.actors.kubelet.kit import API, KUBELET, NODE, RUNTIME, World, container, pod
 
 
 def test_a_node_is_registered_with_what_it_has() -> None:
@@ -137,3 +139,54 @@ def test_a_node_that_registers_unready_is_tainted_from_its_first_moment() -> Non
         ("example.org/a", "NoExecute"),
         ("node.kubernetes.io/not-ready", "NoSchedule"),
     ]
+
+
+class BrokenRuntime(Component):
+    """A container runtime that answers, and can start nothing until it is well."""
+
+    well = False
+
+    @handles(ListSandboxes)
+    def _list(self, request: ListSandboxes) -> None:
+        self.port.send(request.reply_to, SandboxesListed(request.id, (), "172.16.0.1", "" if self.well else "its daemon is gone"))
+
+    @handles(ReadUsage)
+    def _read_usage(self, request: ReadUsage) -> None:
+        self.port.send(request.reply_to, UsageRead(request.id, ()))
+
+
+def test_a_runtime_that_says_that_it_can_start_nothing_makes_its_node_not_ready_until_it_can() -> None:
+    world = World()
+    world.system.remove(RUNTIME)
+    world.system.start(RUNTIME, BrokenRuntime, machine=NODE)
+    world.system.post(KUBELET, RuntimeStarted(NODE))
+    world.run(1)
+    ready = condition(world.node(), "Ready")
+    assert (ready.status, ready.reason, ready.message) == ("False", "KubeletNotReady", "container runtime is down")
+    world.run(60)
+    assert condition(world.node(), "Ready").status == "False"
+    broken = world.system.look(RUNTIME)
+    assert isinstance(broken, BrokenRuntime)
+    broken.well = True
+    world.run(KUBERNETES.lease_renew_s * 1.1)
+    assert condition(world.node(), "Ready").status == "True"
+
+
+def test_a_pod_runs_on_a_resource_that_was_patched_into_its_node() -> None:
+    world = World()
+    node = world.node()
+    assert node.status is not None
+    status = replace(
+        node.status,
+        capacity=FrozenMap({**node.status.capacity, "example.org/gpu": "1"}),
+        allocatable=FrozenMap({**node.status.allocatable, "example.org/gpu": "1"}),
+    )
+    world.ask(WriteStatus, resource="nodes", namespace="", name=NODE, status=status, uid=node.metadata.uid)
+    gpu = ResourceRequirements(requests=FrozenMap({"example.org/gpu": "1"}), limits=FrozenMap({"example.org/gpu": "1"}))
+    world.create(pod("a", container(resources=gpu)))
+    world.create(pod("b", container(resources=gpu)))
+    world.run(600)  # with heartbeats of the node's status in between
+    assert sorted([world.phase("a"), world.phase("b")]) == ["Failed", "Running"]
+    found = world.node().status
+    assert found is not None
+    assert found.capacity["example.org/gpu"] == found.allocatable["example.org/gpu"] == "1"

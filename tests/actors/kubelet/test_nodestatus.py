@@ -7,6 +7,7 @@ import pytest
 from callboard.actors.kubelet.nodestatus import pressure_event, status_of_node
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.models.api.core import NodeStatus
+from callboard.models.base import FrozenMap, replace
 
 OWN = KubeletSettings(node_name="node-1", runtime="runtime/node-1")
 
@@ -47,3 +48,16 @@ def test_until_something_is_measured_what_is_known_of_pressure_stays() -> None:
 )
 def test_an_event_tells_when_a_pressure_comes_or_goes(pressure: str, there: str, absent: str) -> None:
     assert (pressure_event(pressure, True), pressure_event(pressure, False)) == (there, absent)
+
+
+def test_a_resource_that_was_patched_in_stays_and_can_be_allocated() -> None:
+    """Source: setters.go (MachineInfo): capacity is not blindly overwritten, and allocatable follows it."""
+    before = status_of_node(OWN, NodeStatus(), "", "", 0.0)
+    patched = replace(
+        before,
+        capacity=FrozenMap({**before.capacity, "cpu": "99", "example.org/gpu": "4"}),
+        allocatable=FrozenMap({**before.allocatable, "example.org/gone": "1"}),
+    )
+    after = status_of_node(OWN, patched, "", "", 1.0)
+    assert dict(after.capacity) == {**before.capacity, "example.org/gpu": "4"}
+    assert after.allocatable == after.capacity

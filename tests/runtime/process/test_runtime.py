@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from callboard.models.messages.runtime import (
     RemoveSandbox,
     RunSandbox,
     RuntimeRefused,
+    RuntimeStarted,
     SandboxesListed,
     SandboxRemoved,
     StartContainer,
@@ -164,7 +166,7 @@ def test_removing_while_everything_is_under_way_leaves_nothing(node: Node) -> No
     assert {node.expect(SandboxRemoved).pod_uid for _ in pods} == {pod.metadata.uid for pod in pods}
     assert all(not node.folder(pod).exists() for pod in pods)
     listed = node.ask(ListSandboxes)
-    assert listed == SandboxesListed(listed.id, ())  # type: ignore[attr-defined]
+    assert listed == SandboxesListed(listed.id, (), node.runtime.addresses.host)  # type: ignore[attr-defined]
     assert not any(record.running for record in node.daemon.list_now().containers)
 
 
@@ -236,3 +238,21 @@ def test_nothing_is_written_outside_the_pods_folder(node: Node, tmp_path: Path) 
     assert isinstance(refused, RuntimeRefused)
     assert "links are not followed" in refused.message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_says_its_address_before_it_has_pods_and_after_its_runtime_was_started_again(node: Node) -> None:
+    for _ in range(2):
+        listed = node.ask(ListSandboxes)
+        assert isinstance(listed, SandboxesListed)
+        assert listed.host_ip == node.runtime.addresses.host
+        node.restart()
+
+
+def test_a_node_whose_daemon_is_gone_says_that_nothing_can_be_started(node: Node) -> None:
+    node.ask(ListSandboxes)
+    node.expect(RuntimeStarted)
+    os.kill(node.daemon.hello.pid, signal.SIGKILL)
+    assert node.expect(RuntimeStarted).node == node.name, "its kubelet is told to ask"
+    listed = node.ask(ListSandboxes)
+    assert isinstance(listed, SandboxesListed)
+    assert "is gone" in listed.problem

@@ -198,7 +198,7 @@ def test_missing_configmaps_secrets_and_keys_are_told_in_kubernetes_words() -> N
         (EMPTY, mount("data", "/a", subPathExpr="$(POD)"), "subPathExpr"),
         (EMPTY, mount("other", "/a"), 'Not found: "other"'),
         ({"name": "d", "nfs": {"server": "n", "path": "/"}}, mount("d", "/a"), "nfs volumes are not supported"),
-        ({"name": "d", "persistentVolumeClaim": {"claimName": "c"}}, mount("d", "/a"), "persistentVolumeClaim volumes are not supported"),
+        ({"name": "d", "persistentVolumeClaim": {"claimName": "c"}}, mount("d", "/a"), 'persistentvolumeclaim "c" can\'t be bound'),
         (
             {"name": "d", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
             mount("d", "/a"),
