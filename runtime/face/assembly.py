@@ -18,7 +18,7 @@ from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet.actor import Kubelet
-from callboard.actors.kubelet.settings import KubeletSettings
+from callboard.actors.kubelet.settings import Events, KubeletSettings
 from callboard.actors.leadership import Election
 from callboard.actors.metrics.actor import MetricsServer
 from callboard.actors.namespace.actor import NamespaceController
@@ -48,10 +48,11 @@ RuntimeFactory = Callable[[int, NodeSpec], tuple[type[Component], tuple[Any, ...
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be built. `copies` of scheduler and each controller compete for leadership; `service_cidr` is where ClusterIPs come from;
-    `proxy_per_node` False means one proxy for all."""
+    `proxy_per_node` False means one proxy for all; `events` is which Events kubelets tell of pods."""
 
     nodes: tuple[NodeSpec, ...]
     timing: Timing
+    events: Events = "warnings"
     apiservers: int = 1
     copies: int = 1
     service_cidr: str = SIMULATED_SERVICES
@@ -132,7 +133,7 @@ def start_node(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory,
     the node's own for ever, since its addresses come from it."""
     component, arguments = runtime_of(index, spec)
     system.start(f"runtime/{spec.name}", component, *arguments, machine=spec.name)
-    system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint.timing), machine=spec.name)
+    system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint), machine=spec.name)
     if blueprint.proxy_per_node:
         system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client(index), machine=spec.name)
 
@@ -145,7 +146,7 @@ def stop_node(system: System, name: str) -> None:
     system.add_machine(name).alive = True
 
 
-def kubelet_settings(spec: NodeSpec, timing: Timing) -> KubeletSettings:
+def kubelet_settings(spec: NodeSpec, blueprint: Blueprint) -> KubeletSettings:
     """What the kubelet of a node is told."""
     return KubeletSettings(
         node_name=spec.name,
@@ -156,7 +157,8 @@ def kubelet_settings(spec: NodeSpec, timing: Timing) -> KubeletSettings:
         ephemeral_storage=str(spec.ephemeral_storage),
         pids=spec.pids,
         labels=FrozenMap(spec.labels),
-        timing=timing,
+        timing=blueprint.timing,
+        events=blueprint.events,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from callboard.actors.kubelet.settings import Events
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest, WaitTimeout
 from callboard.models.timing import Timing, timing_named
@@ -20,7 +21,7 @@ from callboard.runtime.face.assembly import (
     start_control_plane,
 )
 from callboard.runtime.face.client import Stats, stats_of
-from callboard.runtime.face.contract import check_images
+from callboard.runtime.face.contract import check_events, check_images
 from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
@@ -45,7 +46,8 @@ class Cluster(Verbs):
     `images`: what simulated containers do, by image name or pattern. `timing`: "kubernetes", "fast" or a `Timing`. `data`: None keeps
     everything in memory, and containers die with the program; a folder keeps objects in a journal there, and containers live on. `system`:
     "realtime" (one engine) or "threaded" (a thread per actor). `controllers`: so many copies of the scheduler and of each controller, of
-    which one leads. Comes back when all nodes are Ready.
+    which one leads. `events`: "warnings", or "all", which also tells of each pod that is well how it came up and ended (Pulled, Created,
+    Started, Killing), at some cost per pod. Comes back when all nodes are Ready.
 
     Raises:
         BadRequest: an argument that makes no sense.
@@ -68,6 +70,7 @@ class Cluster(Verbs):
         system: Literal["realtime", "threaded"] = "realtime",
         apiservers: int = 1,
         controllers: int = 1,
+        events: Events = "warnings",
     ) -> None:
         specs, profile = node_specs(nodes), _timing(timing)
         if containers not in ("simulated", "process"):
@@ -76,6 +79,7 @@ class Cluster(Verbs):
             raise BadRequest(f'system={system!r}: there are "realtime" and "threaded"')
         if apiservers < 1 or controllers < 1:
             raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
+        check_events(events)
         behaviours = check_images(images)
         # the journal first: a folder that can't be used must not leave a process daemon behind
         journal = self._journal = open_journal(data) if data is not None else None
@@ -89,6 +93,7 @@ class Cluster(Verbs):
         self._blueprint = Blueprint(
             nodes=specs,
             timing=profile,
+            events=events,
             apiservers=apiservers,
             copies=controllers,
             service_cidr=real.service_cidr if real is not None else SIMULATED_SERVICES,

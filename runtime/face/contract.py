@@ -69,6 +69,16 @@ def check_images(images: Mapping[str, Any] | None) -> tuple[tuple[str, Behaviour
     return pairs
 
 
+def check_events(events: str) -> None:
+    """Check what `events=` says.
+
+    Raises:
+        BadRequest: there is no such choice.
+    """
+    if events not in ("all", "warnings"):
+        raise BadRequest(f'events={events!r}: there are "warnings" and "all"')
+
+
 class Applied(msgspec.Struct, frozen=True):
     """What became of one document: the object as stored, or the error; `verb` is created, configured, unchanged or failed."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from callboard.actors.kubelet.settings import Events
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest
 from callboard.models.messages.store import Compact
@@ -15,7 +16,7 @@ from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane
 from callboard.runtime.face.client import Stats, stats_of
-from callboard.runtime.face.contract import Seconds, check_images, seconds
+from callboard.runtime.face.contract import Seconds, check_events, check_images, seconds
 from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
@@ -54,6 +55,7 @@ class Simulation(Verbs):
         data: str | Path | None = None,
         apiservers: int = 1,
         controllers: int = 1,
+        events: Events = "warnings",
         jitter_s: float = 0.001,
     ) -> None:
         if containers != "simulated":
@@ -62,13 +64,14 @@ class Simulation(Verbs):
             raise RealTimeOnly("a data folder needs a real disk; use Cluster, or leave data away")
         if apiservers < 1 or controllers < 1:
             raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
+        check_events(events)
         specs = node_specs(nodes)
         try:
             profile = timing_named(timing)
         except ValueError as problem:
             raise BadRequest(str(problem)) from None
         self.seed = seed
-        blueprint = Blueprint(nodes=specs, timing=profile, apiservers=apiservers, copies=controllers)
+        blueprint = Blueprint(nodes=specs, timing=profile, events=events, apiservers=apiservers, copies=controllers)
         self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
         self._own = VirtualHost(self._system, blueprint)
         self._client = blueprint.client()

@@ -74,7 +74,7 @@ def command(
     with contextlib.ExitStack() as stack:
         if data is not None:
             stack.enter_context(holding(Path(data)))
-        with Cluster(nodes=nodes, containers=containers, timing=timing, data=data) as cluster:
+        with Cluster(nodes=nodes, containers=containers, timing=timing, data=data, events="all") as cluster:
             stop.is_up = True
             click.echo(f"{nodes} node{' is' if nodes == 1 else 's are'} Ready.")
             failed = _apply(cluster, sources)
