@@ -3,6 +3,9 @@
 CPU is what a container's processes have spent since the sample before, divided by the time between; that of a container seen for the first
 time is its average since its start. Nothing here knows of a memory limit: without control groups of its own a process that uses too much is
 not killed, nor is one that the kernel killed told from any other that got SIGKILL.
+
+Whoever looks at how much a container has written also sees to it that its output stays within bounds, so that this takes no timer of
+its own: between two looks (timing's `usage_s`, 15 s in Kubernetes' profile) a container may write more.
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ import msgspec
 from callboard.actors.component import Port, handles
 from callboard.models.messages.base import Message
 from callboard.models.messages.runtime import ContainerUsage, PodMeasured, ReadUsage, UsageRead
+from callboard.runtime.containers.process_logs import LOG_FILE_BYTES, LOG_FILES, bound_log
 from callboard.runtime.containers.process_node import ProcessNode
-from callboard.runtime.containers.process_state import Home
+from callboard.runtime.containers.process_state import Home, parse_container_id
+from callboard.runtime.containers.process_work import container_log
+from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.podfolder import VolumeError
 from callboard.runtime.process.usage import ContainerSample, PodStorage, pod_storage
 
+_log = Logger(component="process")
 STORAGE_SHARE = 20
 """Folders are looked through again after so many times as long as that took the last time: it takes a twentieth of one thread at most."""
 
@@ -125,7 +132,25 @@ def cpu_milli(before: ContainerSample | None, now: ContainerSample) -> int:
 
 
 def _storage_of(home: Home, pod: ToMeasure) -> PodStorage:
+    names = tuple(name for name, _ in pod.containers)
     try:
-        return pod_storage(home.pod(pod.uid), tuple(name for name, _ in pod.containers), pod.empty_dirs)
+        folder = home.pod(pod.uid)
     except VolumeError:  # its uid can't be a folder's name, so it has no folder
         return PodStorage({}, {})
+    found = pod_storage(folder, names, pod.empty_dirs)
+    much = [identity for name, identity in pod.containers if found.containers.get(name, 0) > LOG_FILES * LOG_FILE_BYTES]
+    for identity in much:
+        _bound(home, identity)
+    return pod_storage(folder, names, pod.empty_dirs) if much else found
+
+
+def _bound(home: Home, identity: str) -> None:
+    parsed = parse_container_id(identity)
+    assert parsed is not None
+    path = container_log(home.state_dir, home.node, *parsed)
+    try:
+        bound_log(path)
+    except FileNotFoundError:
+        return  # the pod has been removed meanwhile
+    except OSError as problem:
+        _log.warning("a container's output can't be kept within bounds", file=str(path), reason=str(problem))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.models.api import core
-from callboard.models.messages.runtime import PodMeasured, ReadUsage, UsageRead
+from callboard.models.messages.runtime import LogRead, PodMeasured, ReadLog, ReadUsage, UsageRead
 from callboard.runtime.containers.process_usage import cpu_milli
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.usage import (
@@ -200,3 +200,22 @@ def test_usage_is_known_again_after_a_restart_of_the_runtime(node: Node) -> None
     node.started(web, "sleep", "1000")
     node.restart()
     assert measured(node)[web.metadata.uid].processes == 1
+
+
+def test_a_container_that_writes_and_writes_has_its_output_kept_within_kubernetes_bounds(node: Node) -> None:
+    """Ten minutes of chatter at once: containerLogMaxSize 10Mi, containerLogMaxFiles 5."""
+    pod = make_pod("chatty")
+    node.run(pod)
+    node.started(pod, "sh", "-c", "yes callboard | head -c 80000000; echo done; exec sleep 1000")
+    log = node.folder(pod) / "logs" / "web" / "0.log"
+    deadline_s = time.monotonic() + WAIT_S
+    while not log.exists() or log.stat().st_size < 80_000_005:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    read = node.ask(ReadUsage)
+    assert isinstance(read, UsageRead)
+    assert log.stat().st_blocks * 512 <= 50 * 1024 * 1024
+    assert read.pods[0].containers[0].storage_bytes <= 50 * 1024 * 1024
+    answer = node.ask(ReadLog, pod_uid=pod.metadata.uid, name="web", tail_lines=1)
+    assert isinstance(answer, LogRead)
+    assert answer.content == b"done\n"
