@@ -1,7 +1,7 @@
 """`AsyncCluster`: the face of `Cluster` for asyncio. Each call waits on a thread of a pool, so the event loop never does.
 
 A verb is taken over with its signature by `_awaitable`; nothing is written twice. A task that is cancelled while it waits has its thread
-told so (`giveup`), and the cancellation goes on when the thread has let go.
+told so (`runtime/systems/giveup.py`), and the cancellation goes on when the thread has let go.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from callboard.models.messages.api import WatchEvent
 from callboard.runtime.face.cluster import Cluster
-from callboard.runtime.face.giveup import GIVEN_UP
 from callboard.runtime.face.handles import Components, NodeHandle, Nodes
 from callboard.runtime.face.rollout import Rollouts
 from callboard.runtime.face.verbs import Verbs
+from callboard.runtime.systems.giveup import GIVE_UP, GiveUp
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-WAITING_LIMIT = 64
-"""Calls of one cluster that may wait at the same time; further ones wait for their turn."""
+WAITING_LIMIT = 4096
+"""Calls of one cluster that may wait at the same time, each on a thread; idle threads are used again. Further ones wait for their turn."""
 
 
 class _Threads:
@@ -40,20 +39,22 @@ class _Threads:
         """Do something that waits. If the task is cancelled, it is told to give up, and has done so when this returns."""
         if self._closed:
             return work()  # the cluster has stopped, so nothing waits any more: an iterator is left behind, or an error is raised
-        given_up = threading.Event()
+        call = GiveUp()
 
         def begin() -> T:
-            GIVEN_UP.set(given_up)
+            GIVE_UP.set(call)
             return work()
 
         context = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(begin))
+        begun = self._pool.submit(context.run, begin)
+        future = asyncio.wrap_future(begun)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            given_up.set()
-            await asyncio.wait([future])
-            future.exception()  # looked at: that it gave up is no news
+            call.give_up()
+            if not begun.cancel():
+                await asyncio.wait([future])
+                future.exception()  # looked at: that it gave up is no news
             raise
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ def _awaitable(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate
     return call
 
 
-async def _each(threads: _Threads, make: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+async def _each(threads: _Threads, make: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
     """The items of an iterator that waits for them."""
     stream = await threads.run(lambda: iter(make()))
     end: Any = object()
@@ -166,12 +167,12 @@ class AsyncVerbs(_Group):
     events_text = _awaitable(Verbs.events_text)
 
     @overload
-    def logs(self, what: Any, *, follow: Literal[True], **about: Any) -> AsyncIterator[str]: ...
+    def logs(self, what: Any, *, follow: Literal[True], **about: Any) -> AsyncGenerator[str, None]: ...
 
     @overload
     def logs(self, what: Any, *, follow: Literal[False] = False, **about: Any) -> Coroutine[Any, Any, str]: ...
 
-    def logs(self, what: Any, *, follow: bool = False, **about: Any) -> AsyncIterator[str] | Coroutine[Any, Any, str]:
+    def logs(self, what: Any, *, follow: bool = False, **about: Any) -> AsyncGenerator[str, None] | Coroutine[Any, Any, str]:
         """See `Cluster.logs`: the text is awaited; with `follow=True` lines come as an async iterator."""
         verbs: Verbs = self._target
         if follow:
@@ -183,7 +184,7 @@ class AsyncVerbs(_Group):
         """Rollouts of Deployments: history, undo, pause, resume, restart, status."""
         return AsyncRollouts(self._target.rollout, self._threads)
 
-    def watch(self, *args: Any, **kwargs: Any) -> AsyncIterator[WatchEvent]:
+    def watch(self, *args: Any, **kwargs: Any) -> AsyncGenerator[WatchEvent, None]:
         """Changes of a kind as they come; see `Cluster.watch`."""
         return _each(self._threads, lambda: self._target.watch(*args, **kwargs))
 

@@ -19,6 +19,7 @@ from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.models.messages.pods import ExecInPod, ReadPodLog
 from callboard.runtime.systems import ComponentFailed, System
+from callboard.runtime.systems.giveup import check_given_up
 from callboard.runtime.systems.process import ProcessStats
 
 TOO_MANY_REQUESTS = 429
@@ -51,6 +52,7 @@ class ApiClient:
         try_s = timeout_s if request is ExecInPod else self._try_s  # a command takes as long as it takes
         refused: api.Refused | None = None
         while True:
+            check_given_up()
             left_s = deadline_s - now()
             server = self._servers[self._turn % len(self._servers)]
             try:

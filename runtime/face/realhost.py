@@ -16,15 +16,41 @@ from callboard.runtime.face import datapath
 from callboard.runtime.face.assembly import Blueprint
 from callboard.runtime.face.client import ApiClient
 from callboard.runtime.face.contract import Response, api_request
-from callboard.runtime.face.giveup import check_given_up
 from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.watching import Tell, Watchers
 from callboard.runtime.systems import System, SystemStopped
+from callboard.runtime.systems.giveup import check_given_up, woken_by_give_up
 
 LOOK_AGAIN_S = 0.25
 """A wait looks again after this long even if nothing told it to: a condition may depend on more than the object."""
 LOCATE_TIMEOUT_S = 5.0
+
+
+class Opened(Iterator[api.WatchEvent]):
+    """A stream whose watcher runs from the start, and ends with the stream's end, with `close`, or when nobody holds the stream any more:
+    one that was never begun too, which a generator's own `finally` would not notice."""
+
+    def __init__(self, events: Iterator[api.WatchEvent], close: Callable[[], None]) -> None:
+        self._events = events
+        self._close = close
+        self._is_open = True
+
+    def __next__(self) -> api.WatchEvent:
+        try:
+            return next(self._events)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End it. A second call does nothing."""
+        if self._is_open:
+            self._is_open = False
+            self._close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class RealTimeHost:
@@ -62,44 +88,42 @@ class RealTimeHost:
         fields = f"metadata.name={reference.name}"
         name = self._watchers.open(lambda _event: changed.set(), reference.resource_name, reference.namespace, "", fields)
         try:
-            while True:
-                check_given_up()
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0:
-                    return bool(met())
-                changed.wait(min(left_s, LOOK_AGAIN_S))
-                changed.clear()
-                if met():
-                    return True
+            with woken_by_give_up(changed.set):
+                while True:
+                    check_given_up()
+                    left_s = deadline_s - time.monotonic()
+                    if left_s <= 0:
+                        return bool(met())
+                    changed.wait(min(left_s, LOOK_AGAIN_S))
+                    changed.clear()
+                    if met():
+                        return True
         finally:
             self._close(name)
 
     def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
         events: queue.SimpleQueue[api.WatchEvent] = queue.SimpleQueue()
         name = self._watchers.open(events.put, resource, namespace, labels, fields)
-        return self._read(name, events, timeout_s)
+        return Opened(self._read(events, timeout_s), lambda: self._close(name))
 
     def observe(self, tell: Tell, resource: str, namespace: str, labels: str, fields: str) -> Callable[[], None]:
         """Tell each change of a selection, on the system's thread, until the function that this returns is called."""
         name = self._watchers.open(tell, resource, namespace, labels, fields)
         return lambda: self._close(name)
 
-    def _read(self, name: str, events: queue.SimpleQueue[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
-        try:
+    def _read(self, events: queue.SimpleQueue[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
+        quiet_since_s = time.monotonic()
+        while not self.stopped:
+            check_given_up()
+            left_s = LOOK_AGAIN_S if timeout_s is None else quiet_since_s + timeout_s - time.monotonic()
+            if left_s <= 0:
+                return
+            try:
+                event = events.get(timeout=min(left_s, LOOK_AGAIN_S))
+            except queue.Empty:
+                continue
+            yield event
             quiet_since_s = time.monotonic()
-            while not self.stopped:
-                check_given_up()
-                left_s = LOOK_AGAIN_S if timeout_s is None else quiet_since_s + timeout_s - time.monotonic()
-                if left_s <= 0:
-                    return
-                try:
-                    event = events.get(timeout=min(left_s, LOOK_AGAIN_S))
-                except queue.Empty:
-                    continue
-                yield event
-                quiet_since_s = time.monotonic()
-        finally:
-            self._close(name)
 
     def _close(self, name: str) -> None:
         if not self.stopped:

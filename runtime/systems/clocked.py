@@ -15,6 +15,7 @@ from callboard.models.messages.base import Address, Message, Request
 from callboard.runtime.systems.agenda import Agenda, Entry
 from callboard.runtime.systems.edge import Edge, timed_out
 from callboard.runtime.systems.errors import SystemStopped
+from callboard.runtime.systems.giveup import woken_by_give_up
 from callboard.runtime.systems.hooks import Fired, Letter
 from callboard.runtime.systems.lanes import LaneKey, Lanes
 from callboard.runtime.systems.process import Machine, Process, ProcessPort
@@ -158,6 +159,7 @@ class ClockedSystem(System):
             WaitTimeout: none came in time.
             ComponentFailed: the receiver ended with an exception meanwhile.
             SystemStopped: the system does not run (any more).
+            GivenUp: the caller's call was given up.
         """
         if self._is_inside():
             raise RuntimeError("a component, or an outlet, can't wait for an answer: send a request and handle its answer as a message")
@@ -166,7 +168,8 @@ class ClockedSystem(System):
         try:
             request = build(number, self._edge.me)
             self._inside(to, request)
-            return future.get(timeout=timeout_s)
+            with woken_by_give_up(partial(self._edge.give_up, number)):
+                return future.get(timeout=timeout_s)
         except pykka.Timeout:
             raise timed_out(to, request, timeout_s) from None
         finally:

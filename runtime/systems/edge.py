@@ -13,6 +13,7 @@ import pykka
 
 from callboard.models.errors import WaitTimeout
 from callboard.models.messages.base import Address, Message, Request
+from callboard.runtime.systems.giveup import GivenUp
 from callboard.runtime.systems.process import Machine
 
 OUTSIDE = "outside"
@@ -47,6 +48,13 @@ class Edge:
         """Nobody waits for this answer any more; what still comes is dropped."""
         with self._lock:
             self._waiting.pop(number, None)
+
+    def give_up(self, number: int) -> None:
+        """Whoever waits for this answer is to wait no longer."""
+        with self._lock:
+            entry = self._waiting.pop(number, None)
+        if entry is not None:
+            entry[1].set_exception((GivenUp, GivenUp(), None))
 
     def is_open(self, number: int) -> bool:
         """Whether somebody waits for this answer, and it has not come."""

@@ -91,6 +91,64 @@ def test_a_cancelled_wait_leaves_no_thread_waiting() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("callboard-engine")]
 
 
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "quiet"}]}}
+
+
+def test_a_follower_and_a_command_let_go_at_once_when_they_are_cancelled() -> None:
+    async def main() -> None:
+        async with AsyncCluster(nodes=1, images={"quiet": Behaviour(says=["one"])}) as c:
+            await c.apply(POD)
+            await c.wait("pod/a")
+            lines = c.logs("pod/a", follow=True)
+            assert await anext(lines) == "one"
+            following = asyncio.create_task(anext(lines))
+            c.components["kubelet/node-1"].crash()  # so that the command gets no answer
+            running = asyncio.create_task(c.exec("pod/a", ["sleep"], timeout="1h"))
+            await asyncio.sleep(0.1)  # until both really wait; if they don't yet, they are cancelled before they begin
+            for task in (following, running):
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asyncio.wait_for(task, 8)
+
+    asyncio.run(main())
+
+
+def test_idle_watches_hold_nobody_up_and_none_is_left_when_they_are_closed() -> None:
+    async def main() -> int:
+        async with AsyncCluster(nodes=1) as c:
+            streams = [c.watch("configmaps", namespace="kube-public") for _ in range(100)]
+            waiting = [asyncio.create_task(anext(stream)) for stream in streams]
+            await c.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+            assert (await c.get("configmap/a")).metadata.name == "a"
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            for stream in streams:
+                await stream.aclose()
+            return sum(name.startswith("client/watch-") for name in c.components)
+
+    assert asyncio.run(main()) == 0
+
+
+def test_a_call_that_is_cancelled_before_it_begins_is_not_carried_out() -> None:
+    async def main() -> list[str]:
+        async with AsyncCluster(nodes=1) as c:
+            task = asyncio.create_task(c.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "never"}}))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return [one.metadata.name for one in await c.list("configmaps") if one.metadata.name == "never"]
+
+    assert asyncio.run(main()) == []
+
+
+def test_a_stream_that_nobody_began_leaves_no_watcher() -> None:
+    with Cluster(nodes=1) as c:
+        for _ in range(5):
+            c.watch("pods")
+        assert not [name for name in c.components if name.startswith("client/watch-")]
+
+
 def test_a_cluster_that_is_cancelled_while_it_comes_up_is_stopped() -> None:
     async def main() -> None:
         async with AsyncCluster(nodes=1):
