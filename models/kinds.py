@@ -129,6 +129,17 @@ class Scheme:
             raise UnknownKind(f'the server could not find the requested resource "{resource}"')
         return found
 
+    def serves(self, resource: str) -> bool:
+        """Whether there is a resource of this name, as messages name it."""
+        return resource in self._by_resource
+
+    def confirm(self, resource: Resource) -> None:
+        """See whether a kind that was found here earlier is still served. Only a scheme that follows a cluster can tell.
+
+        Raises:
+            UnknownKind: its definition is gone.
+        """
+
     def in_category(self, name: str) -> tuple[Resource, ...]:
         """The kinds of a category, such as `all`: each once, in the version that is stored. Empty if there is no such category."""
         return tuple(one for one in self.resources if name in one.categories and self._by_resource[one.name] is one)

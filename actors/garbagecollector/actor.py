@@ -1,8 +1,10 @@
 """The garbage collector: deletes what all owners have left, and finishes foreground and orphaning deletions.
 
 Talks to the apiserver: one informer on everything, so that no kind can be seen earlier than another. Keys are store keys of any resource.
-That an owner is absent is never concluded from a cache: the newest state is read, and it counts by name, namespace and UID together. A
-deletion carries the UID and the revision of the object that was judged. A status update of an ordinary object costs one comparison here.
+That an owner is absent is never concluded from what a cache lacks: the newest state is read, and it counts by name, namespace and UID
+together. Only of user-defined kinds it is enough that the owner's end was seen (Kubernetes' absentOwnerCache): when its dependents are
+looked at, its definition may be gone too, and then nobody can read it. A deletion carries the UID and the revision of the object that was
+judged. A status update of an ordinary object costs one comparison here.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from callboard.models.messages.api import GetObject, Got, Listed, Refused, Writt
 
 ABSENT_LIMIT = 10_000
 """Owners remembered as absent; their UIDs never come back, so forgetting one costs a read."""
+ENDED_LIMIT = 100_000
+"""Objects of user-defined kinds that are remembered, by UID, as seen to end."""
 READS_IN_FLIGHT_LIMIT = 256
 """Unanswered reads of owners; further ones wait."""
 LOOK_AGAIN_S = 1.0
@@ -55,6 +59,9 @@ class GarbageCollector(Controller):
         self.graph = Graph()
         self.kinds = Kinds()
         self._absent: dict[tuple[str, str], None] = {}
+        self._ended: dict[str, None] = {}
+        self._unmapped: dict[str, None] = {}
+        """Dependents with an owner of a kind that isn't declared when they were last decided."""
         self._asked: dict[tuple[str, str], dict[str, None]] = {}
         self._to_read: dict[tuple[str, str], None] = {}
         self._reads_in_flight = 0
@@ -71,14 +78,17 @@ class GarbageCollector(Controller):
                 return
             same_deletion = old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
             if before == after and same_deletion and old.metadata.finalizers == new.metadata.finalizers:
-                self.kinds.changed(old, new)
+                self._kinds_changed(old, new)
                 return
-        self.kinds.changed(old, new)
+        self._kinds_changed(old, new)
         if before != after:
             self.graph.changed(key, before, after)
         if old is not None:
             self._tell_waiting_owners(old)
         if new is None:
+            self._unmapped.pop(key, None)
+            if self.kinds.is_user_defined(key):
+                _remember(self._ended, old.metadata.uid, ENDED_LIMIT)
             self._mark_all(self.graph.dependents(old.metadata.uid))
             return
         meta = new.metadata
@@ -87,6 +97,12 @@ class GarbageCollector(Controller):
             self._mark_all(self.graph.dependents(meta.uid))
         elif after and not (self.synced and self._all_there(after, meta.namespace)):
             self.mark(key)
+
+    def _kinds_changed(self, old: Any, new: Any) -> None:
+        """Kubernetes tries again for ever what has an owner of an unknown kind; here a definition that comes or goes is the occasion."""
+        if self.kinds.changed(old, new):
+            unmapped, self._unmapped = self._unmapped, {}
+            self._mark_all(tuple(unmapped))
 
     def _mark_all(self, keys: tuple[str, ...]) -> None:
         for key in keys:
@@ -132,10 +148,12 @@ class GarbageCollector(Controller):
         owner = self.everything.objects.get(key)
         if owner is not None and owner.metadata.uid == reference.uid:
             return "waiting" if is_waiting(owner) else "present"
-        if (key, reference.uid) in self._absent:
+        if reference.uid in self._ended or (key, reference.uid) in self._absent:
             return "absent"
         if key:
             self._ask(key, reference.uid, dependent)
+        else:
+            self._unmapped[dependent] = None
         return "unknown"
 
     def wrote(self, key: str, action: act.Action, answer: Written) -> None:
@@ -172,9 +190,7 @@ class GarbageCollector(Controller):
         if isinstance(answer, Got) and answer.obj.metadata.uid == read.uid:
             self._owner_lives(read, answer, tuple(dependents))
         elif isinstance(answer, Got) or (isinstance(answer, Refused) and answer.reason == "NotFound"):
-            self._absent[read.key, read.uid] = None
-            if len(self._absent) > ABSENT_LIMIT:
-                del self._absent[next(iter(self._absent))]
+            _remember(self._absent, (read.key, read.uid), ABSENT_LIMIT)
             self._mark_all(tuple(dependents))
         else:
             for key in dependents:
@@ -189,3 +205,10 @@ class GarbageCollector(Controller):
                 self.own_writes.acknowledged(key, EVERYTHING, answer.revision)
             else:
                 self.mark_after(key, LOOK_AGAIN_S)
+
+
+def _remember(known: dict[Any, None], what: Any, limit: int) -> None:
+    """Note something, and forget the oldest where there is too much."""
+    known[what] = None
+    if len(known) > limit:
+        del known[next(iter(known))]

@@ -20,13 +20,21 @@ class Kinds:
 
     def __init__(self) -> None:
         self._scheme = Scheme.builtin()
+        self._builtin = frozenset(one.name for one in self._scheme.resources)
 
-    def changed(self, old: Any, new: Any) -> None:
-        """A CustomResourceDefinition has come, changed or gone; anything else is ignored."""
+    def changed(self, old: Any, new: Any) -> bool:
+        """A CustomResourceDefinition has come, changed or gone: true; anything else is ignored."""
         if isinstance(new, CustomResourceDefinition):
             self._scheme = self._scheme.with_definition(new)
         elif new is None and isinstance(old, CustomResourceDefinition):
             self._scheme = self._scheme.without_definition(old.metadata.name)
+        else:
+            return False
+        return True
+
+    def is_user_defined(self, key: str) -> bool:
+        """Whether the object of this key is of a kind that can go away."""
+        return key.split("/", 1)[0] not in self._builtin
 
     def owner_key(self, reference: OwnerReference, namespace: str) -> str:
         """The key of the owner that an object in `namespace` names, or "" if there is no such kind or it can't be an owner here.

@@ -10,7 +10,10 @@ from callboard.models.kinds import Resource, Scheme
 
 
 class LiveScheme(Scheme):
-    """The kinds that are served now. What isn't known is looked up once more among the stored CustomResourceDefinitions."""
+    """The kinds that are served now. What isn't known is looked up once more among the stored CustomResourceDefinitions.
+
+    What is known is taken for granted until somebody has a reason to doubt it and asks to `confirm` it: one look at the definitions.
+    """
 
     def __init__(self, definitions: Callable[[], list[CustomResourceDefinition]]) -> None:
         super().__init__(())
@@ -41,6 +44,10 @@ class LiveScheme(Scheme):
             return self._current.stored(resource)
         except UnknownKind:
             return self._refreshed().stored(resource)
+
+    def confirm(self, resource: Resource) -> None:
+        if not Scheme.builtin().serves(resource.name):
+            self._refreshed().lookup(resource.name)
 
     def in_category(self, name: str) -> tuple[Resource, ...]:
         return self._refreshed().in_category(name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, UnknownKind, WaitTimeout
+from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, UnknownKind, WaitTimeout
 from callboard.models.fieldlabels import selection
 from callboard.models.kinds import Resource
 from callboard.models.messages import api
@@ -37,6 +37,7 @@ class Reading:
 
         Raises:
             NotFound: there is none.
+            UnknownKind: its kind is not served, or no longer.
 
         >>> from callboard import Cluster
         >>> with Cluster(nodes=1) as c:
@@ -44,13 +45,12 @@ class Reading:
         'Ready'
         """
         reference = self._refer(what)
-        answer = self._host.ask(
-            api.GetObject,
-            seconds(timeout),
-            resource=reference.resource_name,
-            namespace=reference.namespace,
-            name=reference.name,
-        )
+        resource, namespace, name = reference.resource_name, reference.namespace, reference.name
+        try:
+            answer = self._host.ask(api.GetObject, seconds(timeout), resource=resource, namespace=namespace, name=name)
+        except NotFound:
+            self._host.scheme().confirm(reference.resource)
+            raise
         assert isinstance(answer, api.Got)
         return answer.obj
 
@@ -72,15 +72,17 @@ class Reading:
         """
         resource = self._lookup(kind)
         check_texts(selector=selector, fields=fields)
-        answer = self._host.ask(
-            api.ListObjects,
-            seconds(timeout),
-            resource=resource.name,
-            namespace=self._where(resource, namespace),
-            labels=selector,
-            fields=fields,
-        )
+        where = self._where(resource, namespace)
+        try:
+            answer = self._host.ask(
+                api.ListObjects, seconds(timeout), resource=resource.name, namespace=where, labels=selector, fields=fields
+            )
+        except NotFound:
+            self._host.scheme().confirm(resource)
+            raise
         assert isinstance(answer, api.Listed)
+        if not answer.objects:
+            self._host.scheme().confirm(resource)
         return [*answer.objects]
 
     def watch(
@@ -99,6 +101,7 @@ class Reading:
         if resource.aggregated:
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         check_texts(selector=selector, fields=fields)
+        self._host.scheme().confirm(resource)
         selection(resource.name, selector, fields)  # one that is none is refused here, not in a stream that never says anything
         quiet_s = None if timeout is None else seconds(timeout)
         return self._host.stream(resource.name, self._where(resource, namespace), selector, quiet_s, fields)
@@ -153,19 +156,22 @@ class Reading:
             left[:] = [obj for obj in left if self._is_there(obj)]
             return not left
 
-        if left:
+        if not met():
             self._host.await_change(self._refer(left[0]), met, seconds(timeout))
         return left
 
     def _is_there(self, obj: Any) -> bool:
-        found = self._look(self._refer(obj))
+        try:
+            found = self._look(self._refer(obj))
+        except UnknownKind:  # its kind went with it
+            return False
         return found is not None and found.metadata.uid == obj.metadata.uid
 
     def _look(self, reference: Reference) -> Any:
         try:
             return self.get(f"{reference.resource_name}/{reference.name}" if not reference.namespace else Located(reference))
         except ApiError as refusal:
-            if refusal.code == 404 and not isinstance(refusal, UnknownKind):
+            if refusal.code == NotFound.code:  # of a kind that is no longer served there is no object either
                 return None
             raise
 
