@@ -15,6 +15,12 @@ KNOWN: dict[str, World] = {
     "scaled up at once, two controllers": World(0, 1, 1, 2, (App("app-0", 0),), (Fault("scale", 0.0, 0.0, "app-0", 1),)),
     "two of everything and nothing goes wrong": World(0, 3, 2, 2, (App("app-0", 3), App("app-1", 0)), ()),
     **{
+        f"one of two apiservers goes for good, and long afterwards there is something to do ({number})": World(
+            number, 2, 2, 1, (App("app-0", 4),), (Fault("server-gone", 11.0, 0.0, "apiserver-0"), Fault("scale", 36.0, 0.0, "app-0", 3))
+        )
+        for number in (1, 12, 16)  # of these components came back to it, by late time-outs, and so lost nodes
+    },
+    **{
         f"scaled up, down and up at once, two controllers ({number})": World(
             number,
             2,

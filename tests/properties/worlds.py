@@ -90,7 +90,9 @@ def worlds(draw: st.DrawFn) -> World:
         st.builds(Fault, st.just("compact"), at),
     )
     if apiservers > 1:
-        fault = st.one_of(fault, _server_faults(draw(st.integers(0, apiservers - 1)), components, at, long))
+        later = st.floats(20, 45).map(lambda s: round(s, 2))  # what comes of a loss is seen when there is something to do long after it
+        late_scale = st.builds(Fault, st.just("scale"), later, st.just(0.0), st.sampled_from([app.name for app in apps]), st.integers(0, 5))
+        fault = st.one_of(fault, late_scale, _server_faults(draw(st.integers(0, apiservers - 1)), components, at, long))
     faults = tuple(draw(st.lists(fault, max_size=4)))
     return World(draw(st.integers(0, 2**32 - 1)), nodes, apiservers, copies, apps, faults)
 
