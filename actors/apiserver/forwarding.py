@@ -7,6 +7,7 @@ kube-aggregator, pkg/apiserver/handler_proxy.go.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -14,17 +15,22 @@ import msgspec
 from callboard.actors.apiserver.cache import WatchCache
 from callboard.actors.apiserver.settings import ApiServerSettings
 from callboard.actors.component import Component, Port, Timer, handles
+from callboard.actors.heard import Heard
 from callboard.models.api.core import Pod, PodSpec
 from callboard.models.errors import ApiError, BadRequest, MethodNotAllowed, Timeout, TooManyRequests, Unavailable, conflict, not_found
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, object_key
 from callboard.models.messages.base import Address, Message, Request
-from callboard.models.messages.pods import ExecDone, ExecGoesOn, ExecInPod, PodLogRead, ReadPodLog
+from callboard.models.messages.pods import ALL_LINES, ExecDone, ExecGoesOn, ExecInPod, PodLogRead, ReadPodLog
 
 AGGREGATED = {"metrics.k8s.io": "metrics-server"}
 """API groups that another component serves, and its name (the APIServices of a real cluster)."""
 SLACK_S = 1.0
 """A kubelet has this much longer than the command that it carries out."""
 
+EXEC_LIMIT_S = 7 * 24 * 3600.0
+"""Longest `timeout_s` of a command."""
+FARTHEST = 2**63 - 1
+"""Largest offset and number of lines: those of Kubernetes' `PodLogOptions` are int64."""
 EXEC_PATIENCE = 3
 """A kubelet that carries a command out may be silent for so many time-outs of a read: a command is not sent again, so haste costs more."""
 
@@ -78,6 +84,26 @@ def chosen_container(pod: Pod, wanted: str) -> str:
     raise BadRequest(f"a container name must be specified for pod {pod.metadata.name}, choose one of: [{' '.join(names)}]")
 
 
+def check_numbers(request: InPod) -> None:
+    """Numbers of a request into a pod come from outside and go as far as the container runtime: none that makes no sense gets there.
+
+    Raises:
+        BadRequest: which one, and what it may be. Words and bounds of the log follow ValidatePodLogOptions (pkg/apis/core/validation).
+    """
+    if isinstance(request, ExecInPod):
+        _check("timeout_s", request.timeout_s, 0.0, EXEC_LIMIT_S)
+        return
+    _check("offset", request.offset, 0, FARTHEST)
+    _check("tail_lines", request.tail_lines, ALL_LINES, FARTHEST)
+    _check("since_s", request.since_s, -math.inf, FARTHEST)
+    _check("wait_s", request.wait_s, 0.0, FARTHEST)
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most or not math.isfinite(value):  # the comparison is false for what is no number
+        raise BadRequest(f"{name}: Invalid value: {value}: must be a number from {least:g} to {most:g}")
+
+
 def target_of(request: InPod, cache: WatchCache) -> tuple[Address, InPod] | None:
     """Where a request into a pod goes, and as what; None: the pod has no node yet and so has written nothing.
 
@@ -118,10 +144,13 @@ class Forwarding(Component):
 
     settings: ApiServerSettings
     cache: WatchCache
+    _is_open: bool
+    """Whether it serves already; what comes earlier is heard again then."""
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
         self._forwarded: dict[int, _Forwarded] = {}
+        self._commands = Heard()
 
     def _next_id(self) -> int:
         raise NotImplementedError
@@ -140,7 +169,15 @@ class Forwarding(Component):
 
     @handles(ReadPodLog, ExecInPod)
     def _in_pod(self, request: InPod) -> None:
-        """Look the pod up in a picture as new as the store's, so that one that was just created is found."""
+        """Look the pod up in a picture as new as the store's, so that one that was just created is found. A command is not carried
+        out a second time because a link has delivered it twice."""
+        if self._is_open and isinstance(request, ExecInPod) and self._commands.again(request):
+            return
+        try:
+            check_numbers(request)
+        except ApiError as refusal:
+            self._refuse(request, refusal)
+            return
         if self._has_room(request) and not self._is_early(request):
             self._wait_for_newest(request)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from callboard.actors.component import Port, Timer, handles
+from callboard.actors.heard import Heard
 from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet.health import PodHealth
 from callboard.actors.kubelet.pods import PodRecord
@@ -122,6 +123,7 @@ class InsidePods(PodHealth):
     def __init__(self, port: Port, client: ClientSettings, own: KubeletSettings) -> None:
         super().__init__(port, client, own)
         self._inside: dict[int, _Inside] = {}
+        self._commands = Heard()
         self._early = 0
         """Requests that wait until their pod is known here."""
 
@@ -155,6 +157,10 @@ class InsidePods(PodHealth):
 
     @handles(ExecInPod)
     def _exec_in_pod(self, request: ExecInPod) -> None:
+        if not self._commands.again(request):
+            self._carry_out(request)
+
+    def _carry_out(self, request: ExecInPod) -> None:
         if request.uid not in self.pods:
             self._wait_for_pod(request, self.port.now())
             return
@@ -207,7 +213,7 @@ class InsidePods(PodHealth):
         elif isinstance(request, ReadPodLog):
             self._read_pod_log(request)
         else:
-            self._exec_in_pod(request)
+            self._carry_out(request)
 
     def _pod_for(self, request: ReadPodLog | ExecInPod) -> PodRecord:
         pod = self.pods.get(request.uid)

@@ -70,7 +70,7 @@ class ProcessInside(ProcessNode):
 
     @handles(RunCommand)
     def _run_command(self, request: RunCommand) -> None:
-        if self._too_early(request):
+        if self._too_early(request) or self._commands.again(request):
             return
         if self._running_container(request.pod_uid, request.container_id) is None:
             self.port.send(request.reply_to, CommandDone(request.id, problem=f'container not found ("{request.name}")'))
@@ -88,6 +88,8 @@ class ProcessInside(ProcessNode):
             self._daemon.execute(request.container_id, command, stdin, request.timeout_s, limit_bytes, answered, patient=patient)
         except BrokenFrame as error:
             self._command_failed(request, f"the command and its input are too large: {error}")
+        except (UnicodeEncodeError, OverflowError) as error:  # half a character, a number beyond 64 bits
+            self._command_failed(request, f"the command can't be carried out: {error}")
 
     @handles(CommandAnswered)
     def _command_answered(self, message: CommandAnswered) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from callboard.actors.component import Component, Port, handles
+from callboard.actors.heard import Heard
 from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.runtime import (
     ContainerExited,
@@ -79,6 +80,7 @@ class ProcessNode(Component):
         self._early: list[Request] | None = []  # requests that came before it could be served; None afterwards
         self._strangers: dict[str, None] = {}
         self._probes = 0
+        self._commands = Heard()
         me = port.me
         self._tell: Callable[[Message], None] = lambda message: post(me, message)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 
-from callboard.actors.component import Component, handles
+from callboard.actors.component import Component, Port, handles
+from callboard.actors.heard import Heard
 from callboard.models.base import FrozenMap
 from callboard.models.behaviour import DEFAULT_STATUS, CommandResult, ContainerCommand, ContainerResponse
 from callboard.models.messages.base import Request
@@ -21,6 +22,10 @@ class SimulatedInside(Component):
     """See `SimulatedRuntime`."""
 
     sandboxes: dict[str, Sandbox]
+
+    def __init__(self, port: Port) -> None:
+        super().__init__(port)
+        self._commands = Heard()
 
     def _refuse(self, request: Request, uid: str, reason: str, message: str) -> None:
         raise NotImplementedError
@@ -75,6 +80,8 @@ class SimulatedInside(Component):
 
     @handles(RunCommand)
     def _run_command(self, request: RunCommand) -> None:
+        if self._commands.again(request):
+            return
         sandbox = self.sandboxes.get(request.pod_uid)
         container = sandbox.by_id(request.container_id) if sandbox is not None else None
         if sandbox is None or container is None or container.state != "running":

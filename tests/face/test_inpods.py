@@ -194,6 +194,38 @@ def test_a_command_is_sent_once_whatever_becomes_of_its_answer() -> None:
         assert heard == [("charge", "card")]
 
 
+@pytest.mark.parametrize(
+    "link", [("*", "*"), ("*", "apiserver-0"), ("apiserver-0", "kubelet/node-1"), ("kubelet/node-1", "runtime/node-1")], ids="-".join
+)
+def test_a_command_is_carried_out_once_over_links_that_deliver_twice(link: tuple[str, str]) -> None:
+    heard: list[tuple[str, ...]] = []
+    images = {"once": Behaviour(exec=lambda asked: heard.append(asked.command))}
+    with Simulation(nodes=1, seed=5, images=images) as s:
+        s.apply(pod("web", "once"))
+        s.wait("pod/web")
+        s.links.duplicate(*link)
+        for number in range(3):
+            assert s.exec("pod/web", ["charge", str(number)]).exit_code == 0
+        s.advance("5s")
+        assert heard == [("charge", "0"), ("charge", "1"), ("charge", "2")]
+        _nothing_is_kept(s)
+
+
+def test_an_apiserver_that_has_just_started_passes_a_command_on_once_though_it_came_twice() -> None:
+    heard: list[tuple[str, ...]] = []
+    images = {"once": Behaviour(exec=lambda asked: heard.append(asked.command))}
+    with Simulation(nodes=1, seed=5, images=images) as s:
+        s.apply(pod("web", "once"))
+        s.wait("pod/web")
+        s.components["apiserver-0"].crash()
+        s.links.duplicate("*", "*")
+        s.links.delay("store", "apiserver-0", 2.0)  # it has no picture of the store when the command comes
+        s.components["apiserver-0"].restart()
+        s.exec("pod/web", ["charge", "card"], timeout="20s")
+        s.advance("5s")
+        assert heard == [("charge", "card")]
+
+
 def test_one_seed_is_one_history_with_logs_and_commands_in_it() -> None:
     def history() -> str:
         with Simulation(nodes=2, seed=9, images=IMAGES) as s:
