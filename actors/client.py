@@ -64,8 +64,9 @@ class ApiComponent(Component):
         self.port.send(server, request(number, self.port.me, **fields))
         return number
 
-    def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None:
-        """Record an Event about `obj`, unless too much is told about it. Nothing waits for it: an Event may be lost, an object may not."""
+    def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str, field_path: str = "") -> None:
+        """Record an Event about `obj`, or the part of it at `field_path`, unless too much is told about it. Nothing waits for it: an Event
+        may be lost, an object may not."""
         meta, kind = obj.metadata, kind_of(obj)
         told = self._events.correlate((kind, meta.namespace, meta.name, meta.uid), type_, reason, message, self.port.now())
         if told is None:
@@ -84,6 +85,7 @@ class ApiComponent(Component):
             "component": component,
             "host": host,
             "combined": told.combined,
+            "field_path": field_path,
         }
         if self._event_order.offer(meta.uid, fields):
             self.call(RecordEvent, EventTurn(meta.uid), **fields)

@@ -23,7 +23,9 @@ EVENTS = "events"
 def event_name(request: RecordEvent) -> str:
     """`web-1.` and sixteen hexadecimal digits, the same for every occurrence of the same thing."""
     message = chr(1) if request.combined else request.message
-    parts = (request.uid, request.involved_kind, request.type, request.reason, message, request.component, request.host)
+    parts: tuple[str, ...] = (request.uid, request.involved_kind, request.type, request.reason, message, request.component, request.host)
+    if request.field_path:
+        parts = (*parts, request.field_path)  # the same of two containers is told twice (client-go, getEventKey)
     return f"{request.name}.{blake2b(chr(0).join(parts).encode(), digest_size=8).hexdigest()}"
 
 
@@ -57,6 +59,7 @@ def plan_event(request: RecordEvent, view: View, context: Context) -> Plan:
             namespace=request.namespace,
             name=request.name,
             uid=request.uid,
+            field_path=request.field_path,
         ),
         type=request.type,
         reason=request.reason,

@@ -271,9 +271,9 @@ class Kubelet(InsidePods, Measuring):
         ended = one.has_started(answer, self.own.timing)
         if self.own.events == "all":
             present = "already present on machine and can be accessed by the pod"
-            self.tell(pod, "Normal", "Pulled", f'Container image "{one.spec.image}" {present}')
-            self.tell(pod, "Normal", "Created", "Container created")
-            self.tell(pod, "Normal", "Started", "Container started")
+            self.tell(pod, "Normal", "Pulled", f'Container image "{one.spec.image}" {present}', one)
+            self.tell(pod, "Normal", "Created", "Container created", one)
+            self.tell(pod, "Normal", "Started", "Container started", one)
         if ended is not None:
             self._exited(pod, one, ended)
         elif pod.goal == "run":
@@ -301,7 +301,7 @@ class Kubelet(InsidePods, Measuring):
             if one.restart_due_s(self.own.timing) > one.ended_at_s:
                 meta = pod.pod.metadata
                 what = f"Back-off restarting failed container {one.name} in pod {meta.name}_{meta.namespace}({meta.uid})"
-                self.tell(pod, "Warning", "BackOff", what)
+                self.tell(pod, "Warning", "BackOff", what, one)
         return True
 
     @handles(ContainerReadiness)
@@ -344,11 +344,11 @@ class Kubelet(InsidePods, Measuring):
     def _tell_refusal(self, pod: PodRecord, one: ContainerRecord, answer: RuntimeRefused) -> None:
         """Why a container could not be started. A pull that failed is told twice, as a kubelet does, and then that it is in back-off."""
         if answer.reason in PULL_REASONS:
-            self.tell(pod, "Warning", "Failed", f'Failed to pull image "{one.spec.image}": {answer.message}')
-            self.tell(pod, "Warning", "Failed", f"Error: {answer.reason}")
-            self.tell(pod, "Normal", "BackOff", f'Back-off pulling image "{one.spec.image}"')
+            self.tell(pod, "Warning", "Failed", f'Failed to pull image "{one.spec.image}": {answer.message}', one)
+            self.tell(pod, "Warning", "Failed", f"Error: {answer.reason}", one)
+            self.tell(pod, "Normal", "BackOff", f'Back-off pulling image "{one.spec.image}"', one)
         else:
-            self.tell(pod, "Warning", "Failed", f"Error: {answer.message}")
+            self.tell(pod, "Warning", "Failed", f"Error: {answer.message}", one)
 
     # -- what the API answers -----------------------------------------------------------------------------------------------------
 

@@ -108,6 +108,11 @@ class ContainerRecord:
     # -- judgements ---------------------------------------------------------------------------------------------------------------
 
     @property
+    def field_path(self) -> str:
+        """What Events call it (pkg/kubelet/container/ref.go, fieldPath)."""
+        return f"spec.{'containers' if self.kind == 'main' else 'initContainers'}{{{self.name}}}"
+
+    @property
     def ready(self) -> bool:
         """Whether it counts as ready."""
         if self.state != "running":

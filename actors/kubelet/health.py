@@ -130,7 +130,7 @@ class PodHealth(PodWork):
 
     def _count(self, pod: PodRecord, one: ContainerRecord, run: ProbeRun, outcome: Probed) -> None:
         if not outcome.ok:
-            self.tell(pod, "Warning", "Unhealthy", f"{run.purpose.capitalize()} probe failed: {outcome.message}")
+            self.tell(pod, "Warning", "Unhealthy", f"{run.purpose.capitalize()} probe failed: {outcome.message}", one)
         if not run.outcome(outcome.ok):
             return
         if run.purpose == "readiness":
@@ -192,11 +192,11 @@ class PodHealth(PodWork):
         if hook == "preStop":
             one.pre_stop = "done"
             if problem:
-                self.tell(pod, "Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}")
+                self.tell(pod, "Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}", one)
         elif not one.post_start:
             return
         elif problem:
-            self.tell(pod, "Warning", "FailedPostStartHook", f"PostStartHook failed: {problem}")
+            self.tell(pod, "Warning", "FailedPostStartHook", f"PostStartHook failed: {problem}", one)
             one.kill_within("FailedPostStartHook", pod.grace_of_spec_s(), self.port.now())
         else:
             one.post_start, one.started = False, one.spec.startup_probe is None

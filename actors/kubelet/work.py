@@ -97,10 +97,9 @@ class PodWork(NodeAgent):
         """Carry a preStop hook out."""
         raise NotImplementedError
 
-    def tell(self, pod: PodRecord, type_: str, reason: str, message: str, *, usual: bool = False) -> None:
-        """Record an Event about a pod; `usual`: one that every pod that is well has too."""
-        if not usual or self.own.events == "all":
-            self.tell_user(pod.pod, "pods", type_, reason, message)
+    def tell(self, pod: PodRecord, type_: str, reason: str, message: str, one: ContainerRecord | None = None) -> None:
+        """Record an Event about a pod, or one of its containers."""
+        self.tell_user(pod.pod, "pods", type_, reason, message, one.field_path if one is not None else "")
 
     # -- looking at a pod ---------------------------------------------------------------------------------------------------------
 
@@ -226,7 +225,7 @@ class PodWork(NodeAgent):
             variables = environment(pod, one.spec, self.own.node_name, self.own.capacity)
         except (ConfigMissing, ValueError) as problem:
             one.start_refused("CreateContainerConfigError", str(problem), now_s, self.own.timing)
-            self.tell(pod, "Warning", "Failed", f"Error: {problem}")
+            self.tell(pod, "Warning", "Failed", f"Error: {problem}", one)
             if pod.template.references:
                 pod.configs = None
             return True
@@ -240,8 +239,8 @@ class PodWork(NodeAgent):
         self.stops[one.stop_request] = one
         one.stop_by_s = now_s + step.grace_s
         self.port.send(self.own.runtime, StopContainer(one.stop_request, self.port.me, pod.uid, one.container_id, step.grace_s))
-        if step.reason:
-            self.tell(pod, "Normal", "Killing", step.reason, usual=pod.goal != "run")
+        if step.reason and (pod.goal == "run" or self.own.events == "all"):
+            self.tell(pod, "Normal", "Killing", step.reason, one)
         return False
 
     def _finish(self, pod: PodRecord, step: steps.Finish, now_s: float) -> bool:

@@ -174,6 +174,8 @@ class RecordEvent(Request, frozen=True, gc=False):
     component: str
     host: str = ""
     combined: bool = False
+    field_path: str = ""
+    """Which part of the object it concerns, as in `spec.containers{web}`."""
 
     def subject(self) -> str:
         return object_key(self.involved_resource, self.namespace, self.name)

@@ -31,6 +31,19 @@ def test_all_events_of_a_pod_that_is_well_are_told_in_kubernetes_words_and_order
         assert told(s)[-1] == ("Killing", "Stopping container web")
 
 
+def test_what_happens_to_each_container_is_told_and_shown_by_itself() -> None:
+    """As Kubernetes does: without that, "Container created" of two containers would be one Event that happened twice."""
+    containers = [{"name": name, "image": f"{name}:1"} for name in ("web", "log")]
+    init = [{"name": "first", "image": "first:1"}]
+    with Simulation(nodes=1, events="all") as s:
+        s.apply({**POD, "spec": {"containers": containers, "initContainers": init}})
+        s.settle()
+        started = [one.involved_object.field_path for one in s.events("pod/a") if one.reason == "Started" and one.involved_object]
+        assert sorted(started) == ["spec.containers{log}", "spec.containers{web}", "spec.initContainers{first}"]
+        assert started[0] == "spec.initContainers{first}"
+        assert "spec.containers{web}: Container started" in s.describe("pod/a")
+
+
 def test_by_default_a_pod_that_is_well_makes_no_events_of_its_kubelet() -> None:
     with Simulation(nodes=1) as s:
         s.apply(POD)
