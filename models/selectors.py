@@ -141,9 +141,6 @@ class FieldSelector(msgspec.Struct, frozen=True, gc=False):
         return None
 
 
-ALL_FIELDS = FieldSelector()
-
-
 @lru_cache(maxsize=16384)
 def parse_fields(text: str) -> FieldSelector:
     """Compile `metadata.name=x,status.phase!=Running`.

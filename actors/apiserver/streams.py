@@ -6,7 +6,7 @@ from callboard.actors.apiserver.cache import WatchCache, resource_of
 from callboard.actors.apiserver.reads import EVERYTHING, is_aside
 from callboard.actors.apiserver.watches import Change, Selection, Watcher, WatchIndex, WatchKey
 from callboard.actors.component import Port
-from callboard.models.errors import ApiError, Gone, TooManyRequests, gone
+from callboard.models.errors import ApiError, TooManyRequests, gone
 from callboard.models.fieldlabels import selection
 from callboard.models.messages.api import AckWatch, StopWatch, WatchBatch, WatchClosed, WatchEvent, WatchObjects
 from callboard.models.messages.store import StoreEvent
@@ -102,13 +102,6 @@ class Streams:
             watcher = self.index.watchers[key]
             refusal = TooManyRequests(f"the watcher is {watcher.credit} batches behind; list again")
             self._port.send(watcher.to, _closed(watcher.id, watcher.seq + 1, refusal))
-            self.index.remove(key)
-
-    def close_all(self) -> None:
-        """End every stream: what was between the last piece and now can't be told."""
-        for key in list(self.index.watchers):
-            watcher = self.index.watchers[key]
-            self._port.send(watcher.to, _closed(watcher.id, watcher.seq + 1, Gone("the apiserver has lost the history of its store")))
             self.index.remove(key)
 
 

@@ -117,9 +117,7 @@ def _plan_scale(key: str, current: Any, scale: Any, resource: Resource, view: Vi
     return replace(plan_change(key, current, wanted, resource, "", view, context), shown=partial(scale_of, paths=paths))
 
 
-def plan_change(
-    key: str, current: Any, wanted: Any, resource: Resource, subresource: str, view: View, context: Context, *, precondition: bool = True
-) -> Plan:
+def plan_change(key: str, current: Any, wanted: Any, resource: Resource, subresource: str, view: View, context: Context) -> Plan:
     """The plan for an object that becomes another: preconditions, what can't change, defaults, validation, generation.
 
     A terminating object that nothing keeps any more is removed.

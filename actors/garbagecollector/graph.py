@@ -45,10 +45,6 @@ class Graph:
         """Keys of the objects that name this UID as an owner."""
         return tuple(self._dependents.get(uid, ()))
 
-    def has_dependents(self, uid: str) -> bool:
-        """Whether any object names this UID as an owner."""
-        return uid in self._dependents
-
 
 class Target(msgspec.Struct, frozen=True, gc=False):
     """An object and the resource and key that it is stored under."""

@@ -124,7 +124,7 @@ def _advance(pod: PodRecord, one: ContainerRecord, now_s: float, settings: Kubel
     """Bring one container forward."""
     if one.state == "running":
         if one.kill:
-            stop_one(pod, one, now_s, one.kill_by_s, one.kill, settings, decision)
+            stop_one(one, now_s, one.kill_by_s, one.kill, settings, decision)
         return
     if one.state == "starting":
         if _overdue(one.asked_at_s, now_s, settings, decision):
@@ -156,9 +156,7 @@ def _wait_for_retry(pod: PodRecord, failure: Failure, now_s: float, settings: Ku
 # -- down ---------------------------------------------------------------------------------------------------------------------------
 
 
-def stop_one(
-    pod: PodRecord, one: ContainerRecord, now_s: float, by_s: float, reason: str, settings: KubeletSettings, decision: Decision
-) -> None:
+def stop_one(one: ContainerRecord, now_s: float, by_s: float, reason: str, settings: KubeletSettings, decision: Decision) -> None:
     """Bring a running container one step nearer to its end, which is to come at `by_s` at the latest."""
     if one.stop_by_s == 0.0 and _hook_goes_on(one, now_s, by_s, decision):
         return
@@ -195,7 +193,7 @@ def _stop_all(pod: PodRecord, now_s: float, settings: KubeletSettings, decision:
     turn = {one.name: None for one in _next_to_stop(running)}
     for one in running:
         if one.name in turn or one.stop_by_s or now_s >= pod.end_at_s:
-            stop_one(pod, one, now_s, pod.end_at_s, f"Stopping container {one.name}", settings, decision)
+            stop_one(one, now_s, pod.end_at_s, f"Stopping container {one.name}", settings, decision)
         else:
             decision.again(pod.end_at_s)
             _hook_goes_on(one, now_s, pod.end_at_s, decision)

@@ -26,7 +26,6 @@ SCOPES = ("Terminating", "NotTerminating", "BestEffort", "NotBestEffort", "Prior
 _EXISTS_ONLY = ("Terminating", "NotTerminating", "BestEffort", "NotBestEffort")
 _CONFLICTS = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
 LIMIT_TYPES = ("Pod", "Container", "PersistentVolumeClaim")
-_DEFAULTS = "default request value {} is greater than default limit value {}"
 _PERCENT = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is "
     "'[0-9]+%')"

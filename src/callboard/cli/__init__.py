@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 EXIT_NOT_SO = 1
-EXIT_USAGE = 2
 EXIT_OUR_FAULT = 3
 EXIT_INTERRUPTED = 130
 

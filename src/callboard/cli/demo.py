@@ -137,8 +137,7 @@ def _a_node_is_lost(cluster: Cluster, url: str) -> Step:
         cluster.nodes[victim].crash()
         replaced = _wait_for(lambda: _replaced(cluster, victim, lost))
         took_s = time.monotonic() - began_s
-        told_of = {name for name in traffic.answers if name is not None}
-        answered_by_new = _wait_for(lambda: _all_answer(cluster, victim, traffic, told_of))
+        answered_by_new = _wait_for(lambda: _all_answer(cluster, victim, traffic))
     survivors = [pod.spec.node_name for pod in cluster.list("pods", selector="app=web") if pod.spec.node_name != victim]
     detail = (
         f"{victim} crashed with {len(lost)} pod(s); after {took_s:.1f} s three are available elsewhere"
@@ -153,7 +152,7 @@ def _replaced(cluster: Cluster, victim: str, lost: set[str]) -> bool:
     return len(running) == 3 and deployment.status.available_replicas == 3 and not lost & {pod.metadata.name for pod in running}
 
 
-def _all_answer(cluster: Cluster, victim: str, traffic: SteadyTraffic, known: set[str]) -> bool:
+def _all_answer(cluster: Cluster, victim: str, traffic: SteadyTraffic) -> bool:
     elsewhere = {pod.metadata.name for pod in cluster.list("pods", selector="app=web") if pod.spec.node_name != victim and _is_ready(pod)}
     return elsewhere <= set(traffic.answers)
 

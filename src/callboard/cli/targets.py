@@ -43,14 +43,6 @@ def targets_of(scheme: Scheme, words: Sequence[str], example: str = "get") -> li
     return [Target(resource, name) for resource in _once(kinds) for name in words[1:]]
 
 
-def one_target(scheme: Scheme, words: Sequence[str], example: str) -> Target:
-    """The one object that is meant. Raises as `targets_of`."""
-    found = targets_of(scheme, words, example)
-    if len(found) != 1 or not found[0].name:
-        raise click.UsageError("exactly one object is wanted, as TYPE/NAME or TYPE NAME.")
-    return found[0]
-
-
 def named_targets(scheme: Scheme, words: Sequence[str], example: str) -> list[Target]:
     """Objects that are all named. Raises as `targets_of`."""
     found = targets_of(scheme, words, example)
