@@ -170,6 +170,8 @@ def test_the_scale_of_a_user_defined_kind_counts_as_long_as_it_is_defined() -> N
         s.patch("gizmo/g", {"spec": {"size": 3}})
         assert settled(s) == (0, 2, 2, 3)
         s.delete("crd/gizmos.example.com")
+        assert settled(s) == (0, 0, 0, 0), "the pods have gone with their owner"
+        s.apply(pods)
         s.settle()
         assert condition(s) == ("False", "SyncFailed", 'no matches for kind "Gizmo" in version "example.com/v1"')
         s.apply([budget("plain", minAvailable=0, selector={}), lone_pod("c")])
