@@ -6,16 +6,13 @@ Sources: kubernetes pkg/apis/policy, component-helpers/apps/poddisruptionbudget/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Any
-
-import msgspec
 
 from callboard.models.api.core import Pod
 from callboard.models.api.meta import LabelSelector
-from callboard.models.base import EMPTY_MAP, FrozenMap, decode_hook
+from callboard.models.base import EMPTY_MAP, FrozenMap
 from callboard.models.generic import GenericObject
-from callboard.models.selectors import Selector, selector_of
+from callboard.models.selectors import Selector, label_selector, selector_of
 
 BUDGETS = "poddisruptionbudgets.policy"
 DELETION_TIMEOUT_S = 120.0
@@ -43,7 +40,7 @@ def label_selector_of(budget: GenericObject) -> LabelSelector | None:
         msgspec.ValidationError: it is no selector.
     """
     given = spec_of(budget).get("selector")
-    return None if given is None else msgspec.convert(given, LabelSelector, dec_hook=decode_hook)
+    return None if given is None else label_selector(given)
 
 
 def selector_of_budget(budget: GenericObject) -> Selector:
@@ -58,20 +55,6 @@ def selector_of_budget(budget: GenericObject) -> Selector:
 def selects(budget: GenericObject, pod: Pod) -> bool:
     """Whether a budget is about this pod of its namespace."""
     return selector_of_budget(budget).matches(pod.metadata.labels)
-
-
-def scaled(value: int | str, total: int) -> int:
-    """A number, or a percentage of `total` rounded up (GetScaledValueFromIntOrPercent).
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(value, int):
-        return value
-    number = value.removesuffix("%")
-    if number == value or not number.isdecimal():
-        raise ValueError(f'invalid value for IntOrString: invalid type: string is not a percentage: "{value}"')
-    return ceil(int(number) * total / 100)
 
 
 def condition_of(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from callboard.models.api.core import Pod, PodSpec
-from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement
-from callboard.models.base import FrozenMap
 from callboard.models.errors import BadRequest
 from callboard.models.podstatus import is_ready, phase_of, ready_since
-from callboard.models.selectors import Selector, selector_of, selector_of_map
+from callboard.models.selectors import Selector, compile_selector, label_selector, selector_of_map
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _PHASES = {"Running": 0, "Unknown": 1, "Pending": 2}
@@ -29,11 +27,7 @@ def selector_of_workload(kind: str, tree: dict[str, Any]) -> Selector | None:
         return None
     if kind in _PLAIN_MAPS:
         return selector_of_map(wanted)
-    expressions = tuple(
-        LabelSelectorRequirement(key=one["key"], operator=one["operator"], values=tuple(one.get("values") or ()))
-        for one in wanted.get("matchExpressions") or ()
-    )
-    return selector_of(LabelSelector(match_labels=FrozenMap(wanted.get("matchLabels") or {}), match_expressions=expressions))
+    return compile_selector(label_selector(wanted))
 
 
 def best_pod(pods: Iterable[Pod], *, for_logs: bool) -> Pod | None:

@@ -12,6 +12,7 @@ from callboard.models.api.core import Pod, PodCondition
 from callboard.models.base import replace
 
 FINISHED_PHASES = ("Succeeded", "Failed")
+DISRUPTION_TARGET = "DisruptionTarget"
 
 
 class ConditionLike(Protocol):
@@ -101,6 +102,18 @@ def condition_is(obj: Any, type_: str, status: str = "True") -> bool:
     """Whether an object has the condition of this type with this status."""
     found = condition(obj, type_)
     return found is not None and found.status == status
+
+
+def disruption_target(reason: str, message: str, time: str, observed_generation: int | None = None) -> PodCondition:
+    """The condition of a pod that has to go through no fault of its own; `time` in RFC 3339."""
+    return PodCondition(
+        type=DISRUPTION_TARGET,
+        status="True",
+        reason=reason,
+        message=message,
+        last_transition_time=time,
+        observed_generation=observed_generation,
+    )
 
 
 def with_condition(conditions: tuple[C, ...], new: C) -> tuple[C, ...]:

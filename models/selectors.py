@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement
-from callboard.models.base import to_snake
+from callboard.models.base import decode_hook, to_snake
 from callboard.models.errors import BadRequest
 
 _KEY = r"(?P<key>[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?)"
@@ -100,6 +100,22 @@ def parse_labels(text: str) -> Selector:
         else:
             raise BadRequest(f'unable to parse requirement: "{part}" of the label selector "{text}"; write a=b, a!=b, a in (b,c), a or !a')
     return Selector(tuple(pairs), tuple(others))
+
+
+def label_selector(tree: Mapping[str, Any]) -> LabelSelector:
+    """The struct form of a selector that is given as a tree, as objects hold it that are no structs. Null is as good as absent.
+
+    Raises:
+        msgspec.ValidationError: it is none.
+    """
+    told = _told(tree)
+    if isinstance(expressions := told.get("matchExpressions"), list | tuple):
+        told["matchExpressions"] = [_told(one) if isinstance(one, Mapping) else one for one in expressions]
+    return msgspec.convert(told, LabelSelector, dec_hook=decode_hook)
+
+
+def _told(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in tree.items() if value is not None}
 
 
 def compile_selector(selector: LabelSelector | None) -> Selector:

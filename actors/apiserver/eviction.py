@@ -11,14 +11,14 @@ from typing import Any
 from callboard.actors.apiserver.deletion import plan_delete
 from callboard.actors.apiserver.planning import Context, Plan, revision_of
 from callboard.actors.apiserver.view import View
-from callboard.models.api.core import Pod, PodCondition, PodStatus
+from callboard.models.api.core import Pod, PodStatus
 from callboard.models.base import EMPTY_MAP, FrozenMap, freeze, replace
 from callboard.models.budgets import BUDGETS, SYNC_FAILED, condition_of, selects, spec_of, status_of, with_own_condition
 from callboard.models.errors import InternalError, TooManyRequests, forbidden, not_found
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import DeleteObject, EvictPod, object_key
 from callboard.models.messages.store import Compare, Put
-from callboard.models.podstatus import is_finished, is_ready, phase_of, with_condition
+from callboard.models.podstatus import disruption_target, is_finished, is_ready, phase_of, with_condition
 
 REFUSAL = "Cannot evict pod as it would violate the pod's disruption budget."
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
@@ -67,7 +67,7 @@ def _saying_why(plan: Plan, time: str) -> Plan:
         return plan
     pod: Pod = put.obj
     status = pod.status or PodStatus()
-    new = PodCondition(type="DisruptionTarget", status="True", reason=EVICTED, message=EVICTED_WORDS, last_transition_time=time)
+    new = disruption_target(EVICTED, EVICTED_WORDS, time)
     said = replace(pod, status=replace(status, conditions=with_condition(status.conditions, new)))
     return replace(plan, ops=tuple(Put(put.key, said) if one is put else one for one in plan.ops), obj=said)
 

@@ -16,6 +16,7 @@ from callboard.models.base import freeze, replace
 from callboard.models.errors import forbidden
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import object_key
+from callboard.models.priorities import SYSTEM_PRIORITIES
 
 CLASSES = "priorityclasses.scheduling.k8s.io"
 PREEMPTING = "PreemptLowerPriority"
@@ -34,19 +35,15 @@ NO_CLASS = Priority()
 
 
 SYSTEM_CLASSES = {
-    "system-cluster-critical": (
-        2_000_000_000,
-        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
-    ),
-    "system-node-critical": (2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+    "system-cluster-critical": "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
 }
-"""The classes that every cluster has: number and description."""
+"""The classes that every cluster has, and their descriptions."""
 
 
 def system_class(name: str) -> GenericObject:
     """One of the classes that every cluster has, as it is created."""
-    value, description = SYSTEM_CLASSES[name]
-    content = freeze({"value": value, "description": description, "preemptionPolicy": PREEMPTING})
+    content = freeze({"value": SYSTEM_PRIORITIES[name], "description": SYSTEM_CLASSES[name], "preemptionPolicy": PREEMPTING})
     return GenericObject(api_version="scheduling.k8s.io/v1", kind="PriorityClass", metadata=ObjectMeta(name=name), content=content)
 
 

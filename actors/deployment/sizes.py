@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from callboard.models.api.apps import Deployment, DeploymentStrategy, ReplicaSet
+from callboard.models.intorstring import scaled
 from callboard.models.rollouts import MAXIMUM
 
 DEFAULT_SHARE = "25%"
@@ -31,21 +32,6 @@ def is_rolling(deployment: Deployment) -> bool:
     """Whether pods are replaced bit by bit; else all old ones go before the first new one comes."""
     strategy = deployment.spec.strategy if deployment.spec is not None else None
     return strategy is None or strategy.type != "Recreate"
-
-
-def scaled(value: int | str, total: int, *, up: bool) -> int:
-    """A number, or a percentage of `total` rounded up or down.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(value, int):
-        return value
-    share = value.removesuffix("%")
-    if share == value or not share.isdigit():
-        raise ValueError(f'invalid value "{value}": it is neither a number nor a percentage')
-    exact = int(share) * total / 100
-    return ceil(exact) if up else floor(exact)
 
 
 def fence_posts(deployment: Deployment) -> tuple[int, int]:

@@ -18,7 +18,6 @@ from callboard.models.budgets import (
     DELETION_TIMEOUT_S,
     SYNC_FAILED,
     label_selector_of,
-    scaled,
     spec_of,
     status_of,
     with_condition,
@@ -26,6 +25,7 @@ from callboard.models.budgets import (
 )
 from callboard.models.errors import UnknownKind
 from callboard.models.generic import GenericObject
+from callboard.models.intorstring import scaled
 from callboard.models.kinds import Scheme
 from callboard.models.owners import controller_of
 from callboard.models.podstatus import is_ready, is_terminating
@@ -174,10 +174,10 @@ def expectation_of(budget: GenericObject, pods: Mapping[str, Pod], find: Find, d
     try:
         if most_gone is not None:
             expected, unmanaged = expected_scale(pods, find, define)
-            return Expectation(expected, max(expected - scaled(most_gone, expected), 0), unmanaged)
+            return Expectation(expected, max(expected - scaled(most_gone, expected, up=True), 0), unmanaged)
         if isinstance(least, str):
             expected, unmanaged = expected_scale(pods, find, define)
-            return Expectation(expected, scaled(least, expected), unmanaged)
+            return Expectation(expected, scaled(least, expected, up=True), unmanaged)
     except CannotCount:
         raise
     except ValueError as problem:

@@ -12,17 +12,19 @@ from typing import Literal
 
 import msgspec
 
-from callboard.models.api.core import Container, Pod, PodCondition, PodSpec, Taint
+from callboard.models.api.core import Container, Pod, PodSpec, Taint
 from callboard.models.messages.runtime import PodMeasured
+from callboard.models.priorities import CRITICAL_PRIORITY
 from callboard.models.quantity import binary_quantity, to_bytes
 from callboard.models.taints import is_tolerated
-from callboard.models.times import rfc3339
 
 Resource = Literal["memory", "ephemeral-storage", "pids"]
 Pressure = Literal["MemoryPressure", "DiskPressure", "PIDPressure"]
 
 PRESSURES: tuple[Pressure, ...] = ("MemoryPressure", "DiskPressure", "PIDPressure")
 REASON = "Evicted"
+TERMINATED = "TerminationByKubelet"
+"""Reason of the condition of a pod that is evicted for the node's sake."""
 EVICTION_GRACE_S = 1.0
 """immediateEvictionGracePeriodSeconds: what a pod gets that is evicted by a hard threshold."""
 MEMORY_AVAILABLE_BYTES = 100 * 2**20
@@ -31,8 +33,6 @@ NODEFS_AVAILABLE_PART = 10
 """--eviction-hard nodefs.available<10%: one part in so many."""
 PID_AVAILABLE_PART = 10
 """Kubernetes has no default for pid.available; its documentation leaves it to the operator. Here it is a tenth as well."""
-CRITICAL_PRIORITY = 2_000_000_000
-"""SystemCriticalPriority: such pods are never evicted, and taken under any pressure (kubelettypes.IsCriticalPod)."""
 MEMORY_PRESSURE_TAINT = Taint(key="node.kubernetes.io/memory-pressure", effect="NoSchedule")
 
 
@@ -259,18 +259,3 @@ def _amount_of(container: Container, kind: Literal["requests", "limits"], resour
         return "0"
     given = resources.requests if kind == "requests" else resources.limits
     return str(given.get(resource, "0"))
-
-
-# -- words --------------------------------------------------------------------------------------------------------------------------
-
-
-def disruption_target(message: str, since_s: float, generation: int | None) -> PodCondition:
-    """The condition of a pod that its kubelet evicts for the node's sake."""
-    return PodCondition(
-        type="DisruptionTarget",
-        status="True",
-        reason="TerminationByKubelet",
-        message=message,
-        last_transition_time=rfc3339(since_s),
-        observed_generation=generation,
-    )

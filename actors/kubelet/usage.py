@@ -11,12 +11,12 @@ from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet.eviction import (
     EVICTION_GRACE_S,
     REASON,
+    TERMINATED,
     Amounts,
     Candidate,
     Eviction,
     Signal,
     crossed,
-    disruption_target,
     last_observed,
     over_own_limit,
     refusal,
@@ -32,7 +32,9 @@ from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.base import Message
 from callboard.models.messages.runtime import ContainerUsage, PodMeasured, ReadUsage, UsageRead
 from callboard.models.messages.usage import METRICS_SERVER, PodUsage, UsageReport
+from callboard.models.podstatus import disruption_target
 from callboard.models.quantity import to_bytes
+from callboard.models.times import rfc3339
 
 FIRST_WITHIN_S = 1.0
 """The first measurement comes within this time, or within a period if that is shorter: not all nodes at once."""
@@ -207,7 +209,7 @@ class Measuring(PodHealth):
         record.end_within(EVICTION_GRACE_S, now_s)
         if eviction.disruption:
             generation = record.pod.metadata.generation or None
-            record.disruption = disruption_target(eviction.message, now_s, generation)
+            record.disruption = disruption_target(TERMINATED, eviction.message, rfc3339(now_s), generation)
         self._evicting, self._evicted_at_s = record, now_s
         self.look(record)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from callboard.actors import actions as act
 from callboard.actors.nodelifecycle.conditions import with_not_ready
-from callboard.models.api.core import Node, Pod, PodCondition, PodStatus
+from callboard.models.api.core import Node, Pod, PodStatus
 from callboard.models.base import replace
-from callboard.models.podstatus import condition_is, is_finished, with_condition
+from callboard.models.podstatus import DISRUPTION_TARGET, condition_is, disruption_target, is_finished, with_condition
 from callboard.models.times import rfc3339
 
-DISRUPTION_TARGET = "DisruptionTarget"
 BY_TAINT = ("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
 BY_COLLECTOR = ("DeletionByPodGC", "PodGC: node no longer exists")
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -67,7 +66,7 @@ def is_out_of_service(node: Node) -> bool:
 
 def _targeted(status: PodStatus, why: tuple[str, str], now: float) -> PodStatus:
     reason, message = why
-    new = PodCondition(type=DISRUPTION_TARGET, status="True", reason=reason, message=message, last_transition_time=rfc3339(now))
+    new = disruption_target(reason, message, rfc3339(now))
     return replace(status, conditions=with_condition(status.conditions, new))
 
 

@@ -17,11 +17,12 @@ from callboard.actors.scheduler.binder import NAME, Binder, is_gated, is_ours
 from callboard.actors.scheduler.binding import Binding, Settle
 from callboard.actors.scheduler.decision import NO_NODES, Case, Decider, Unschedulable, has_relations
 from callboard.actors.scheduler.nominations import Nominations
-from callboard.actors.scheduler.preempting import BUDGETS, Disruption, Preemptor, RetryDisruption
+from callboard.actors.scheduler.preempting import Disruption, Preemptor, RetryDisruption
 from callboard.actors.scheduler.preemption import Preempt, preempt
 from callboard.actors.scheduler.queue import Entry
 from callboard.actors.scheduler.telling import RetryStatus, StatusWrite, Teller
 from callboard.models.api.core import Namespace, Node, Pod
+from callboard.models.budgets import BUDGETS
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import Got, Listed, Refused, Written
 from callboard.models.messages.base import Message

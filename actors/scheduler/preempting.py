@@ -22,18 +22,16 @@ from callboard.actors.scheduler.queue import Entry, SchedulingQueue
 from callboard.actors.scheduler.table import NodeTable, Placed
 from callboard.actors.scheduler.telling import Teller
 from callboard.models.api.core import Pod
-from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement
-from callboard.models.base import FrozenMap, freeze
+from callboard.models.base import freeze, plain
+from callboard.models.budgets import label_selector_of, status_of
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import DeleteObject, Got, Listed, PatchObject, Refused, Written
 from callboard.models.messages.base import Message, Request
 from callboard.models.messages.store import Fence
-from callboard.models.podstatus import is_terminating
-from callboard.models.selectors import Selector, compile_selector
+from callboard.models.podstatus import disruption_target, is_terminating
+from callboard.models.selectors import compile_selector
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing
-
-BUDGETS = "poddisruptionbudgets.policy"
 
 
 class Disruption(msgspec.Struct, frozen=True, gc=False):
@@ -192,14 +190,8 @@ class Preemptor:
 
     def _mark(self, disruption: Disruption) -> None:
         message = f"{self._scheduler_name}: preempting to accommodate a higher priority pod"
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "PreemptionByScheduler",
-            "message": message,
-            "lastTransitionTime": rfc3339(self._owner.port.now()),
-        }
-        patch = freeze({"status": {"conditions": [condition]}})
+        condition = disruption_target("PreemptionByScheduler", message, rfc3339(self._owner.port.now()))
+        patch = freeze({"status": {"conditions": [plain(condition)]}})
         self._write(PatchObject, disruption, type="strategic", patch=patch, subresource="status")
 
     def _delete(self, disruption: Disruption) -> None:
@@ -237,14 +229,7 @@ class Preemptor:
 
 def budget_of(obj: GenericObject) -> Budget:
     """What a preemption needs to know of a PodDisruptionBudget. One without a selector protects nobody."""
-    spec, status = obj.content.get("spec") or {}, obj.content.get("status") or {}
-    given = spec.get("selector")
-    selector = Selector()
-    if given:
-        expressions = tuple(
-            LabelSelectorRequirement(key=one["key"], operator=one["operator"], values=tuple(one.get("values") or ()))
-            for one in given.get("matchExpressions") or ()
-        )
-        selector = compile_selector(LabelSelector(match_labels=FrozenMap(given.get("matchLabels") or {}), match_expressions=expressions))
+    status = status_of(obj)
+    selector = compile_selector(label_selector_of(obj))
     allowed = int(status.get("disruptionsAllowed") or 0)
     return Budget(obj.metadata.namespace, selector, allowed, tuple(status.get("disruptedPods") or ()))

@@ -11,6 +11,7 @@ from typing import Any
 
 from callboard.models.base import thaw
 from callboard.models.generic import GenericObject
+from callboard.models.priorities import HIGHEST_USER_PRIORITY, SYSTEM_PRIORITIES
 from callboard.models.validation import formats, words
 from callboard.models.validation.meta import Errors
 from callboard.models.validation.resources import check_quantity
@@ -30,9 +31,7 @@ _PERCENT = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is "
     "'[0-9]+%')"
 )
-HIGHEST_PRIORITY = 1_000_000_000
 SYSTEM_PREFIX = "system-"
-SYSTEM_VALUES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 
 
@@ -196,15 +195,15 @@ def _check_priority_class(obj: GenericObject, old: GenericObject | None, errors:
         if why:
             detail = f"priority class names with '{SYSTEM_PREFIX}' prefix are reserved for system use only. error: {why}"
             errors.append(words.forbidden("metadata.name", detail))
-    elif value > HIGHEST_PRIORITY:
-        errors.append(words.forbidden("value", f"maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}"))
+    elif value > HIGHEST_USER_PRIORITY:
+        errors.append(words.forbidden("value", f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"))
     if policy and policy not in PREEMPTION_POLICIES:
         errors.append(words.unsupported("preemptionPolicy", policy, PREEMPTION_POLICIES))
 
 
 def _not_known(name: str, value: int, is_default: bool) -> str:
     """Why this is none of the classes of the system (IsKnownSystemPriorityClass); "" if it is one."""
-    known = SYSTEM_VALUES.get(name)
+    known = SYSTEM_PRIORITIES.get(name)
     if known is None:
         return f"{name} is not a known system priority class"
     if value != known:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.models import times
+from callboard.models.intorstring import scaled
 from callboard.models.quantity import cpu_milli, parse_quantity, to_bytes
 
 
@@ -93,3 +97,17 @@ def test_durations_are_read(value: float | int | str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         times.parse_duration(text)
+
+
+@given(st.integers(0, 200), st.integers(0, 1000))
+def test_a_percentage_is_rounded_as_told_and_a_number_is_itself(share: int, total: int) -> None:
+    exact = Fraction(share * total, 100)
+    assert scaled(f"{share}%", total, up=True) == math.ceil(exact)
+    assert scaled(f"{share}%", total, up=False) == math.floor(exact)
+    assert scaled(share, total, up=True) == share
+
+
+@pytest.mark.parametrize("text", ["a lot", "5", "", "%", "-5%", "5%%", "²%"])
+def test_what_is_neither_a_number_nor_a_percentage_is_refused_with_what_it_is(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f'string is not a percentage: "{text}"')):
+        scaled(text, 3, up=True)

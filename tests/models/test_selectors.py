@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from callboard.models.api.meta import LabelSelector, LabelSelectorRequirement
-from callboard.models.base import FrozenMap
+from callboard.models.base import FrozenMap, freeze
 from callboard.models.errors import BadRequest
-from callboard.models.selectors import EVERYTHING, FieldSelector, parse_fields, parse_labels, selector_of, selector_of_map
+from callboard.models.selectors import EVERYTHING, FieldSelector, label_selector, parse_fields, parse_labels, selector_of, selector_of_map
 
 LABELS = {"app": "web", "tier": "front", "empty": "", "size": "7"}
 
@@ -126,3 +127,20 @@ def test_an_index_can_ask_what_a_field_must_be() -> None:
 def test_what_is_no_field_selector_is_refused() -> None:
     with pytest.raises(BadRequest, match='invalid selector: "metadata.name"'):
         parse_fields("metadata.name")
+
+
+@pytest.mark.parametrize("form", [dict, freeze], ids=["plain", "frozen"])
+def test_a_selector_in_a_tree_is_the_struct_it_stands_for_and_null_is_absent(form: Callable[[Any], Any]) -> None:
+    one = LabelSelectorRequirement(key="tier", operator="In", values=("web", "api"))
+    tree = {"matchLabels": {"app": "shop"}, "matchExpressions": [{"key": "tier", "operator": "In", "values": ["web", "api"]}]}
+    assert label_selector(form(tree)) == LabelSelector(match_labels=FrozenMap({"app": "shop"}), match_expressions=(one,))
+    exists = LabelSelectorRequirement(key="tier", operator="Exists")
+    with_nulls = {"matchLabels": None, "matchExpressions": [{"key": "tier", "operator": "Exists", "values": None}]}
+    assert label_selector(form(with_nulls)) == LabelSelector(match_expressions=(exists,))
+    assert label_selector(form({})) == LabelSelector()
+
+
+@pytest.mark.parametrize("tree", [{"matchLabels": ["app"]}, {"matchExpressions": ["tier"]}, {"matchExpressions": {"key": "tier"}}])
+def test_what_is_no_selector_in_a_tree_is_refused(tree: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        label_selector(tree)

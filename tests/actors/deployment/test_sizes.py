@@ -35,11 +35,6 @@ def test_recreate_has_neither_surge_nor_unavailable() -> None:
     assert sizes.fence_posts(stored(5, kind="Recreate")) == (0, 0)
 
 
-def test_what_is_no_number_is_refused_with_what_it_is() -> None:
-    with pytest.raises(ValueError, match="a lot"):
-        sizes.scaled("a lot", 3, up=True)
-
-
 def test_a_status_older_than_its_spec_is_trusted_in_neither_direction() -> None:
     """kubernetes#19299: else a second step follows from availability that the first one is about to end."""
     owner = stored(10, image="web:2", surge=2, unavailable=2)

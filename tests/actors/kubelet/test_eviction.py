@@ -12,7 +12,6 @@ from callboard.actors.kubelet.eviction import (
     Amounts,
     Candidate,
     crossed,
-    disruption_target,
     last_observed,
     limits_storage,
     over_own_limit,
@@ -218,12 +217,6 @@ def test_the_message_says_what_was_low_and_which_container_was_to_blame() -> Non
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
         "Container big was using 2Gi, request is 1Gi, has larger consumption of memory. "
     )
-
-
-def test_an_evicted_pod_gets_the_condition_of_a_disruption_by_its_kubelet() -> None:
-    condition = disruption_target("why", 0.0, 3)
-    assert (condition.type, condition.status, condition.reason) == ("DisruptionTarget", "True", "TerminationByKubelet")
-    assert (condition.message, condition.last_transition_time, condition.observed_generation) == ("why", "1970-01-01T00:00:00Z", 3)
 
 
 # -- own limits -------------------------------------------------------------------------------------------------------------------------
