@@ -95,13 +95,13 @@ def check_numbers(request: InPod) -> None:
         return
     _check("offset", request.offset, 0, FARTHEST)
     _check("tail_lines", request.tail_lines, ALL_LINES, FARTHEST)
-    _check("since_s", request.since_s, -math.inf, FARTHEST)
+    _check("since_s", request.since_s, 0.0, FARTHEST)
     _check("wait_s", request.wait_s, 0.0, FARTHEST)
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most or not math.isfinite(value):  # the comparison is false for what is no number
-        raise BadRequest(f"{name}: Invalid value: {value}: must be a number from {least:g} to {most:g}")
+        raise BadRequest(f"{name}: Invalid value: must be a number from {least:g} to {most:g}")  # itself it may be too long to be shown
 
 
 def target_of(request: InPod, cache: WatchCache) -> tuple[Address, InPod] | None:

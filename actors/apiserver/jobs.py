@@ -51,7 +51,11 @@ class JobRunner(Forwarding):
 
     def _start(self, request: Request) -> None:
         job = Job(request, PLANNERS[request.__class__], View(self.cache.get, self.cache.bucket, self.cache.rules), self._deadline_s())
-        place = self._place_of(request)
+        try:
+            place = self._place_of(request)
+        except Exception as problem:  # an object that is none, which a planner would stumble over as well
+            self._refuse(request, self._mishap(problem))
+            return
         if not place or self._turns.enter(place, job):
             self._try(job)
 

@@ -19,7 +19,7 @@ from callboard.runtime.face.contract import Response, api_request
 from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.verbs import Verbs
-from callboard.runtime.remote.link import Link
+from callboard.runtime.remote.link import Link, Stream
 from callboard.runtime.remote.places import find
 
 LOOK_AGAIN_S = 0.25
@@ -69,14 +69,7 @@ class Remote:
                     return True
 
     def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
-        changes = self.link.stream(resource, namespace, labels, fields)
-
-        def read() -> Iterator[api.WatchEvent]:
-            with changes:
-                while batch := changes.next(timeout_s):
-                    yield from batch
-
-        return read()
+        return Changes(self.link.stream(resource, namespace, labels, fields), timeout_s)
 
     def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
         what = (namespace, service, port, request.method, request.path, request.headers, request.body)
@@ -88,6 +81,40 @@ class Remote:
     def locate(self, namespace: str, service: str, port: str) -> str:
         words = f"the address of service/{service}"
         return str(_accepted(self.link.ask("locate", DEFAULT_TIMEOUT_S, words, namespace, service, port)))
+
+
+class Changes:
+    """The changes of a stream one by one, until none has come for `timeout_s`. It is open from the beginning, and is closed by `close`, at
+    its end, or when nobody holds it any more: also when it was never read, which a generator would not notice."""
+
+    def __init__(self, stream: Stream, timeout_s: float | None) -> None:
+        self._stream = stream
+        self._timeout_s = timeout_s
+        self._batch: Iterator[api.WatchEvent] = iter(())
+
+    def __iter__(self) -> Changes:
+        return self
+
+    def __next__(self) -> api.WatchEvent:
+        while (event := next(self._batch, None)) is None:
+            try:
+                batch = self._stream.next(self._timeout_s) if self._stream.open else ()
+            except BaseException:
+                self.close()
+                raise
+            if not batch:
+                self.close()
+                raise StopIteration
+            self._batch = iter(batch)
+        return event
+
+    def close(self) -> None:
+        """Nobody reads it any more. A second call does nothing."""
+        self._batch = iter(())
+        self._stream.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _accepted(answer: Any) -> Any:

@@ -29,6 +29,8 @@ RUNNING_LIMIT = 64
 `WAITING_LIMIT` does; others are refused."""
 WAITING_LIMIT = 8192
 READ_BYTES = 64 * 1024
+TIMEOUT_LIMIT_S = 7 * 24 * 3600.0
+"""Longest time of a command. The daemon waits for its end, and what it waits for has to be a number that the kernel takes."""
 NOT_FOUND_CODE = 127
 NOT_EXECUTABLE_CODE = 126
 
@@ -84,6 +86,7 @@ class Commands:
 
         Raises `TooManyCommands`; `NoContainer` if the container doesn't run.
         """
+        timeout_s = min(timeout_s, TIMEOUT_LIMIT_S) if timeout_s >= 0 else 0.0  # also of what is no number
         if sum(one.patient is patient for one in self._running.values()) < RUNNING_LIMIT:
             return self._begin(number, container_id, argv, stdin, timeout_s, limit, patient, reply)
         if not patient or len(self._waiting) >= WAITING_LIMIT:
@@ -124,7 +127,7 @@ class Commands:
             return _ended(number, container.id, *_not_started(error, argv[0] if argv else ""))
         command = _Command(number, container.id, process, limit, time.monotonic() + timeout_s, patient, reply)
         self._running[mark] = command
-        self._containers.watch_command(process.pid, mark, lambda code: self._finish(mark, code))
+        self._containers.watch_command(process.pid, container.id, mark, lambda code: self._finish(mark, code))
         for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from callboard.models.base import FrozenMap
-from callboard.models.errors import Timeout
+from callboard.models.errors import ApiError, Timeout, TooManyRequests
 from callboard.models.messages import api
 from callboard.runtime.errors import CallboardError, RealTimeOnly
 from callboard.runtime.remote.errors import LinkLost, NoCluster
@@ -35,7 +35,8 @@ STREAM_CREDIT = 16
 SLACK_S = 2.0
 """How much longer than the cluster itself this end waits for an answer: the cluster's error says more."""
 _ENDED = object()
-_ERRORS: dict[str, type[CallboardError]] = {"RealTimeOnly": RealTimeOnly}
+_CLOSED = object()
+_ERRORS: dict[str, type[CallboardError | ApiError]] = {"RealTimeOnly": RealTimeOnly, "TooManyRequests": TooManyRequests}
 _Reply = tuple[Any, ...]
 
 
@@ -46,8 +47,9 @@ class Link:
         """Raises `NoCluster` if nobody answers there, or not in our protocol."""
         self.path = path
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-        self._sending = threading.Lock()
+        # reentrant: a stream that nobody holds any more is closed wherever its memory is taken back, also while these are held
+        self._lock = threading.RLock()
+        self._sending = threading.RLock()
         self._turns = threading.BoundedSemaphore(IN_FLIGHT_LIMIT)
         self._waiting: dict[int, queue.SimpleQueue[_Reply]] = {}
         self._lost = ""
@@ -185,10 +187,11 @@ class Stream:
         self._link = link
         self._number = number
         self._replies = replies
-        self._open = True
+        self.open = True
+        """Whether it has not been closed on this side."""
 
     def next(self, timeout_s: float | None) -> tuple[api.WatchEvent, ...]:
-        """The next batch of changes; empty if none came in time.
+        """The next batch of changes; empty if none came in time, or it has been closed.
 
         Raises:
             LinkLost: the cluster has ended.
@@ -196,6 +199,8 @@ class Stream:
         try:
             kind, *values = self._replies.get(timeout=timeout_s)
         except queue.Empty:
+            return ()
+        if kind is _CLOSED:
             return ()
         if kind != "events":
             self._link._answer(kind, values)
@@ -206,8 +211,9 @@ class Stream:
 
     def close(self) -> None:
         """Nobody reads it any more. A second call does nothing."""
-        if self._open:
-            self._open = False
+        if self.open:
+            self.open = False
+            self._replies.put((_CLOSED,))  # for another thread that waits in `next`
             self._link._forget(self._number)
             with contextlib.suppress(LinkLost):  # then it has ended by itself
                 self._link._send(("stop", self._number))

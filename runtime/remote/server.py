@@ -20,6 +20,8 @@ from callboard.runtime.remote.serving import Connection
 
 CONNECTIONS_LIMIT = 128
 STOP_PATIENCE_S = 5.0
+ACCEPT_PAUSE_S = 0.2
+"""After a failure to let somebody in (no more files, no more threads) the next try comes so much later: others may have ended by then."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -34,6 +36,7 @@ class RemoteServer:
         self._lock = threading.Lock()
         self._connections: list[Connection] = []
         self._stopped = False
+        self._ending = threading.Event()
         self._place = take_place(name)
         try:
             self._socket = _listening(self._place.socket)
@@ -66,6 +69,7 @@ class RemoteServer:
                 return
             self._stopped = True
             connections = list(self._connections)
+        self._ending.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._socket.close()
@@ -77,15 +81,26 @@ class RemoteServer:
         self._place.release()
 
     def _accept(self) -> None:
-        while True:
+        failing = False
+        while not self._stopped:
             try:
-                client, _ = self._socket.accept()
-            except OSError:
+                self._accept_one()
+                failing = False
+            except (OSError, RuntimeError) as problem:  # too many files, somebody who left in between, no thread to be had
                 if self._stopped:
                     return
-                self._log.exception("the link accepts nobody any more")
-                return
-            if not self._let_in(client):
+                if not failing:  # one line for a run of failures
+                    self._log.error("somebody could not be let in; the link goes on", problem=str(problem))
+                failing = True
+                self._ending.wait(ACCEPT_PAUSE_S)
+
+    def _accept_one(self) -> None:
+        client, _ = self._socket.accept()
+        let_in = False
+        try:
+            let_in = self._let_in(client)
+        finally:
+            if not let_in:
                 client.close()
 
     def _let_in(self, client: socket.socket) -> bool:
@@ -101,7 +116,11 @@ class RemoteServer:
                 return False
             connection = Connection(self._host, client, self.name, pid, self._gone)
             self._connections.append(connection)
-        connection.start()
+        try:
+            connection.start()
+        except RuntimeError:
+            connection.close()  # which takes it off the list; a writer that runs already ends
+            raise
         return True
 
     def _gone(self, connection: Connection) -> None:

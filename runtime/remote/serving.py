@@ -1,7 +1,7 @@
 """One program's connection to the cluster: its requests, each on a thread while it waits, and its streams.
 
 Owned by `RemoteServer`. Two threads belong to a connection: one reads frames, one writes; only the writer waits for a slow client, and
-what it has not taken stays bounded (`Backlog`, `IN_FLIGHT_LIMIT`).
+what it has not taken stays bounded (`Backlog`, `IN_FLIGHT_LIMIT`, `OUTGOING_LIMIT`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.errors import ApiError
+from callboard.models.base import Kind
+from callboard.models.errors import ApiError, BadRequest, TooManyRequests
+from callboard.models.generic import GenericObject
 from callboard.models.messages import api
 from callboard.models.messages.base import Message
 from callboard.models.traffic import api_request
@@ -38,13 +40,17 @@ from callboard.runtime.remote.wire import (
 
 IN_FLIGHT_LIMIT = 64
 """Requests of one connection that may wait for their answers; more are refused with code 429."""
+OUTGOING_LIMIT = 256
+"""Frames that wait to be written; while there are more, nothing more is read from this client: it has to take its answers first."""
 STREAMS_LIMIT = 256
+"""Streams of one connection; more are refused, each by itself."""
 CREDIT_LIMIT = 1024
 TIMEOUT_LIMIT_S = 24 * 3600.0
 GREETING_TIMEOUT_S = 10.0
 READ_BYTES = 256 * 1024
 BATCH_OBJECTS = 256
 PART_OBJECTS = 1000
+RETRY_AFTER_S = 1.0
 _FIELDS_OF_COMPONENTS = ("fence", "trusted")
 
 
@@ -110,7 +116,7 @@ class Connection:
     def join(self, timeout_s: float) -> None:
         """Wait until its threads have ended; the file of the socket is closed then."""
         for thread in (self._reader, self._writer):
-            if thread is not threading.current_thread():
+            if thread.ident is not None and thread is not threading.current_thread():
                 thread.join(timeout_s)
 
     # -- reading ------------------------------------------------------------------------------------------------------------------
@@ -136,6 +142,7 @@ class Connection:
                 value = unpack(body)
                 if greeted:
                     self._heard(value)
+                    self._let_the_writer_catch_up()
                     continue
                 try:
                     check_greeting(value)
@@ -145,6 +152,11 @@ class Connection:
                 greeted = True
                 self._socket.settimeout(None)
                 self._put({"callboard": PROTOCOL, "name": self._name})
+
+    def _let_the_writer_catch_up(self) -> None:
+        with self._ready:
+            while len(self._outgoing) > OUTGOING_LIMIT and not self._closed:
+                self._ready.wait()
 
     def _heard(self, value: Any) -> None:
         try:
@@ -164,6 +176,9 @@ class Connection:
         for name in _FIELDS_OF_COMPONENTS:
             if fields.pop(name, None):
                 raise BrokenFrame(f"{name} is only for components")
+        if "obj" in fields and not isinstance(fields["obj"], Kind | GenericObject):
+            self._refuse(number, BadRequest(f"the object of {type_.__name__} is no API object, but a {type(fields['obj']).__name__}"))
+            return
         limit_s = _seconds(timeout_s)
         self._begin(number, lambda: self._host.ask(type_, limit_s, **fields))  # type: ignore[arg-type]
 
@@ -181,12 +196,21 @@ class Connection:
     def _begin(self, number: int, work: Callable[[], Any]) -> None:
         with self._ready:
             if self._in_flight >= IN_FLIGHT_LIMIT:
-                words = f"more than {IN_FLIGHT_LIMIT} requests of one connection wait for their answers"
-                self._outgoing.append((False, ("answer", number, api.Refused(0, 429, "TooManyRequests", words, None, 1.0))))
-                self._ready.notify_all()
+                self._refuse(number, TooManyRequests(f"more than {IN_FLIGHT_LIMIT} requests of one connection wait for their answers"))
                 return
             self._in_flight += 1
-        threading.Thread(target=self._work, args=(number, work), name="callboard-link-request", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, args=(number, work), name="callboard-link-request", daemon=True).start()
+        except RuntimeError as problem:  # no thread to be had
+            self._log.error("a request over the link could not be begun", problem=str(problem))
+            with self._ready:
+                self._in_flight -= 1
+            self._refuse(number, TooManyRequests(f"the cluster can't carry out more at a time: {problem}"))
+
+    def _refuse(self, number: int, refusal: ApiError) -> None:
+        """Answer a request that was not begun."""
+        retry_after_s = RETRY_AFTER_S if isinstance(refusal, TooManyRequests) else 0.0
+        self._put(("answer", number, api.Refused(0, refusal.code, refusal.reason, refusal.message, refusal.details, retry_after_s)))
 
     def _work(self, number: int, work: Callable[[], Any]) -> None:
         try:
@@ -220,8 +244,12 @@ class Connection:
         resource, namespace, labels, fields = (str(part) for part in what)
         stream = _Stream(max(1, min(int(credit), CREDIT_LIMIT)))
         with self._ready:
-            if number in self._streams or len(self._streams) >= STREAMS_LIMIT:
-                raise BrokenFrame(f"stream {number} is open, or more than {STREAMS_LIMIT} are")
+            if number in self._streams:
+                raise BrokenFrame(f"stream {number} is open already")
+            if len(self._streams) >= STREAMS_LIMIT:
+                words = f"more than {STREAMS_LIMIT} streams of one connection are open; close some, or connect once more"
+                self._put(("failed", number, TooManyRequests.__name__, words))
+                return
             self._streams[number] = stream
 
         def tell(event: api.WatchEvent) -> None:
@@ -275,7 +303,7 @@ class Connection:
                 last, value = piece
                 try:
                     data = frame(value, ANSWER_LIMIT_BYTES)
-                except (BrokenFrame, TypeError) as problem:
+                except (BrokenFrame, TypeError, ValueError, OverflowError, RecursionError) as problem:  # too large, unknown, too deep
                     self._log.error("an answer has no place on the link", problem=str(problem))
                     data = frame(("failed", value[1], "", f"the answer has no place on the link: {problem}"), ANSWER_LIMIT_BYTES)
                 self._socket.sendall(data)
@@ -291,6 +319,8 @@ class Connection:
         with self._ready:
             while not self._closed:
                 if self._outgoing:
+                    if len(self._outgoing) == OUTGOING_LIMIT + 1:
+                        self._ready.notify_all()  # the reader may go on
                     return self._outgoing.popleft()
                 for number, stream in self._streams.items():
                     if stream.credit > 0 and len(stream.backlog):

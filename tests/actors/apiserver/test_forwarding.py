@@ -168,3 +168,26 @@ def test_an_aggregated_api_is_read_through_the_apiserver_and_unavailable_without
     words = "the server is currently unable to handle the request (get nodes.metrics.k8s.io)"
     assert (refused.code, refused.reason, refused.message) == (503, "ServiceUnavailable", words)
     assert cast.forwarded() == 0
+
+
+ABSURD = [
+    (ExecInPod, {"timeout_s": float("inf")}),
+    (ExecInPod, {"timeout_s": float("nan")}),
+    (ExecInPod, {"timeout_s": -1.0}),
+    (ExecInPod, {"timeout_s": 1e9}),
+    (ReadPodLog, {"offset": -(2**80)}),
+    (ReadPodLog, {"offset": 1 << 20_000}),
+    (ReadPodLog, {"tail_lines": -2}),
+    (ReadPodLog, {"tail_lines": 2**63}),
+    (ReadPodLog, {"since_s": float("nan")}),
+    (ReadPodLog, {"wait_s": float("inf")}),
+]
+
+
+@pytest.mark.parametrize(("request_type", "fields"), ABSURD, ids=range(len(ABSURD)))
+def test_numbers_that_make_no_sense_are_refused_before_they_reach_a_kubelet(cast: Cast, request_type: Any, fields: Any) -> None:
+    refused = cast.ask(request_type, namespace="default", name="web", **fields)
+    assert (refused.code, refused.reason) == (400, "BadRequest")
+    assert refused.message.startswith(f"{next(iter(fields))}: Invalid value: must be a number from ")
+    assert not cast.answerer.asked
+    assert isinstance(cast.ask(ReadPodLog, namespace="default", name="web"), PodLogRead)

@@ -10,6 +10,7 @@ from callboard.actors.apiserver import actor
 from callboard.actors.apiserver.actor import ApiServer
 from callboard.actors.apiserver.planners import PLANNERS
 from callboard.actors.store.actor import Store
+from callboard.models.base import FrozenMap
 from callboard.models.messages.api import CreateObject, DeleteObject, GetObject, ListObjects, Refused
 from callboard.models.messages.base import Request
 from callboard.runtime.systems import ComponentFailed, SimulatedSystem
@@ -66,3 +67,11 @@ def test_a_simulation_ends_with_the_mistake(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(PLANNERS, DELETION, _stumble)
     with pytest.raises(ComponentFailed, match="nobody thought of this"):
         ask(system, DeleteObject, resource="pods", namespace="default", name="a")
+
+
+@pytest.mark.parametrize("obj", [5, None, FrozenMap({"metadata": None})], ids=["number", "nothing", "map"])
+def test_an_object_that_is_none_spoils_its_request_only(system: Any, monkeypatch: pytest.MonkeyPatch, obj: Any) -> None:
+    monkeypatch.setattr(CreateObject, "subject", lambda _: "nameless")  # only simulations ask for it, to count
+    assert ask(system, CreateObject, resource="configmaps", obj=obj).code == 500
+    assert ask(system, GetObject, resource="namespaces", namespace="", name="default").obj.metadata.name == "default"
+    assert system.look("apiserver-0").port.incarnation == 1

@@ -104,3 +104,16 @@ def test_output_without_a_line_end_is_bounded_too(tmp_path: Path, monkeypatch: p
     bound_log(path)
     assert kept_of(path) in (b"x" * length for length in range(4 * 128 * 1024, 4 * 128 * 1024 + process_logs.BLOCK_BYTES))
     assert read_piece(path, 0, 5).offset > 0
+
+
+@pytest.mark.parametrize("number", [-(2**80), -1, 2**80])
+def test_places_and_tails_that_are_nowhere_are_taken_as_the_nearest_ones(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "0.log"
+    path.write_bytes(b"a\nb\n")
+    rest = b"a\nb\n" if number < 0 else b""
+    assert read_piece(path, number, -1).content == rest
+    assert read_piece(path, 0, number).content == b"a\nb\n"
+    log = SimulatedLog()
+    log.write("a\nb", 1.0)
+    assert log.read(number, -1, 0.0, False) == rest
+    assert log.read(0, number, 0.0, False) == b"a\nb\n"

@@ -145,3 +145,18 @@ def test_an_exec_probe_succeeds_with_exit_code_0_and_says_what_the_command_said(
     assert probe("sleep", "1000", timeout_s=0.5) == (False, 'command "sleep 1000" timed out after 0.5 s')
     assert "executable file not found" in probe("no-such-program")[1]
     assert len(probe("sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x")[1]) == 10 * 1024
+
+
+@pytest.mark.parametrize("timeout_s", [float("inf"), float("nan"), -1.0, 1e300])
+def test_a_time_that_is_none_harms_no_daemon(run: Run, node: Node, web: ContainerStarted, timeout_s: float) -> None:
+    pid = node.daemon.hello.pid
+    done = run("true", timeout_s=timeout_s)
+    assert done.timed_out or done.exit_code == 0
+    assert run("echo", "well").stdout == b"well\n"
+    assert node.daemon.hello.pid == pid
+
+
+def test_a_command_that_can_t_be_told_to_the_daemon_is_refused_in_words(run: Run) -> None:
+    assert "surrogates not allowed" in run("echo", "\udfff").problem
+    assert "can't be carried out" in run("true", timeout_s=2**80).problem
+    assert run("echo", "well").stdout == b"well\n"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from callboard.models.api import core, meta
 from callboard.models.base import FrozenMap
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
+from callboard.runtime.face.connection import Remote
 from callboard.runtime.remote.server import RemoteServer
+from callboard.runtime.remote.wire import greeting
 
 WAIT_S = 20.0
 
@@ -80,6 +85,40 @@ def server(host: FakeHost) -> Iterator[RemoteServer]:
     yield running
     host.go.set()
     running.stop()
+
+
+@pytest.fixture
+def remote(server: RemoteServer) -> Iterator[Remote]:
+    reached = Remote(Path(server.path))
+    yield reached
+    reached.link.close()
+
+
+def get(remote: Remote, name: str, timeout_s: float = WAIT_S) -> str:
+    answer = remote.ask(api.GetObject, timeout_s, resource="configmaps", namespace="default", name=name)
+    assert isinstance(answer, api.Got)
+    return str(answer.obj.metadata.name)
+
+
+def until(met: Callable[[], bool]) -> None:
+    """Wait for something that another thread does; fails when it never comes."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not met():
+        assert time.monotonic() < deadline_s, "it never came"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def raw(server: RemoteServer, *, greeted: bool = True) -> Iterator[socket.socket]:
+    """A connection on which the test writes its own bytes."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(WAIT_S)
+    connection.connect(server.path)
+    if greeted:
+        connection.sendall(greeting())
+        assert connection.recv(65536)
+    yield connection
+    connection.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,44 +19,10 @@ from callboard.runtime.face.connection import Remote
 from callboard.runtime.remote import serving
 from callboard.runtime.remote.errors import LinkLost, NoCluster
 from callboard.runtime.remote.server import RemoteServer
-from callboard.runtime.remote.wire import ANSWER_LIMIT_BYTES, REQUEST_LIMIT_BYTES, FrameBuffer, frame, greeting, unpack
-from tests.runtime.remote.conftest import WAIT_S, FakeHost, added, config
+from callboard.runtime.remote.wire import ANSWER_LIMIT_BYTES, REQUEST_LIMIT_BYTES, FrameBuffer, frame, unpack
+from tests.runtime.remote.conftest import WAIT_S, FakeHost, added, config, get, raw, until
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def remote(server: RemoteServer) -> Iterator[Remote]:
-    reached = Remote(Path(server.path))
-    yield reached
-    reached.link.close()
-
-
-def get(remote: Remote, name: str, timeout_s: float = WAIT_S) -> str:
-    answer = remote.ask(api.GetObject, timeout_s, resource="configmaps", namespace="default", name=name)
-    assert isinstance(answer, api.Got)
-    return str(answer.obj.metadata.name)
-
-
-def until(met: Callable[[], bool]) -> None:
-    """Wait for something that another thread does; fails when it never comes."""
-    deadline_s = time.monotonic() + WAIT_S
-    while not met():
-        assert time.monotonic() < deadline_s, "it never came"
-        time.sleep(0.005)
-
-
-@contextlib.contextmanager
-def raw(server: RemoteServer, *, greeted: bool = True) -> Iterator[socket.socket]:
-    """A connection on which the test writes its own bytes."""
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(WAIT_S)
-    connection.connect(server.path)
-    if greeted:
-        connection.sendall(greeting())
-        assert connection.recv(65536)
-    yield connection
-    connection.close()
 
 
 # -- requests -----------------------------------------------------------------------------------------------------------------------
@@ -175,6 +139,29 @@ def test_one_who_reads_nothing_at_all_is_no_hindrance_to_the_end_of_the_cluster(
         server.stop()
         assert time.monotonic() - began_s < WAIT_S
         assert not os.path.exists(server.path)
+
+
+def test_a_stream_that_is_dropped_unread_or_half_read_leaves_no_watcher(remote: Remote, host: FakeHost) -> None:
+    remote.stream("unread", "", "", None)
+    host.watching.get(timeout=WAIT_S)
+    assert host.closed.get(timeout=WAIT_S) == "unread"
+    changes = remote.stream("half-read", "", "", None)
+    tell = host.watching.get(timeout=WAIT_S)
+    for name in ("a", "b"):
+        tell(added(name))
+    assert next(changes).key == "configmaps/default/a"
+    del changes
+    assert host.closed.get(timeout=WAIT_S) == "half-read"
+
+
+def test_a_stream_that_another_thread_closes_ends_for_its_reader(remote: Remote, host: FakeHost) -> None:
+    changes = remote.stream("configmaps", "", "", None)
+    host.watching.get(timeout=WAIT_S)(added("a"))
+    next(changes)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(list, changes)
+        changes.close()  # type: ignore[attr-defined]
+        assert reading.result(WAIT_S) == []
 
 
 # -- those who vanish or talk nonsense ------------------------------------------------------------------------------------------------
