@@ -7,7 +7,7 @@ on when its answer arrives is plain data, the context, kept here under the reque
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from callboard.actors.component import Component, Port, Timer, handles
@@ -41,7 +41,8 @@ class ApiComponent(Component):
         self.server: Address = settings.apiservers[0]
         self.newest_revision = 0
         """The newest revision that any answer or batch has shown to this process."""
-        self.informers: list[Informer] = []
+        self._informers: dict[int, Informer] = {}
+        self._informers_made = 0
         self._streams: dict[int, Informer] = {}
         self._pending: dict[int, tuple[float, Any, Address]] = {}
         self._last_id = 0
@@ -168,11 +169,21 @@ class ApiComponent(Component):
 
     def inform(self, resource: str, on_change: ChangeHandler, *, namespace: str = "", labels: str = "", fields: str = "") -> Informer:
         """Make an informer; it is started by `start_informers`, usually from `on_start`."""
-        informer = Informer(
-            self, self.settings, len(self.informers), resource, on_change, namespace=namespace, labels=labels, fields=fields
-        )
-        self.informers.append(informer)
+        self._informers_made += 1
+        number = self._informers_made
+        informer = Informer(self, self.settings, number, resource, on_change, namespace=namespace, labels=labels, fields=fields)
+        self._informers[number] = informer
         return informer
+
+    @property
+    def informers(self) -> Collection[Informer]:
+        """Those that have not been stopped, in the order in which they were made."""
+        return self._informers.values()
+
+    def nothing_more_of(self, informer: Informer) -> None:
+        """An informer has been stopped, or nobody serves its kind at present: nothing may wait for what it will show."""
+        if informer.stopped:
+            self._informers.pop(informer.number, None)
 
     def start_informers(self) -> None:
         """List and watch with every informer, and begin to check their streams."""
@@ -187,7 +198,7 @@ class ApiComponent(Component):
     @property
     def synced(self) -> bool:
         """Whether every informer has its first complete list."""
-        for informer in self.informers:  # noqa: SIM110  # asked several times per pod: a generator costs three times as much
+        for informer in self._informers.values():  # noqa: SIM110  # asked several times per pod: a generator costs three times as much
             if not informer.synced:
                 return False
         return True
@@ -255,8 +266,12 @@ class ApiComponent(Component):
 
     @handles(GapExpired)
     def _gap_expired(self, timer: GapExpired) -> None:
-        self.informers[timer.informer].gap_expired(timer.subscription, timer.seq)
+        informer = self._informers.get(timer.informer)
+        if informer is not None:
+            informer.gap_expired(timer.subscription, timer.seq)
 
     @handles(RetryInformer)
     def _retry_informer(self, timer: RetryInformer) -> None:
-        self.informers[timer.informer].retry()
+        informer = self._informers.get(timer.informer)
+        if informer is not None:
+            informer.retry()

@@ -11,6 +11,7 @@ the leader decides, and its writes carry its fence.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -180,9 +181,21 @@ class Controller(ApiComponent):
         self.mark(timer.key)
 
     def caught_up(self, informer: Informer) -> None:
-        for key in self.own_writes.reached(informer.resource, informer.revision):
+        for key in self.own_writes.reached(informer.place, informer.revision):
             self.mark(key)
         self._reconcile_soon()
+
+    def nothing_more_of(self, informer: Informer) -> None:
+        super().nothing_more_of(informer)
+        for key in self.own_writes.abandoned(informer.place):
+            self.mark(key)
+
+    def _views_of(self, key: str) -> Iterable[Informer]:
+        """The informers that a decision about a key may read: not those on another namespace, nor on what isn't served."""
+        namespace = key.split("/", 2)[1]
+        for informer in self.informers:
+            if not informer.unserved and (not namespace or informer.selection["namespace"] in ("", namespace)):
+                yield informer
 
     def elected(self) -> None:
         """Everything is decided anew: what was decided under an earlier leadership may have been dropped or fenced."""
@@ -290,8 +303,9 @@ class Controller(ApiComponent):
 
     def _acknowledged(self, key: str, action: act.Action, answer: Written) -> None:
         resource = "pods" if isinstance(action, act.Bind) else getattr(action, "resource", "")
-        if any(informer.resource == resource for informer in self.informers):
-            self.own_writes.acknowledged(key, resource, answer.revision)
+        for informer in self._views_of(key):
+            if informer.resource == resource:
+                self.own_writes.acknowledged(key, informer.place, answer.revision)
         told = getattr(action, "announce", None)
         if told is not None:
             self.tell_user(told.obj, told.resource, told.type, told.reason, told.message)
@@ -360,8 +374,8 @@ class Controller(ApiComponent):
             self.port.after(self.settings.retry_s * (0.5 + self.port.random()), ReadAgain(key, context.writes))
             return
         if isinstance(answer, Listed):
-            for informer in self.informers:
-                self.own_writes.acknowledged(key, informer.resource, answer.revision)
+            for informer in self._views_of(key):
+                self.own_writes.acknowledged(key, informer.place, answer.revision)
         more = self._unknown.pop(key) - context.writes
         if more:  # lost since this read was sent: it says nothing about them
             self._unknown[key] = more

@@ -89,6 +89,8 @@ class InformerOwner(Protocol):
 
     def caught_up(self, informer: Informer) -> None: ...
 
+    def nothing_more_of(self, informer: Informer) -> None: ...
+
 
 class Informer:
     """Objects of one resource by store key, with indexes.
@@ -114,6 +116,8 @@ class Informer:
         self.resource = resource
         self.on_change = on_change
         self.selection: dict[str, Any] = {"namespace": namespace, "labels": labels, "fields": fields}
+        self.place = f"{namespace}/{resource}" if namespace else resource
+        """What of the store it shows."""
         self.objects: dict[str, Any] = {}
         self.revision = 0
         self.synced = False
@@ -130,7 +134,7 @@ class Informer:
         self._early: dict[int, WatchBatch | WatchClosed] = {}
         self._last_heard_s = 0.0
         self._listing = False
-        self._stopped = False
+        self.stopped = False
         self._attempt = 0
 
     # -- reading ----------------------------------------------------------------------------------------------------------------
@@ -194,10 +198,11 @@ class Informer:
         self._leave_stream()
         self._list = 0
         self._listing = self.synced = False
-        self._stopped = True
+        self.stopped = True
         self.objects.clear()
         for _, table in self._indexes.values():
             table.clear()
+        self.owner.nothing_more_of(self)
 
     def listed(self, answer: Got | Listed | Written | Refused) -> None:
         """The list has arrived, or was refused."""
@@ -205,6 +210,8 @@ class Informer:
             return  # of a list that has been given up for a newer one
         if isinstance(answer, Refused):
             self.unserved = answer.code == UNSERVED_CODE
+            if self.unserved:
+                self.owner.nothing_more_of(self)
         if not isinstance(answer, Listed) or answer.revision < self.revision:
             self._retry_later()
             return
@@ -234,8 +241,6 @@ class Informer:
 
     def retry(self) -> None:
         """The pause after a refusal is over."""
-        if self._stopped:
-            return
         if self._listing:
             self.start()
         elif self._subscription == 0:

@@ -11,7 +11,9 @@ from heapq import heappop, heappush
 
 
 class OwnWrites:
-    """Per key of a controller: writes in flight, and per resource the revision that its cache must reach before the next decision."""
+    """Per key of a controller: writes in flight, and per cache the revision that it must reach before the next decision.
+
+    A cache is named by what it shows: a resource, perhaps of one namespace."""
 
     def __init__(self) -> None:
         self._in_flight: dict[str, int] = {}
@@ -52,6 +54,17 @@ class OwnWrites:
         """The cache of `resource` has come to `revision`; returns the keys that may now be decided, in the order of their writes."""
         if revision > self._reached.get(resource, 0):
             self._reached[resource] = revision
+        return self._released(resource, revision)
+
+    def abandoned(self, resource: str) -> list[str]:
+        """There is no cache of `resource` any more: nobody waits for it. Returns the keys that may now be decided, as `reached` does."""
+        self._reached.pop(resource, None)
+        waiting = self._waiting.get(resource)
+        ready = self._released(resource, max(waiting)[0]) if waiting else []
+        self._waiting.pop(resource, None)
+        return ready
+
+    def _released(self, resource: str, revision: int) -> list[str]:
         waiting = self._waiting.get(resource)
         ready: list[str] = []
         while waiting and waiting[0][0] <= revision:

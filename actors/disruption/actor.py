@@ -23,14 +23,13 @@ from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Pod
 from callboard.models.budgets import BUDGETS, selector_of_budget, spec_of, status_of
 from callboard.models.generic import GenericObject
-from callboard.models.kinds import resources_of
+from callboard.models.kinds import DEFINITIONS, resources_of
 from callboard.models.messages.api import object_key
 from callboard.models.owners import controller_of
 from callboard.models.podstatus import is_ready, is_terminating
 from callboard.models.selectors import NOTHING, Selector
 
 PODS = "pods"
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 BATCH_S = 0.02
 """Changes of pods gather for so long before a budget is decided again; longer, the more pods it has."""
 BATCH_PER_PODS = 200
@@ -197,6 +196,7 @@ class DisruptionController(Controller):
             for here in self._watched.values():
                 view = here.pop(old.metadata.name, None)
                 if view is not None:
+                    self._seen.pop(view.number, None)
                     view.stop()
         self._mark_askers(DEFINITIONS)
 

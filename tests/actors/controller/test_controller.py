@@ -73,9 +73,11 @@ class Copier(Controller):
 class Desk:
     """A controller with one object in its cache, and the hands of its apiserver."""
 
+    of: type[Any] = Copier
+
     def __init__(self, *decisions: tuple[act.Action, ...], settings: ClientSettings = SETTINGS) -> None:
         self.port = FakePort()
-        self.controller: Copier = type("Copier", (_Unmanaged, Copier), {})(self.port, settings)
+        self.controller: Copier = type("Unmanaged", (_Unmanaged, self.of), {})(self.port, settings)
         self.controller.wanted = list(decisions)
         self.controller.on_start()
         (asked,) = self.port.taken(ListObjects)

@@ -38,6 +38,7 @@ class Owner:
         self.streams: dict[int, Informer] = {}
         self.numbers = 0
         self.reached: list[int] = []
+        self.given_up: list[Informer] = []
         self.changes: list[tuple[str, int, int]] = []
         self.informer = Informer(self, SETTINGS, 0, "pods", self._changed)
         self.informer.add_index("app", lambda pod: (pod.metadata.labels["app"],))
@@ -54,6 +55,9 @@ class Owner:
     def next_id(self) -> int:
         self.numbers += 1
         return self.numbers
+
+    def nothing_more_of(self, informer: Informer) -> None:
+        self.given_up.append(informer)
 
     def bind_stream(self, subscription: int, informer: Informer) -> None:
         self.streams[subscription] = informer
