@@ -238,14 +238,23 @@ def _where_scaled(controller: OwnerReference, define: Define) -> tuple[str, str]
 
 
 def replicas_of(workload: Any, path: str = "") -> int:
-    """How many pods a workload wants. One that doesn't say wants 1, or none if a `path` such as `.spec.size` tells where it would."""
+    """How many pods a workload wants. One that doesn't say wants 1, or none if a `path` such as `.spec.size` tells where it would.
+
+    Raises:
+        CannotCount: what stands there is no whole number, as may be in an object of a user-defined kind (scaleFromCustomResource).
+    """
+    unsaid, path = (0, path) if path else (1, ".spec.replicas")
     if not isinstance(workload, GenericObject):
         value: Any = workload.spec.replicas if workload.spec is not None else None
     else:
         value = workload.content
-        for name in (path or ".spec.replicas").strip(".").split("."):
+        for name in path.strip(".").split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-    return (0 if path else 1) if value is None else int(value)
+    if value is None:
+        return unsaid
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CannotCount(f"{path} accessor error: {value} is of the type {type(value).__name__}, expected int64")
+    return value
 
 
 # -- words ---------------------------------------------------------------------------------------------------------------------------

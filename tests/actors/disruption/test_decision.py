@@ -161,6 +161,16 @@ def test_a_user_defined_kind_says_how_many_where_its_definition_says(spec: dict[
     assert numbers(judge(budget(minAvailable="20%"), [pod("a", owners=below), pod("b", owners=below)], gizmo)) == wanted
 
 
+@pytest.mark.parametrize("size", [{"min": 1}, [1], "many", "4", 2.5, True])
+def test_a_user_defined_kind_that_gives_no_whole_number_forbids_everything(size: Any) -> None:
+    meta = ObjectMeta(name="g", uid="g-uid")
+    gizmo = GenericObject(api_version="example.com/v1", kind="Gizmo", metadata=meta, content=freeze({"spec": {"size": size}}))
+    verdict = judge(budget(maxUnavailable=1), [pod("a", owners=owner("Gizmo", "g", "", "example.com/v1"))], gizmo)
+    assert numbers(verdict) == (0, 0, 0, 0)
+    assert reasons(verdict) == ["CalculateExpectedPodCountFailed"]
+    assert ".spec.size accessor error" in verdict.tellings[0].message
+
+
 @pytest.mark.parametrize(
     ("owners", "words"),
     [
