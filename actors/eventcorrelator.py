@@ -27,7 +27,7 @@ About = tuple[str, str, str, str]
 V = TypeVar("V")
 
 
-class Telling(msgspec.Struct, frozen=True, gc=False):
+class ToRecord(msgspec.Struct, frozen=True, gc=False):
     """What to record. A `combined` Event is one for all messages of its type and reason, of which it shows the last."""
 
     message: str
@@ -39,7 +39,7 @@ class _Similar(msgspec.Struct, gc=False):
     last_s: float
 
 
-class _Budget(msgspec.Struct, gc=False):
+class _Allowance(msgspec.Struct, gc=False):
     tokens: float
     last_s: float
 
@@ -49,14 +49,14 @@ class EventCorrelator:
 
     def __init__(self) -> None:
         self._similar: dict[tuple[About, str, str], _Similar] = {}
-        self._budgets: dict[About, _Budget] = {}
+        self._allowances: dict[About, _Allowance] = {}
 
-    def correlate(self, about: About, type_: str, reason: str, message: str, now_s: float) -> Telling | None:
+    def correlate(self, about: About, type_: str, reason: str, message: str, now_s: float) -> ToRecord | None:
         """What becomes of an Event at `now_s` (seconds); None if too much has been told about this object already."""
         combined = self._is_one_of_many((about, type_, reason), message, now_s)
         if not self._may_tell(about, now_s):
             return None
-        return Telling(COMBINED + message if combined else message, combined)
+        return ToRecord(COMBINED + message if combined else message, combined)
 
     def _is_one_of_many(self, key: tuple[About, str, str], message: str, now_s: float) -> bool:
         known = self._similar.pop(key, None)
@@ -71,16 +71,16 @@ class EventCorrelator:
         return many
 
     def _may_tell(self, about: About, now_s: float) -> bool:
-        budget = self._budgets.pop(about, None)
-        if budget is None:
-            budget = _Budget(float(BURST), now_s)
+        allowance = self._allowances.pop(about, None)
+        if allowance is None:
+            allowance = _Allowance(float(BURST), now_s)
         else:
-            budget.tokens = min(float(BURST), budget.tokens + max(now_s - budget.last_s, 0.0) / REFILL_S)
-            budget.last_s = now_s
-        _remember(self._budgets, about, budget)
-        if budget.tokens < 1.0:
+            allowance.tokens = min(float(BURST), allowance.tokens + max(now_s - allowance.last_s, 0.0) / REFILL_S)
+            allowance.last_s = now_s
+        _remember(self._allowances, about, allowance)
+        if allowance.tokens < 1.0:
             return False
-        budget.tokens -= 1.0
+        allowance.tokens -= 1.0
         return True
 
 

@@ -43,6 +43,14 @@ def _two(large: int, unit: str, small: int, small_unit: str) -> str:
     return f"{large}{unit}{small}{small_unit}" if small else f"{large}{unit}"
 
 
+def go_duration(span_s: float) -> str:
+    """A span as Go prints it, to thousandths of a second: `15s`, `14.87s`, `1m2s`, `1h0m5s`."""
+    minutes, rest_s = divmod(round(span_s, 3), _MINUTE_S)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{round(rest_s, 3):g}s"
+    return f"{hours:.0f}h{minutes:.0f}m{seconds}" if hours else f"{minutes:.0f}m{seconds}" if minutes else seconds
+
+
 def age(moment: str, now_s: float) -> str:
     """How long ago an RFC 3339 moment was, seen from `now_s` (seconds since the epoch); `<unknown>` if there is none."""
     if not moment:

@@ -31,7 +31,7 @@ from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.base import Message
 from callboard.models.messages.runtime import ContainerUsage, PodMeasured, ReadUsage, UsageRead
-from callboard.models.messages.usage import METRICS_SERVER, PodUsage, UsageReport
+from callboard.models.messages.usage import METRICS_SERVER, PodReport, UsageReport
 from callboard.models.podstatus import disruption_target
 from callboard.models.quantity import to_bytes
 from callboard.models.times import rfc3339
@@ -60,9 +60,9 @@ class Measuring(PodHealth):
         self._measured: tuple[PodMeasured, ...] = ()
         self._used = Amounts()
         self._cpu_milli = 0
-        self._told: list[tuple[PodRecord, PodUsage]] = []
+        self._told: list[tuple[PodRecord, PodReport]] = []
         """What was reported of which pod."""
-        self._pods_report: tuple[PodUsage, ...] = ()
+        self._pods_report: tuple[PodReport, ...] = ()
         self._complete = True
         """Every pod that was measured was known and running when the last report was made."""
         self._observed: dict[str, float] = {}
@@ -126,7 +126,7 @@ class Measuring(PodHealth):
             record = self.pods.get(measured.pod_uid)
             if record is not None and record.seen.phase == "Running":  # of others metrics are not told, as by metrics-server
                 meta = record.pod.metadata
-                told.append((record, PodUsage(meta.namespace, meta.name, meta.labels, _as_in_spec(record, measured))))
+                told.append((record, PodReport(meta.namespace, meta.name, meta.labels, _as_in_spec(record, measured))))
         self._told = told
         self._pods_report = tuple([usage for _, usage in told])
         self._complete = len(told) == len(self._measured)

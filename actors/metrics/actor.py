@@ -6,8 +6,9 @@ It keeps nothing but the newest report of each node, so one that crashed knows a
 from __future__ import annotations
 
 from callboard.actors.component import Component, Port, handles
-from callboard.actors.metrics.samples import NODES, PODS, Samples
+from callboard.actors.metrics.samples import Samples
 from callboard.models.errors import ApiError, not_found
+from callboard.models.kinds import NODE_METRICS, POD_METRICS
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused
 from callboard.models.messages.base import Message
 from callboard.models.messages.usage import UsageReport
@@ -50,7 +51,7 @@ def answer(request: GetObject | ListObjects, samples: Samples, now_s: float) -> 
     """What is answered to a read of metrics."""
     resource = request.resource
     try:
-        if resource not in (NODES, PODS):
+        if resource not in (NODE_METRICS, POD_METRICS):
             raise not_found(resource, getattr(request, "name", ""))
         if isinstance(request, GetObject):
             return Got(request.id, samples.get(resource, request.namespace, request.name, now_s), 0)

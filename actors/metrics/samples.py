@@ -12,14 +12,14 @@ from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, freeze
 from callboard.models.errors import not_found
 from callboard.models.generic import GenericObject
-from callboard.models.messages.usage import PodUsage, UsageReport
+from callboard.models.kinds import NODE_METRICS
+from callboard.models.messages.usage import PodReport, UsageReport
 from callboard.models.quantity import binary_quantity
 from callboard.models.selectors import parse_fields, parse_labels
+from callboard.models.spans import go_duration
 from callboard.models.times import rfc3339
 
 API_VERSION = "metrics.k8s.io/v1beta1"
-NODES = "nodes.metrics.k8s.io"
-PODS = "pods.metrics.k8s.io"
 
 
 class Samples:
@@ -47,7 +47,7 @@ class Samples:
         Raises:
             NotFound: nothing is known of it.
         """
-        if resource == NODES:
+        if resource == NODE_METRICS:
             for report in self._fresh(now_s):
                 if report.node == name:
                     return node_metrics(report)
@@ -67,7 +67,7 @@ class Samples:
         by_labels, by_fields = parse_labels(labels), parse_fields(fields)
         found: dict[tuple[str, str], tuple[float, GenericObject]] = {}
         for report in self._fresh(now_s):
-            if resource == NODES:
+            if resource == NODE_METRICS:
                 if by_labels.matches(report.labels):
                     found["", report.node] = report.measured_at_s, node_metrics(report)
                 continue
@@ -88,7 +88,7 @@ def node_metrics(report: UsageReport) -> GenericObject:
     return _object("NodeMetrics", "", report.node, report.labels, content, report)
 
 
-def pod_metrics(report: UsageReport, pod: PodUsage) -> GenericObject:
+def pod_metrics(report: UsageReport, pod: PodReport) -> GenericObject:
     """A pod's metrics in Kubernetes' form."""
     containers = [{"name": one.name, "usage": _usage(one.cpu_milli, one.memory_bytes)} for one in pod.containers]
     return _object("PodMetrics", pod.namespace, pod.name, pod.labels, {**_when(report), "containers": containers}, report)
@@ -100,13 +100,7 @@ def _object(kind: str, namespace: str, name: str, labels: FrozenMap, content: di
 
 
 def _when(report: UsageReport) -> dict[str, object]:
-    return {"timestamp": rfc3339(report.measured_at_s), "window": _duration(report.window_s)}
-
-
-def _duration(seconds: float) -> str:
-    """As Go prints it: `15s`, `14.87s`, `1m2s`."""
-    minutes, rest = divmod(round(seconds, 3), 60)
-    return f"{minutes:.0f}m{round(rest, 3):g}s" if minutes else f"{round(rest, 3):g}s"
+    return {"timestamp": rfc3339(report.measured_at_s), "window": go_duration(report.window_s)}
 
 
 def _usage(cpu_milli: int, memory_bytes: int) -> dict[str, str]:

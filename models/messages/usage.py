@@ -14,7 +14,7 @@ from callboard.models.messages.runtime import ContainerUsage
 METRICS_SERVER: Address = "metrics-server"
 
 
-class PodUsage(msgspec.Struct, frozen=True, gc=False):
+class PodReport(msgspec.Struct, frozen=True, gc=False):
     """What one running pod uses, and what its metrics are found by."""
 
     namespace: str
@@ -32,7 +32,7 @@ class UsageReport(Message, frozen=True, gc=False):
     window_s: float
     cpu_milli: int
     memory_bytes: int
-    pods: tuple[PodUsage, ...]
+    pods: tuple[PodReport, ...]
     labels: FrozenMap = EMPTY_MAP
 
     def subject(self) -> str:

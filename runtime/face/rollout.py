@@ -220,19 +220,9 @@ class Rollouts:
         return self._patch(deployment, {"spec": spec}, "merge", timeout)
 
     def _patch(self, deployment: Deployment, patch: Any, type_: api.PatchType, timeout: Seconds) -> Deployment:
-        reference = self._refer(deployment)
-        answer = self._host.ask(
-            api.PatchObject,
-            seconds(timeout),
-            resource=reference.resource_name,
-            namespace=reference.namespace,
-            name=reference.name,
-            type=type_,
-            patch=freeze(patch),
-        )
-        assert isinstance(answer, api.Written)
-        assert isinstance(answer.obj, Deployment)
-        return answer.obj
+        patched = self._reading._patch(self._refer(deployment), freeze(patch), type_, timeout)
+        assert isinstance(patched, Deployment)
+        return patched
 
 
 def _is_paused(deployment: Deployment) -> bool:

@@ -12,16 +12,16 @@ from typing import Any, Literal
 import msgspec
 
 from callboard.models.errors import BadRequest, NotFound, Unavailable, not_found
+from callboard.models.kinds import NODE_METRICS, POD_METRICS
 from callboard.models.messages import api
 from callboard.models.podstatus import condition
 from callboard.models.quantity import cpu_milli, to_bytes
+from callboard.models.spans import go_duration
 from callboard.models.times import parse
 from callboard.runtime.face.contract import Seconds, seconds
 from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Reading
 from callboard.runtime.face.references import Reference
 
-NODES = "nodes.metrics.k8s.io"
-PODS = "pods.metrics.k8s.io"
 OLD_ENOUGH_S = 120.0
 """A pod that is older should have metrics (metricsCreationDelay)."""
 SortBy = Literal["", "cpu", "memory"]
@@ -131,7 +131,7 @@ class TopUsage(Reading):
         return found
 
     def _read_metrics(self, wanted: Reference, selector: str, timeout_s: float) -> builtins.list[Any]:
-        resource = NODES if wanted.resource.name == "nodes" else PODS
+        resource = NODE_METRICS if wanted.resource.name == "nodes" else POD_METRICS
         if not wanted.name:
             answer = self._host.ask(api.ListObjects, timeout_s, resource=resource, namespace=wanted.namespace, labels=selector)
             assert isinstance(answer, api.Listed)
@@ -169,7 +169,7 @@ class TopUsage(Reading):
             age_s = now_s - parse(one.metadata.creation_timestamp)
             if one.KIND == "Pod" and age_s > OLD_ENOUGH_S:
                 pod = f"{one.metadata.namespace}/{one.metadata.name}"
-                return Unavailable(f"Metrics not available for pod {pod}, age: {_age(age_s)}")
+                return Unavailable(f"Metrics not available for pod {pod}, age: {go_duration(age_s)}")
         return Unavailable("metrics not available yet")
 
     def _nodes(self, metrics: Iterable[Any], timeout_s: float) -> builtins.list[Any]:
@@ -206,10 +206,3 @@ def _pod_rows(metrics: Any, containers: bool) -> builtins.list[PodUsage]:
 
 def _amounts(usage: Mapping[str, Any]) -> tuple[int, int]:
     return cpu_milli(usage["cpu"]), to_bytes(usage["memory"])
-
-
-def _age(seconds_: float) -> str:
-    """As Go prints a duration."""
-    minutes, rest = divmod(round(seconds_, 3), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{f'{hours:.0f}h' if hours else ''}{minutes:.0f}m{round(rest, 3):g}s"

@@ -99,19 +99,7 @@ class Verbs(InPods, Insight, TopUsage, Reading):
         """
         if type not in get_args(api.PatchType):
             raise BadRequest(f"type={type!r}: a patch is one of {', '.join(get_args(api.PatchType))}")
-        reference = self._refer(what)
-        answer = self._host.ask(
-            api.PatchObject,
-            seconds(timeout),
-            resource=reference.resource_name,
-            namespace=reference.namespace,
-            name=reference.name,
-            type=type,
-            patch=plain_tree(patch, "the patch"),
-            subresource=subresource,
-        )
-        assert isinstance(answer, api.Written)
-        return answer.obj
+        return self._patch(self._refer(what), plain_tree(patch, "the patch"), type, timeout, subresource)
 
     def delete(
         self,

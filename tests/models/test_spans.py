@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.models.spans import age, human_duration, long_moment
+from callboard.models.spans import age, go_duration, human_duration, long_moment
 from callboard.models.times import rfc3339
 
 S, M, H, D = 1, 60, 3600, 86400
@@ -66,6 +66,15 @@ def test_a_longer_span_never_reads_shorter(span_s: int) -> None:
     told = read(human_duration(span_s))
     assert told <= span_s
     assert read(human_duration(span_s + 1)) >= told
+
+
+@pytest.mark.parametrize(
+    ("span_s", "text"),
+    [(0, "0s"), (15, "15s"), (14.87, "14.87s"), (60, "1m0s"), (62, "1m2s"), (59.9999, "1m0s"), (3605, "1h0m5s"), (90061.5, "25h1m1.5s")],
+)
+def test_a_duration_is_written_as_by_go(span_s: float, text: str) -> None:
+    """time.Duration.String: no unit above hours, and none left out below the first."""
+    assert go_duration(span_s) == text
 
 
 def test_an_age_counts_from_the_moment_of_creation() -> None:

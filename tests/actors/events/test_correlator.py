@@ -63,5 +63,5 @@ def test_what_is_remembered_is_bounded_and_the_oldest_is_forgotten() -> None:
         tell(told, "same")
     for number in range(KEPT_LIMIT):
         tell(told, "x", about=("Pod", "default", f"p{number}", str(number)))
-    assert len(told._budgets) == KEPT_LIMIT
+    assert len(told._allowances) == KEPT_LIMIT
     assert tell(told, "same") == "same"
