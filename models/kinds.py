@@ -17,6 +17,9 @@ from callboard.models.errors import UnknownKind
 from callboard.models.generic import GenericObject
 from callboard.models.schema import kinds_of_schema
 
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+"""The resource of CustomResourceDefinitions, as messages name it."""
+NODE_METRICS, POD_METRICS = "nodes.metrics.k8s.io", "pods.metrics.k8s.io"
 HUBS = {"HorizontalPodAutoscaler": "v2"}
 """Kinds that are stored in another version than the first stable one."""
 
@@ -238,4 +241,4 @@ def api_version_of(obj: Any) -> str:
     return str(obj.api_version) if isinstance(obj, GenericObject) else str(obj.API_VERSION)
 
 
-__all__ = ["TYPED", "Resource", "Scheme", "api_version_of", "kind_of", "resources_of"]
+__all__ = ["DEFINITIONS", "NODE_METRICS", "POD_METRICS", "TYPED", "Resource", "Scheme", "api_version_of", "kind_of", "resources_of"]

@@ -17,11 +17,11 @@ from callboard.actors.apiserver.reads import EVERYTHING, got, listed
 from callboard.actors.apiserver.settings import ApiServerSettings, BeatWatchers, CheckStore, LookAfterOwn
 from callboard.actors.apiserver.storestream import StoreStream
 from callboard.actors.apiserver.streams import Streams
-from callboard.actors.apiserver.userkinds import DEFINITIONS, serve
+from callboard.actors.apiserver.userkinds import serve
 from callboard.actors.apiserver.waiting import WaitingRoom
 from callboard.actors.component import Port, handles
 from callboard.models.errors import ApiError, Timeout, TooManyRequests, UnknownKind, error_of
-from callboard.models.kinds import Scheme
+from callboard.models.kinds import DEFINITIONS, Scheme
 from callboard.models.messages.api import (
     AckWatch,
     GetObject,

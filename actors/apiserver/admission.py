@@ -12,7 +12,7 @@ from callboard.actors.apiserver.limits import RANGES, claim_problem
 from callboard.actors.apiserver.planning import Context, is_user_defined, revision_of
 from callboard.actors.apiserver.pods import admit_pod, as_before, check_ranges
 from callboard.actors.apiserver.priorities import CLASSES, check_only_default
-from callboard.actors.apiserver.userkinds import CLEANUP, DEFINITIONS, converted, with_status
+from callboard.actors.apiserver.userkinds import CLEANUP, converted, with_status
 from callboard.actors.apiserver.view import View
 from callboard.models.api.core import Node, Pod
 from callboard.models.api.meta import ObjectMeta
@@ -22,7 +22,7 @@ from callboard.models.decode import decode_as
 from callboard.models.defaults import with_defaults
 from callboard.models.errors import BadRequest, FieldError, forbidden, invalid, not_found
 from callboard.models.generic import GenericObject
-from callboard.models.kinds import Resource, api_version_of, kind_of
+from callboard.models.kinds import DEFINITIONS, Resource, api_version_of, kind_of
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare
 from callboard.models.names import ALPHABET, SUFFIX_LENGTH

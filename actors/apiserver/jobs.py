@@ -13,10 +13,10 @@ from callboard.actors.apiserver.planners import PLANNERS
 from callboard.actors.apiserver.planning import Context, Job
 from callboard.actors.apiserver.settings import TakeTurn
 from callboard.actors.apiserver.turns import Turns
-from callboard.actors.apiserver.userkinds import DEFINITIONS
 from callboard.actors.apiserver.view import View
 from callboard.actors.component import Port, handles
 from callboard.models.errors import ApiError, Conflict, InternalError, Timeout, UnknownKind, conflict
+from callboard.models.kinds import DEFINITIONS
 from callboard.models.messages.api import ApplyObject, CreateObject, Written
 from callboard.models.messages.base import Request
 from callboard.models.messages.store import Committed, Compare, Transact, TransactionFailed

@@ -12,11 +12,12 @@ from typing import Any
 from callboard.actors.apiserver.cache import WatchCache
 from callboard.actors.apiserver.priorities import CLASSES, SYSTEM_CLASSES, system_class
 from callboard.actors.apiserver.settings import LookAfterOwn
-from callboard.actors.apiserver.userkinds import CLEANUP, DEFINITIONS, is_terminating
+from callboard.actors.apiserver.userkinds import CLEANUP, is_terminating
 from callboard.actors.component import Port
 from callboard.models.api.core import Namespace
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import replace
+from callboard.models.kinds import DEFINITIONS
 from callboard.models.messages.api import CreateObject, DeleteObject, Refused, UpdateObject, Written, object_key
 from callboard.models.messages.base import Address, Request
 

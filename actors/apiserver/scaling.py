@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from callboard.actors.apiserver.userkinds import DEFINITIONS
 from callboard.actors.apiserver.view import View
 from callboard.models.api.meta import LabelSelector, ObjectMeta
 from callboard.models.base import FrozenMap, decode_hook, freeze, replace
 from callboard.models.errors import BadRequest, conflict, invalid, not_found
 from callboard.models.generic import GenericObject
-from callboard.models.kinds import Resource
+from callboard.models.kinds import DEFINITIONS, Resource
 from callboard.models.messages.api import object_key
 from callboard.models.validation import words
 

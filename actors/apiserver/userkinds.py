@@ -18,12 +18,11 @@ from callboard.models.api.apiextensions import (
 )
 from callboard.models.base import replace
 from callboard.models.errors import MethodNotAllowed, NotFound
-from callboard.models.kinds import Resource, Scheme
+from callboard.models.kinds import DEFINITIONS, Resource, Scheme
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare
 from callboard.models.podstatus import condition_is, with_condition
 
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that keeps a definition until its objects are gone."""
 

@@ -19,12 +19,11 @@ from callboard.actors.usercontroller.view import Snapshot, Source, View, control
 from callboard.actors.usercontroller.wishes import Wish, actions_of
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.errors import ApiError, UnknownKind
-from callboard.models.kinds import Resource, Scheme, api_version_of, kind_of
+from callboard.models.kinds import DEFINITIONS, Resource, Scheme, api_version_of, kind_of
 from callboard.models.messages.api import Written, object_key
 from callboard.models.messages.base import Address, Answer, Message, Request
 from callboard.models.owners import controller_of
 
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 SLOW_S = 0.25
 """A `reconcile` that takes longer than this, while all other components wait for it, is named in a warning."""
 FAILED_REASON = "ReconcileError"

@@ -12,7 +12,7 @@ from typing import Any
 
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.errors import error_of
-from callboard.models.kinds import Scheme
+from callboard.models.kinds import DEFINITIONS, Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.runtime.face.contract import Response, api_request
@@ -38,7 +38,7 @@ class Remote:
         self._scheme = LiveScheme(self._definitions)
 
     def _definitions(self) -> list[CustomResourceDefinition]:
-        listed = self.ask(api.ListObjects, DEFAULT_TIMEOUT_S, resource="customresourcedefinitions.apiextensions.k8s.io")
+        listed = self.ask(api.ListObjects, DEFAULT_TIMEOUT_S, resource=DEFINITIONS)
         assert isinstance(listed, api.Listed)
         return [*listed.objects]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from callboard.models.api.apiextensions import CustomResourceDefinition
-from callboard.models.kinds import Scheme
+from callboard.models.kinds import DEFINITIONS, Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.runtime.face import datapath
@@ -65,7 +65,7 @@ class RealTimeHost:
         self.stopped = False
 
     def _definitions(self) -> list[CustomResourceDefinition]:
-        listed = self.ask(api.ListObjects, 30.0, resource="customresourcedefinitions.apiextensions.k8s.io")
+        listed = self.ask(api.ListObjects, 30.0, resource=DEFINITIONS)
         assert isinstance(listed, api.Listed)
         return [*listed.objects]
 

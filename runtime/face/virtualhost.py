@@ -10,7 +10,7 @@ from callboard.actors.apiserver.forwarding import served_elsewhere
 from callboard.actors.store.actor import DISK_ENTRY
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Node
-from callboard.models.kinds import Scheme
+from callboard.models.kinds import DEFINITIONS, Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.models.messages.store import StoreEvent
@@ -58,7 +58,7 @@ class VirtualHost:
         return self._changes
 
     def _definitions(self) -> list[CustomResourceDefinition]:
-        return [obj for key, obj in self._keyspace.items.items() if key.startswith("customresourcedefinitions.apiextensions.k8s.io/")]
+        return [obj for key, obj in self._keyspace.items.items() if key.startswith(DEFINITIONS + "/")]
 
     def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
         keyspace = self._keyspace

@@ -10,7 +10,7 @@ import pytest
 from callboard.models.base import freeze, replace
 from callboard.models.decode import from_dict
 from callboard.models.generic import GenericObject
-from callboard.models.kinds import Scheme
+from callboard.models.kinds import DEFINITIONS, Scheme
 from callboard.models.messages.api import (
     ApplyObject,
     CreateObject,
@@ -21,7 +21,6 @@ from callboard.models.messages.api import (
     WriteStatus,
 )
 
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 GIZMOS = "gizmos.example.com"
 SCHEMA = {
     "type": "object",
