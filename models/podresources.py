@@ -1,20 +1,21 @@
-"""What a pod asks for as a whole, exactly, and how amounts are written back as quantities.
+"""What a pod asks for as a whole, and how amounts are written back as quantities.
 
-Used where amounts are compared with what a person wrote (LimitRanges, ResourceQuotas). Source: kubernetes component-helpers/resource
-(PodRequests, PodLimits), apimachinery pkg/api/resource (canonical form).
+Exactly where amounts are compared with what a person wrote (LimitRanges, ResourceQuotas), rounded up where nodes are filled. Source:
+kubernetes component-helpers/resource (PodRequests, PodLimits), apimachinery pkg/api/resource (canonical form).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from callboard.models.api.core import PodSpec, ResourceRequirements
-from callboard.models.quantity import parse_quantity, quantity_of
+from callboard.models.quantity import cpu_milli, parse_quantity, quantity_of, to_bytes
 
 Amounts = dict[str, Decimal]
 """Exact amounts by the name of the resource: cores, bytes, pieces."""
+N = TypeVar("N", int, Decimal)
 _NONE = ResourceRequirements()
 _BINARY = ("memory", "storage", "hugepages-")
 
@@ -24,10 +25,16 @@ def amounts_of(quantities: Mapping[str, Any]) -> Amounts:
     return {name: parse_quantity(value) for name, value in quantities.items()}
 
 
-def add(total: Amounts, more: Mapping[str, Decimal]) -> None:
+def rounded_amounts(quantities: Mapping[str, Any]) -> dict[str, int]:
+    """A map of quantities as nodes are filled with them: CPU in thousandths of a core, the rest in bytes or pieces, each rounded up.
+    Raises `ValueError` if one is none."""
+    return {name: cpu_milli(value) if name == "cpu" else to_bytes(value) for name, value in quantities.items()}
+
+
+def add(total: dict[str, N], more: Mapping[str, N]) -> None:
     """Add amounts to a total, in place."""
     for name, amount in more.items():
-        total[name] = total.get(name, Decimal(0)) + amount
+        total[name] = total[name] + amount if name in total else amount
 
 
 def requests_of_pod(spec: PodSpec, *, overhead: bool = False) -> Amounts:
@@ -35,25 +42,40 @@ def requests_of_pod(spec: PodSpec, *, overhead: bool = False) -> Amounts:
 
     With `overhead`, what its RuntimeClass takes is added, as quotas count it.
     """
-    return _of_pod(spec, lambda one: one.requests, overhead)
+    total = whole(spec, lambda one: amounts_of(one.requests))
+    if overhead:
+        add(total, amounts_of(spec.overhead))
+    return total
 
 
 def limits_of_pod(spec: PodSpec, *, overhead: bool = False) -> Amounts:
     """The same of the limits; overhead is added only to limits that are there."""
-    total = _of_pod(spec, lambda one: one.limits, False)
+    total = whole(spec, lambda one: amounts_of(one.limits))
     if overhead:
         add(total, {name: amount for name, amount in amounts_of(spec.overhead).items() if total.get(name)})
     return total
 
 
-def _of_pod(spec: PodSpec, pick: Callable[[ResourceRequirements], Mapping[str, Any]], overhead: bool) -> Amounts:
-    total: Amounts = {}
+def pod_requests(spec: PodSpec) -> dict[str, int]:
+    """What a pod takes of its node, overhead and all; see `rounded_amounts` for the units. What it takes nothing of isn't named."""
+    total = whole(spec, lambda one: rounded_amounts(one.requests))
+    add(total, rounded_amounts(spec.overhead))
+    return {name: amount for name, amount in total.items() if amount > 0}
+
+
+def whole(spec: PodSpec, read: Callable[[ResourceRequirements], dict[str, N]]) -> dict[str, N]:
+    """A pod's amounts as a whole, without overhead; `read` tells those of one container.
+
+    Containers run together, init containers one after the other (restartable ones stay), so the larger of both counts; amounts of the pod
+    as a whole replace the sum.
+    """
+    total: dict[str, N] = {}
     for container in spec.containers:
-        add(total, amounts_of(pick(container.resources or _NONE)))
-    staying: Amounts = {}
-    peak: Amounts = {}
+        add(total, read(container.resources or _NONE))
+    staying: dict[str, N] = {}
+    peak: dict[str, N] = {}
     for container in spec.init_containers:
-        own = amounts_of(pick(container.resources or _NONE))
+        own = read(container.resources or _NONE)
         if container.restart_policy == "Always":
             add(total, own)
             add(staying, own)
@@ -63,13 +85,11 @@ def _of_pod(spec: PodSpec, pick: Callable[[ResourceRequirements], Mapping[str, A
             _raise_to(peak, own)
     _raise_to(total, peak)
     if spec.resources is not None:
-        total.update(amounts_of(pick(spec.resources)))
-    if overhead:
-        add(total, amounts_of(spec.overhead))
+        total.update(read(spec.resources))
     return total
 
 
-def _raise_to(total: Amounts, other: Mapping[str, Decimal]) -> None:
+def _raise_to(total: dict[str, N], other: Mapping[str, N]) -> None:
     for name, amount in other.items():
         if name not in total or amount > total[name]:
             total[name] = amount

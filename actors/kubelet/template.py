@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from callboard.actors.kubelet.eviction import limits_storage
-from callboard.actors.scheduler.demand import pod_requests
 from callboard.models.api.core import Container, PodSpec
+from callboard.models.podresources import pod_requests
 from callboard.models.volumes import unsupported
 
 TEMPLATES_KEPT = 16

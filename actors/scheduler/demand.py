@@ -7,15 +7,14 @@ Source: component-helpers resource/helpers.go (PodRequests), scheduler framework
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from callboard.actors.scheduler.terms import NO_RELATIONS, Relations, relations_of
-from callboard.models.api.core import Container, NodeSelector, Pod, PodSpec, PreferredSchedulingTerm, Toleration
+from callboard.models.api.core import NodeSelector, Pod, PodSpec, PreferredSchedulingTerm, Toleration
 from callboard.models.owners import controller_of
-from callboard.models.quantity import cpu_milli, to_bytes
+from callboard.models.podresources import pod_requests
 
 SCORE_CPU_MILLI = 100
 """What a pod without a request for CPU counts for when nodes are scored (DefaultMilliCPURequest)."""
@@ -68,52 +67,6 @@ class Template:
         self.number = number
         self.demand = demand
         self.group = group
-
-
-def _amounts(requests: Mapping[str, Any]) -> dict[str, int]:
-    return {name: cpu_milli(value) if name == "cpu" else to_bytes(value) for name, value in requests.items()}
-
-
-def _requests_of(container: Container) -> dict[str, int]:
-    return _amounts(container.resources.requests) if container.resources is not None else {}
-
-
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _raise_to(total: dict[str, int], other: Mapping[str, int]) -> None:
-    for name, amount in other.items():
-        if amount > total.get(name, 0):
-            total[name] = amount
-
-
-def pod_requests(spec: PodSpec) -> dict[str, int]:
-    """The resources that a pod takes of its node, by name.
-
-    Containers run together, init containers one after the other (restartable ones stay), so the larger of both counts; overhead is
-    added; requests of the pod as a whole replace the sum.
-    """
-    total: dict[str, int] = {}
-    for container in spec.containers:
-        _add(total, _requests_of(container))
-    staying: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for container in spec.init_containers:
-        own = _requests_of(container)
-        if container.restart_policy == "Always":
-            _add(total, own)
-            _add(staying, own)
-            _raise_to(peak, staying)
-        else:
-            _add(own, staying)
-            _raise_to(peak, own)
-    _raise_to(total, peak)
-    if spec.resources is not None:
-        total.update(_amounts(spec.resources.requests))
-    _add(total, _amounts(spec.overhead))
-    return {name: amount for name, amount in total.items() if amount > 0}
 
 
 def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:

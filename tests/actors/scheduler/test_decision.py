@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callboard.actors.scheduler.decision import NO_NODES
-from callboard.actors.scheduler.demand import demand_of, pod_requests
+from callboard.actors.scheduler.demand import demand_of
 from callboard.models.api.core import (
     Affinity,
     NodeAffinity,
@@ -18,6 +18,7 @@ from callboard.models.api.core import (
     Toleration,
 )
 from callboard.models.base import FrozenMap
+from callboard.models.podresources import pod_requests
 
 from .objects import Desk, container, node, pod, taint, tolerate
 
