@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 LEFTOVERS_LIMIT_S = 2.0
+LOOK_AGAIN_S = 0.1
+"""After the end of a child its orphans are looked for at once and after so long: one that is just being replaced (exec) says nothing."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -109,9 +111,10 @@ class Containers:
         self._cluster_id = cluster_id
         self._by_id: dict[str, Container] = {}
         self._by_pid: dict[int, Container] = {}  # running ones, by their main process
-        self._commands: dict[int, tuple[str, Callable[[int], None]]] = {}  # by their main process: mark, and who hears of the end
+        self._commands: dict[int, tuple[str, str, Callable[[int], None]]] = {}  # by main process: container, mark, who hears of the end
         self._marks: dict[str, None] = {}  # of commands under way
         self._dying: dict[int, str] = {}  # orphans that were killed and are not reaped yet, with the container they belong to
+        self._look_again_at_s: float | None = None
 
     def start(
         self, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str, user: list[int] | None = None
@@ -164,10 +167,14 @@ class Containers:
 
     def collect(self) -> list[Container]:
         """Reap what has ended, kill what ended containers left behind; returns the containers of which nothing is left now."""
-        self._reap()
-        with_leftovers = self._kill_leftovers()
-        finished = []
         now_s = time.monotonic()
+        due_s = self.next_deadline_s()
+        any_ended = self._reap()
+        if any_ended or (due_s is not None and now_s >= due_s):  # only then can there be more orphans to kill than before
+            self._look_again_at_s = now_s + LOOK_AGAIN_S if any_ended else None
+            self._kill_leftovers()
+        with_leftovers = set(self._dying.values())
+        finished = []
         for container in list(self._by_id.values()):
             if container.state == "ending" and (container.id not in with_leftovers or now_s >= container.give_up_at_s):
                 container.state = "exited"
@@ -176,12 +183,15 @@ class Containers:
 
     def next_deadline_s(self) -> float | None:
         """When, on the monotonic clock, `collect` must run even without a signal; None if not at all."""
-        return min((c.give_up_at_s for c in self._by_id.values() if c.state == "ending"), default=None)
+        deadlines = [c.give_up_at_s for c in self._by_id.values() if c.state == "ending"]
+        if self._look_again_at_s is not None:
+            deadlines.append(self._look_again_at_s)
+        return min(deadlines, default=None)
 
-    def watch_command(self, pid: int, mark: str, ended: Callable[[int], None]) -> None:
-        """A command beside a container has been started: `ended` hears its exit code (below 0: a signal) when it and its session have
+    def watch_command(self, pid: int, container_id: str, mark: str, ended: Callable[[int], None]) -> None:
+        """A command beside this container has been started: `ended` hears its exit code (below 0: a signal) when it and its session have
         ended. What carries its mark is killed from then on."""
-        self._commands[pid] = (mark, ended)
+        self._commands[pid] = (container_id, mark, ended)
         self._marks[mark] = None
 
     def running(self) -> list[Container]:
@@ -198,14 +208,17 @@ class Containers:
                 os.kill(pid, signal.SIGKILL)
         return bool(children)
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Take leave of the children that have ended; returns whether any has."""
+        any_ended = False
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return
+                return any_ended
             if ended is None:
-                return
+                return any_ended
+            any_ended = True
             container = self._by_pid.pop(ended.si_pid, None)
             command = self._commands.pop(ended.si_pid, None)
             if container is not None or command is not None:
@@ -217,8 +230,8 @@ class Containers:
             if container is not None:
                 self._note_end(container, os.waitstatus_to_exitcode(status))
             if command is not None:
-                del self._marks[command[0]]
-                command[1](os.waitstatus_to_exitcode(status))
+                del self._marks[command[1]]
+                command[2](os.waitstatus_to_exitcode(status))
 
     @staticmethod
     def _note_end(container: Container, code: int) -> None:
@@ -229,18 +242,18 @@ class Containers:
         container.finished_at_s = time.time()
         container.give_up_at_s = time.monotonic() + LEFTOVERS_LIMIT_S
 
-    def _kill_leftovers(self) -> set[str]:
-        """SIGKILL orphans of containers that have ended; returns the ids of those containers."""
+    def _kill_leftovers(self) -> None:
+        """SIGKILL orphans of containers that have ended, and what commands that have ended left. Reading whose a process is costs most."""
         for pid in procfs.children_of_self():
             if pid in self._by_pid or pid in self._dying:
                 continue
-            owner_id = self._owner_of(pid)
+            command = self._commands.get(pid)
+            owner_id = command[0] if command is not None else self._owner_of(pid)
             owner = self._by_id.get(owner_id)
-            if owner_id and (owner is None or owner.state != "running" or self._is_left_by_command(pid)):
+            if owner_id and (owner is None or owner.state != "running" or (command is None and self._is_left_by_command(pid))):
                 self._dying[pid] = owner_id  # a dying process no longer tells whose it is
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        return set(self._dying.values())
 
     def _is_left_by_command(self, pid: int) -> bool:
         mark = procfs.command_mark(pid)

@@ -195,7 +195,9 @@ def pod_storage(folder: Path, containers: tuple[str, ...], empty_dirs: tuple[str
 
 
 def bytes_in(folder: Path, left: list[int]) -> int:
-    """Bytes that the files below a folder take; a file that vanishes meanwhile takes none. `left` is how many entries may be looked at."""
+    """Bytes that the files below a folder take; `left` is how many entries may be looked at.
+
+    What can't be looked at takes none: it has vanished meanwhile, or lies deeper than a path can say (ENAMETOOLONG), or its disk fails."""
     total = 0
     waiting = [str(folder)]
     while waiting and left[0] > 0:
@@ -203,12 +205,12 @@ def bytes_in(folder: Path, left: list[int]) -> int:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     left[0] -= 1
-                    with contextlib.suppress(FileNotFoundError):
+                    with contextlib.suppress(OSError):
                         total += entry.stat(follow_symlinks=False).st_blocks * BLOCK_BYTES
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
                     if left[0] <= 0:
                         break
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except OSError:
             continue
     return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -137,6 +138,21 @@ def test_a_pod_of_very_many_files_is_not_looked_at_to_the_end(tmp_path: Path) ->
     assert left == [0]
     assert bytes_in(tmp_path, left) == 0
     assert ENTRIES_LIMIT > 1000
+
+
+def test_a_folder_deeper_than_any_path_counts_as_far_as_paths_reach(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"x" * 5000)
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(30):  # 30 times 200 characters: more than PATH_MAX
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    try:
+        assert bytes_in(tmp_path, [ENTRIES_LIMIT]) >= 5000
+    finally:
+        shutil.rmtree(tmp_path / ("d" * 200))
 
 
 # -- a whole node -------------------------------------------------------------------------------------------------------------------
