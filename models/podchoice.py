@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from callboard.models.api.core import Pod, PodSpec
 from callboard.models.errors import BadRequest
 from callboard.models.podstatus import is_ready, phase_of, ready_since
@@ -21,13 +23,18 @@ _LATER_THAN_ALL = float("inf")
 
 
 def selector_of_workload(kind: str, tree: dict[str, Any]) -> Selector | None:
-    """What selects the pods of a workload or Service, given as a plain tree; None if it selects none."""
-    wanted = (tree.get("spec") or {}).get("selector")
-    if not wanted:
+    """What selects the pods of a workload or Service, given as a plain tree; None if it selects none, as a kind of users may that means
+    something else by its `spec.selector`."""
+    spec = tree.get("spec")
+    wanted = spec.get("selector") if isinstance(spec, dict) else None
+    if not wanted or not isinstance(wanted, dict):
         return None
     if kind in _PLAIN_MAPS:
         return selector_of_map(wanted)
-    return compile_selector(label_selector(wanted))
+    try:
+        return compile_selector(label_selector(wanted))
+    except msgspec.ValidationError:
+        return None
 
 
 def best_pod(pods: Iterable[Pod], *, for_logs: bool) -> Pod | None:

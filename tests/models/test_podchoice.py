@@ -81,3 +81,9 @@ def test_workloads_and_services_select_their_pods(kind: str, selector: Any, labe
 def test_what_has_no_selector_selects_nothing() -> None:
     assert selector_of_workload("Service", {"spec": {}}) is None
     assert selector_of_workload("ConfigMap", {"data": {}}) is None
+
+
+@pytest.mark.parametrize("selector", ["app=web", ["app"], {"matchLabels": "app"}, {"matchExpressions": [{"key": 1}]}])
+def test_what_a_kind_of_users_calls_a_selector_and_is_none_selects_nothing(selector: Any) -> None:
+    assert selector_of_workload("Robot", {"spec": {"selector": selector}}) is None
+    assert selector_of_workload("Robot", {"spec": selector}) is None
