@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ class Table:
         patch.setattr(Containers, "_reap", lambda _self: self.any_ended)
         patch.setattr(module, "procfs", SimpleNamespace(**{**vars(procfs), "children_of_self": lambda: [MAIN, COMMAND, ORPHAN],
             "container_mark": self._mark, "command_mark": lambda _pid: ""}))  # fmt: skip
-        patch.setattr(module.os, "kill", lambda pid, _signal: self.killed.append(pid))
+        patch.setattr(os, "kill", lambda pid, _signal: self.killed.append(pid))
         patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now_s, time=time.time))
 
     def _mark(self, pid: int) -> str:
