@@ -9,16 +9,17 @@ The questions: how many pods that a query matches are on a row (`Counter`), and 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from callboard.actors.scheduler.demand import Template
+from callboard.actors.scheduler.heldterms import Held, HeldKey, HeldTerms
 from callboard.actors.scheduler.terms import HARD_AFFINITY_WEIGHT, BoundTerm, Labels, Query, SpreadRule, bind, bind_rule
 from callboard.models.api.core import Pod
 
 COUNTERS_LIMIT = 2048
 """Questions whose counts are kept; the one not asked for longest is forgotten and counted anew if it is asked again."""
 CLASSES_LIMIT = 8192
-"""Classes kept; beyond, those without a placed pod are forgotten."""
+"""Classes kept; beyond, those without a placed pod are forgotten, again when there are twice as many as were left."""
 
 
 class Counter:
@@ -28,19 +29,6 @@ class Counter:
 
     def __init__(self, query: Query, size: int) -> None:
         self.query = query
-        self.rows: array[int] = array("q", bytes(8 * size))
-        self.total = 0
-
-
-class Held:
-    """How many pods on each row hold a term. `weight` 0: required anti-affinity, which keeps out whom it matches; else it scores."""
-
-    __slots__ = ("rows", "term", "topology_key", "total", "weight")
-
-    def __init__(self, term: BoundTerm, topology_key: str, weight: int, size: int) -> None:
-        self.term = term
-        self.topology_key = topology_key
-        self.weight = weight
         self.rows: array[int] = array("q", bytes(8 * size))
         self.total = 0
 
@@ -77,7 +65,7 @@ class Rules:
 class PodClass:
     """Pods that every question treats alike; `rows` tells how many of them are where."""
 
-    __slots__ = ("_concerning", "_concerning_version", "alive", "counters", "held", "labels", "namespace", "rows", "rules", "template")
+    __slots__ = ("_concerning", "_seen", "alive", "counters", "held", "labels", "namespace", "rows", "rules", "template")
 
     def __init__(self, namespace: str, labels: Labels, template: Template, alive: bool, rules: Rules) -> None:
         self.namespace = namespace
@@ -87,16 +75,24 @@ class PodClass:
         self.rules = rules
         self.rows: dict[int, int] = {}
         self.counters: dict[Query, Counter] = {}
-        self.held: tuple[Held, ...] | None = None
+        self.held: tuple[Held, ...] = ()
+        """The terms that its placed pods hold; none while there are none."""
         self._concerning: tuple[Held, ...] = ()
-        self._concerning_version = -1
+        self._seen = 0
 
-    def concerning(self, held: Iterable[Held], version: int, namespaces: Mapping[str, Labels]) -> tuple[Held, ...]:
-        """Those of all held terms that speak of its pods; worked out anew when `version` has changed."""
-        if self._concerning_version != version:
-            self._concerning_version = version
-            self._concerning = tuple(one for one in held if one.term.matches(self.namespace, self.labels, namespaces))
-        return self._concerning
+    def concerning(self, held: HeldTerms, namespaces: Mapping[str, Labels]) -> tuple[Held, ...]:
+        """Those of all held terms that speak of its pods; only those that are new since the last time are looked at."""
+        known = self._concerning
+        if self._seen < held.newest:
+            known = (*known, *held.newer(self.namespace, self.labels, self._seen, namespaces))
+            self._seen = held.newest
+        if known:
+            self._concerning = known = tuple([one for one in known if one.total])
+        return known
+
+    def look_anew(self) -> None:
+        """What speaks of its pods may be other terms than before."""
+        self._concerning, self._seen = (), 0
 
 
 ClassKey = tuple[str, tuple[tuple[str, str], ...], int, bool]
@@ -113,8 +109,9 @@ class Census:
         self._classes: dict[ClassKey, PodClass] = {}
         self._latest: dict[int, tuple[Labels, str, PodClass]] = {}
         self._counters: dict[Query, Counter] = {}
-        self._held: dict[tuple[BoundTerm, str, int], Held] = {}
-        self._held_version = 0
+        self.held = HeldTerms()
+        """The terms that placed pods hold."""
+        self._purge_at = CLASSES_LIMIT
 
     def resize(self, size: int) -> None:
         """There are more rows from now on."""
@@ -122,7 +119,7 @@ class Census:
         self.size = size
         for counter in self._counters.values():
             counter.rows = counter.rows + more
-        for held in self._held.values():
+        for held in self.held:
             held.rows = held.rows + more
 
     # -- classes ----------------------------------------------------------------------------------------------------------------
@@ -138,7 +135,7 @@ class Census:
         key = meta.namespace, tuple(meta.labels.items()), template.number, alive
         found = self._classes.get(key)
         if found is None:
-            if len(self._classes) >= CLASSES_LIMIT:
+            if len(self._classes) >= self._purge_at:
                 self._forget_unused()
             rules = Rules(meta.namespace, meta.labels, template, self.namespaces)
             found = self._classes[key] = PodClass(meta.namespace, meta.labels, template, alive, rules)
@@ -153,6 +150,7 @@ class Census:
 
     def _forget_unused(self) -> None:
         self._classes = {key: one for key, one in self._classes.items() if one.rows}
+        self._purge_at = max(CLASSES_LIMIT, 2 * len(self._classes))
         self._latest.clear()
 
     def matches(self, query: Query, one: PodClass) -> bool:
@@ -166,6 +164,8 @@ class Census:
     def add(self, one: PodClass, row: int, sign: int) -> None:
         """A pod of this class is on a row from now on (`sign=1`), or no longer (-1)."""
         self.version += 1
+        if not one.rows:
+            one.held = tuple([self.held.make(key, self.size) for key in _held_keys(one)])
         left = one.rows.get(row, 0) + sign
         if left:
             one.rows[row] = left
@@ -174,9 +174,13 @@ class Census:
         for counter in one.counters.values():
             counter.rows[row] += sign
             counter.total += sign
-        for held in self.held_by(one) if one.held is None else one.held:
+        for held in one.held:
             held.rows[row] += sign
             held.total += sign
+            if not held.total:
+                self.held.drop(held)
+        if not one.rows:
+            one.held = ()
 
     # -- questions --------------------------------------------------------------------------------------------------------------
 
@@ -209,48 +213,40 @@ class Census:
         return list(self._counters.values())
 
     def held_by(self, one: PodClass) -> tuple[Held, ...]:
-        """The terms that the pods of a class hold."""
-        if one.held is None:
-            one.held = self._hold(one)
-        return one.held
-
-    def _hold(self, one: PodClass) -> tuple[Held, ...]:
-        relations = one.template.demand.relations
-        weighed = [
-            *((term, 0) for term in relations.anti_affinity),
-            *((term, HARD_AFFINITY_WEIGHT) for term in relations.affinity),
-            *((preferred.term, preferred.weight) for preferred in relations.preferred if preferred.weight),
-        ]
-        found = []
-        for term, weight in weighed:
-            bound = bind(term, one.namespace, one.labels)
-            key = bound, term.topology_key, weight
-            held = self._held.get(key)
-            if held is None:
-                held = self._held[key] = Held(bound, term.topology_key, weight, self.size)
-                self._held_version += 1
-            found.append(held)
-        return tuple(found)
+        """The terms that a pod of a class holds, without those that no placed pod holds."""
+        if one.rows:
+            return one.held
+        return tuple([held for key in _held_keys(one) if (held := self.held.get(key)) is not None])
 
     def concerning(self, one: PodClass) -> tuple[Held, ...]:
         """The terms of placed pods that speak of the pods of this class."""
-        if not self._held:
-            return ()
-        found = one.concerning(self._held.values(), self._held_version, self.namespaces)
-        return tuple([held for held in found if held.total]) if found else ()
+        return one.concerning(self.held, self.namespaces)
 
     def namespaces_changed(self) -> None:
         """Labels of a namespace are other than before: whatever a namespaceSelector has matched is matched anew."""
         if not self._selects_namespaces():
             return
         self.version += 1
-        self._held_version += 1
         self._counters.clear()
         for one in self._classes.values():
             one.counters.clear()
+            one.look_anew()
             one.rules = Rules(one.namespace, one.labels, one.template, self.namespaces)
 
     def _selects_namespaces(self) -> bool:
-        terms = [held.term for held in self._held.values()]
+        terms = [held.term for held in self.held]
         terms += [term for one in self._classes.values() for term in one.rules.terms]
         return any(term.namespace_selector is not None for term in terms)
+
+
+def _held_keys(one: PodClass) -> list[HeldKey]:
+    """The terms that a pod of a class holds, its own labels filled in."""
+    relations = one.template.demand.relations
+    if not (relations.anti_affinity or relations.affinity or relations.preferred):
+        return []
+    weighed = [
+        *((term, 0) for term in relations.anti_affinity),
+        *((term, HARD_AFFINITY_WEIGHT) for term in relations.affinity),
+        *((preferred.term, preferred.weight) for preferred in relations.preferred if preferred.weight),
+    ]
+    return [(bind(term, one.namespace, one.labels), term.topology_key, weight) for term, weight in weighed]

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from callboard.actors.scheduler import plugins, relations, scoring, view
-from callboard.actors.scheduler.census import Held, PodClass
+from callboard.actors.scheduler.census import PodClass
 from callboard.actors.scheduler.demand import Constraints, Template
+from callboard.actors.scheduler.heldterms import Held
 from callboard.actors.scheduler.nominations import Nominations, Nominee
 from callboard.actors.scheduler.standing import Standing
 from callboard.actors.scheduler.table import PODS, NodeTable

@@ -12,7 +12,8 @@ from math import log
 from typing import Any
 
 from callboard.actors.scheduler import plugins
-from callboard.actors.scheduler.census import Census, Counter, Held, PodClass
+from callboard.actors.scheduler.census import Census, Counter, PodClass
+from callboard.actors.scheduler.heldterms import Held
 from callboard.actors.scheduler.table import NodeTable
 from callboard.actors.scheduler.terms import DEFAULT_SPREAD, HOSTNAME, Query, SpreadRule
 from callboard.actors.scheduler.topology import MISSING
