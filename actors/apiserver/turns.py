@@ -18,9 +18,11 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Job]] = {}
         self._known: dict[str, tuple[tuple[str, Any], ...]] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._waiting.values())
+        """How many wait; asked for with every request."""
+        return self._count
 
     def enter(self, place: str, job: Job) -> bool:
         """Whether a job may begin; otherwise it waits here. The place is taken until `leave`."""
@@ -30,6 +32,7 @@ class Turns:
             self._waiting[place] = deque()
             return True
         queue.append(job)
+        self._count += 1
         return False
 
     def leave(self, place: str, known: tuple[tuple[str, Any], ...]) -> bool:
@@ -49,6 +52,7 @@ class Turns:
             self.leave(place, ())
             return None
         job = queue.popleft()
+        self._count -= 1
         job.view.learn(self._known.pop(place, ()))
         return job
 
@@ -58,4 +62,5 @@ class Turns:
         for queue in self._waiting.values():
             while queue and queue[0].deadline_s <= now_s:
                 found.append(queue.popleft())
+        self._count -= len(found)
         return found
