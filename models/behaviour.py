@@ -18,6 +18,9 @@ from callboard.models.times import parse_duration
 Duration = float | int | str
 SECONDS_FIELDS = ("start", "runs_for", "ready_after", "stops_in")
 DEFAULT_STATUS = 200
+USER_FAILURES = (Exception, SystemExit)
+"""What a user's code may raise without ending more than what it was asked for. `KeyboardInterrupt` and a test's control exceptions go
+further."""
 
 
 class ContainerRequest(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.usercontroller.view import Snapshot, Source, View, controller_uid
 from callboard.actors.usercontroller.wishes import Wish, actions_of
 from callboard.models.api.apiextensions import CustomResourceDefinition
+from callboard.models.behaviour import USER_FAILURES
 from callboard.models.errors import ApiError, UnknownKind
 from callboard.models.kinds import DEFINITIONS, Resource, Scheme, api_version_of, kind_of
 from callboard.models.messages.api import Written, object_key
@@ -30,8 +31,8 @@ FAILED_REASON = "ReconcileError"
 TURNS_LIMIT = 50
 """Decisions about one key in `TURNS_WINDOW_S`; more have to wait. A `reconcile` that changes its own object each time never rests."""
 TURNS_WINDOW_S = 1.0
-USER_FAILURES = (Exception, SystemExit)
-"""What a user's code may raise without ending more than one decision. `KeyboardInterrupt` and a test's control exceptions go further."""
+TURNS_KEPT = 256
+"""Windows that are over aren't looked for among so few."""
 
 Reconcile = Callable[[View, float], Iterable[Wish] | None]
 KeysOf = Callable[[Any], Iterable[str]]
@@ -113,6 +114,8 @@ class UserController(Controller):
         self._asked: dict[str, int] = {}
         self._turns: dict[str, tuple[float, int]] = {}
         """By key: when its present window began, and how often it has been decided since."""
+        self._turns_limit = TURNS_KEPT
+        """So many windows may be kept before those that are over are dropped."""
         self._snapshots: dict[str, tuple[tuple[int, int], Snapshot]] = {}
         self._told: dict[str, None] = {}
         """Keys whose failure has been logged with its traceback; the same again is one line."""
@@ -199,6 +202,9 @@ class UserController(Controller):
         if answer.removed or answer.revision > self._decided_at.get(key, 0):
             self._changed[key] = None
 
+    def settled(self, key: str, refused: bool) -> None:
+        self._decided_at.pop(key, None)
+
     def _decide(self, key: str) -> None:
         if key in self._asked:
             return  # it stays noted, and is decided again when the answer has come
@@ -208,6 +214,7 @@ class UserController(Controller):
             self.mark_after(key, pause_s)
             return
         self._noted.pop(key, None)
+        self._changed.pop(key, None)
         self._decided_at[key] = self.newest_revision
         if self.worker:
             self._asked[key] = number = self.next_id()
@@ -229,6 +236,9 @@ class UserController(Controller):
             began_s, turns = now_s, 0
         if turns >= TURNS_LIMIT:
             return began_s + TURNS_WINDOW_S - now_s
+        if len(self._turns) >= self._turns_limit:
+            self._turns = {one: turn for one, turn in self._turns.items() if 0 <= now_s - turn[0] < TURNS_WINDOW_S}
+            self._turns_limit = max(TURNS_KEPT, 2 * len(self._turns))
         self._turns[key] = (began_s, turns + 1)
         return 0.0
 
@@ -272,6 +282,8 @@ class UserController(Controller):
             else:
                 self._told.pop(key, None)
                 self.carry_out(key, wanted)
+                if not self.own_writes.in_flight(key):
+                    self._decided_at.pop(key, None)
                 return
         self.failures += 1
         obj = self._sources[self.primary_resource].objects.get(key)
@@ -280,6 +292,7 @@ class UserController(Controller):
             self.tell_user(obj, self.primary_resource, "Warning", FAILED_REASON, text)
         trace = {} if key in self._told else {"exc_info": problem}
         self._told[key] = None
+        self._decided_at.pop(key, None)
         self.port.log.error("a user's controller failed", key=key, problem=words_of(problem), **trace)
         self.back_off(key)
 

@@ -7,7 +7,7 @@ import traceback
 from callboard.actors.component import Component, Port, handles
 from callboard.actors.heard import Heard
 from callboard.models.base import FrozenMap
-from callboard.models.behaviour import DEFAULT_STATUS, CommandResult, ContainerCommand, ContainerResponse
+from callboard.models.behaviour import DEFAULT_STATUS, USER_FAILURES, CommandResult, ContainerCommand, ContainerResponse
 from callboard.models.messages.base import Request
 from callboard.models.messages.runtime import CommandDone, LogRead, ProbeContainer, Probed, ReadLog, RunCommand, ServeRequest
 from callboard.runtime.containers.simulated_log import SimulatedLog
@@ -118,5 +118,5 @@ def run(sandbox: Sandbox, container: Container, command: tuple[str, ...], stdin:
     asked = ContainerCommand(command, stdin, meta.name, meta.namespace, container.name, FrozenMap(container.env))
     try:
         return container.behaviour.run(asked)
-    except Exception:  # whatever a user's function raises is its command's end, never ours
+    except USER_FAILURES:  # whatever a user's function raises is its command's end, never ours
         return CommandResult(1, b"", traceback.format_exc().encode())

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from callboard.actors.component import Timer
 from callboard.models.api.core import Pod
-from callboard.models.behaviour import Behaviour, ContainerRequest, ContainerResponse, Usage
+from callboard.models.behaviour import USER_FAILURES, Behaviour, ContainerRequest, ContainerResponse, Usage
 from callboard.models.messages.runtime import ContainerExited, ContainerStarted, ContainerState, SandboxState, ServeRequest, StartContainer
 from callboard.runtime.containers.simulated_log import SimulatedLog
 
@@ -100,7 +100,7 @@ class Container:
         """What it uses; if the user's function raises, the traceback as text."""
         try:
             return self.behaviour.use_at(now_s - self.started_at_s)
-        except Exception:  # whatever a user's function raises is its container's end, never ours
+        except USER_FAILURES:  # whatever a user's function raises is its container's end, never ours
             return traceback.format_exc()
 
     def reported(self) -> ContainerState:
@@ -153,7 +153,7 @@ class Sandbox:
         asked = ContainerRequest(request.method, request.path, request.headers, request.body, meta.name, meta.namespace, container.name)
         try:
             return container.behaviour.answer(asked)
-        except Exception:  # whatever a user's function raises is its container's end, never ours
+        except USER_FAILURES:  # whatever a user's function raises is its container's end, never ours
             return traceback.format_exc()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -210,11 +211,13 @@ def test_what_serve_returns_becomes_the_answer() -> None:
     assert found[3].headers == (("X-A", "1"),)
 
 
-@pytest.mark.parametrize("answer", [None, 7, object()])
+@pytest.mark.parametrize("answer", [None, 7, 8, object()])
 def test_a_server_that_raises_or_returns_nonsense_dies_with_the_traceback_in_its_log(answer: Any) -> None:
     def serve(_request: Any) -> Any:
         if answer == 7:
             raise LookupError("nobody home")
+        if answer == 8:
+            sys.exit("enough")
         return answer
 
     node = Node({"web:*": Behaviour(serve=serve)})
@@ -227,7 +230,8 @@ def test_a_server_that_raises_or_returns_nonsense_dies_with_the_traceback_in_its
     assert isinstance(log, LogRead)
     assert log.ended
     assert log.content.startswith(b"Traceback")
-    assert ("LookupError: nobody home" if answer == 7 else "TypeError: serve returned a") in log.content.decode()
+    why = {7: "LookupError: nobody home", 8: "SystemExit: enough"}.get(answer, "TypeError: serve returned a")
+    assert why in log.content.decode()
     node.start(made, 1)
     assert node.ask(ReadLog, "uid-web", "c").content == b""
     assert node.ask(ReadLog, "uid-web", "c", log.container_id).content == log.content
@@ -357,13 +361,16 @@ def test_probes_that_are_commands_or_grpc_are_answered_as_the_behaviour_says() -
 
 def test_a_command_that_raises_or_returns_nonsense_fails_with_the_traceback_and_its_container_goes_on() -> None:
     def confused(asked: ContainerCommand) -> Any:
+        if asked.command == ("exit",):
+            sys.exit(3)
         return object() if asked.command == ("nonsense",) else dict[str, int]()["x"]
 
     node = Node({"web:*": Behaviour(exec=confused)})
     one = pod()
     node.sandbox(one)
     identity = node.start(one).container_id
-    for command, words in ((("nonsense",), b"TypeError: exec returned a object"), (("raise",), b"KeyError: 'x'")):
+    ends = {"nonsense": b"TypeError: exec returned a object", "raise": b"KeyError: 'x'", "exit": b"SystemExit: 3"}
+    for command, words in (((name,), text) for name, text in ends.items()):
         done = node.ask(RunCommand, "uid-web", identity, "c", command)
         assert isinstance(done, CommandDone)
         assert done.exit_code == 1

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
+import pytest
+
 from callboard.models.api.core import Container as ContainerSpec
 from callboard.models.api.core import Pod, PodSpec, ResourceRequirements
 from callboard.models.api.meta import ObjectMeta
@@ -74,11 +79,12 @@ def test_containers_of_one_pod_are_told_together_and_a_volume_of_two_counts_once
     assert (one.processes, one.volumes) == (9, (("cache", 5),))
 
 
-def test_a_curve_that_raises_is_told_once_and_the_others_count() -> None:
+@pytest.mark.parametrize(("curve", "name"), [(lambda _: 1 / 0, "ZeroDivisionError"), (lambda _: sys.exit(3), "SystemExit")])
+def test_a_curve_that_raises_is_told_once_and_the_others_count(curve: Any, name: str) -> None:
     node = Node()
-    broken, _ = node.run("a", Behaviour(usage=lambda _: 1 / 0), Behaviour(usage=Usage(7)))  # type: ignore[arg-type, return-value]
+    broken, _ = node.run("a", Behaviour(usage=curve), Behaviour(usage=Usage(7)))
     (one,), failed = node.book.read(node.sandboxes, 0.0)
-    assert [(container, "ZeroDivisionError" in text) for container, text in failed] == [(broken, True)]
+    assert [(container, name in text) for container, text in failed] == [(broken, True)]
     assert one.containers == (ContainerUsage("c1", 7, 0),)
     node.end(broken)
     assert node.book.read(node.sandboxes, 1.0)[1] == []
