@@ -84,15 +84,17 @@ def _awaitable(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate
 
 async def _each(threads: _Threads, make: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
     """The items of an iterator that waits for them."""
-    stream = await threads.run(lambda: iter(make()))
+    opened: list[Iterator[T]] = []  # noted where it is opened: a task that is cancelled in that moment never sees the result
     end: Any = object()
     try:
-        while (item := await threads.run(lambda: next(stream, end))) is not end:
+        await threads.run(lambda: opened.append(iter(make())))
+        while (item := await threads.run(lambda: next(opened[0], end))) is not end:
             yield item
     finally:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            await threads.run(close)
+        for stream in opened:
+            close = getattr(stream, "close", None)
+            if close is not None:
+                await threads.run(close)
 
 
 class AsyncRollouts(_Group):
