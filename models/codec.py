@@ -97,6 +97,11 @@ def _wrap(tree: Any) -> Any:
     return tree
 
 
+def is_number(content: bytes) -> bool:
+    """Whether a byte string of an awkward object stands for a number beyond 64 bits: its hexadecimal digits follow the first byte."""
+    return content[:1] == _INTEGER
+
+
 def _unwrap(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {_unwrap(key): _unwrap(value) for key, value in tree.items()}
@@ -157,4 +162,4 @@ def _leads_to_loose(type_: Any) -> bool:
     return bool(_loose_fields(type_))
 
 
-__all__ = ["AWKWARD", "GENERIC", "Undecodable", "decode", "encode"]
+__all__ = ["AWKWARD", "GENERIC", "Undecodable", "decode", "encode", "is_number"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.base import Kind
+from callboard.models.base import FrozenMap, Kind
 from callboard.models.errors import ApiError, BadRequest, TooManyRequests
 from callboard.models.generic import GenericObject
 from callboard.models.messages import api
@@ -178,6 +178,9 @@ class Connection:
                 raise BrokenFrame(f"{name} is only for components")
         if "obj" in fields and not isinstance(fields["obj"], Kind | GenericObject):
             self._refuse(number, BadRequest(f"the object of {type_.__name__} is no API object, but a {type(fields['obj']).__name__}"))
+            return
+        if "tree" in fields and not isinstance(fields["tree"], FrozenMap):
+            self._refuse(number, BadRequest(f"the document of {type_.__name__} is no map, but a {type(fields['tree']).__name__}"))
             return
         limit_s = _seconds(timeout_s)
         self._begin(number, lambda: self._host.ask(type_, limit_s, **fields))  # type: ignore[arg-type]

@@ -42,6 +42,9 @@ PROTOCOL = 1
 REQUEST_LIMIT_BYTES = 16 * 1024 * 1024
 """Most bytes of a frame to the cluster: an object may have 1.5 MiB, as in Kubernetes."""
 ANSWER_LIMIT_BYTES = 512 * 1024 * 1024
+NUMBER_LIMIT_DIGITS = 1024
+"""Most hexadecimal digits of a number: Python makes text of no number with more than 4300 decimal ones, and whoever has to word a refusal
+or a log line makes text of it."""
 _OBJECT, _STRUCT, _BIG_NUMBER = 1, 2, 3
 _LENGTH = struct.Struct(">I")
 
@@ -98,7 +101,10 @@ def _pack(value: Any) -> bytes:
 
 def _extend(value: Any) -> msgpack.ExtType:
     if isinstance(value, int):
-        return msgpack.ExtType(_BIG_NUMBER, format(value, "x").encode())
+        digits = format(value, "x").encode()
+        if len(digits) > NUMBER_LIMIT_DIGITS:
+            raise TypeError(f"a number of {value.bit_length()} bits has no place on a link")
+        return msgpack.ExtType(_BIG_NUMBER, digits)
     if isinstance(value, Kind | GenericObject):
         return msgpack.ExtType(_OBJECT, _pack(codec.encode(value)))
     name = _NAMES.get(type(value))
@@ -126,9 +132,13 @@ def _unpack(body: bytes) -> Any:
 
 def _restore(code: int, data: bytes) -> Any:
     if code == _BIG_NUMBER:
+        if len(data) > NUMBER_LIMIT_DIGITS:
+            raise ValueError(f"a number of {len(data)} digits")
         return int(data, 16)
     if code == _OBJECT:
         type_name, content = _unpack(data)
+        if type_name.endswith(codec.AWKWARD) and _has_too_long_number(msgpack.unpackb(content, strict_map_key=False)):
+            raise ValueError(f"an object with a number of more than {NUMBER_LIMIT_DIGITS} digits")
         return codec.decode(type_name, content)
     if code == _STRUCT:
         name, fields = _unpack(data)
@@ -137,6 +147,15 @@ def _restore(code: int, data: bytes) -> Any:
             raise ValueError(f"messages of type {name} are unknown on this side")
         return msgspec.convert({"id": 0, "reply_to": "", **fields}, type_)
     raise ValueError(f"values of kind {code} are unknown on this side")
+
+
+def _has_too_long_number(tree: Any) -> bool:
+    """Of an object's tree in the form in which numbers are byte strings; before one of them is made a number."""
+    if isinstance(tree, dict):
+        return any(_has_too_long_number(key) or _has_too_long_number(value) for key, value in tree.items())
+    if isinstance(tree, list):
+        return any(_has_too_long_number(value) for value in tree)
+    return isinstance(tree, bytes) and codec.is_number(tree) and len(tree) > NUMBER_LIMIT_DIGITS + 1
 
 
 class FrameBuffer:

@@ -90,6 +90,13 @@ def test_what_is_no_object_is_refused_at_the_link(remote: Remote, host: FakeHost
     assert host.asked.qsize() == 0
 
 
+@pytest.mark.parametrize("tree", [5, None, ("a",), "a: b"], ids=repr)
+def test_what_is_no_document_is_refused_at_the_link(remote: Remote, host: FakeHost, tree: Any) -> None:
+    with pytest.raises(BadRequest, match="the document of ApplyObject is no map, but a "):
+        remote.ask(api.ApplyObject, WAIT_S, resource="configmaps", namespace="default", name="a", tree=tree)
+    assert host.asked.qsize() == 0
+
+
 # -- a machine that has nothing left --------------------------------------------------------------------------------------------------
 
 

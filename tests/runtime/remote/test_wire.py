@@ -14,6 +14,7 @@ from callboard.models.base import FrozenMap, freeze
 from callboard.models.generic import GenericObject
 from callboard.models.messages import api, pods, store
 from callboard.runtime.remote.wire import (
+    NUMBER_LIMIT_DIGITS,
     PROTOCOL,
     REQUEST_LIMIT_BYTES,
     REQUESTS,
@@ -147,3 +148,20 @@ def test_every_message_of_the_registry_is_a_frozen_struct() -> None:
     for type_ in REQUESTS:
         assert issubclass(type_, msgspec.Struct)
         assert type_.__struct_config__.frozen
+
+
+def test_a_number_too_long_to_be_shown_has_no_place_on_the_link_alone_or_in_an_object() -> None:
+    longest = 16**NUMBER_LIMIT_DIGITS - 1
+    assert unpack(frame(longest, REQUEST_LIMIT_BYTES)[4:]) == longest
+    assert str(longest)
+    with pytest.raises(TypeError, match="a number of 4097 bits has no place on a link"):
+        frame(longest + 1, REQUEST_LIMIT_BYTES)
+    with pytest.raises(BrokenFrame, match="a number of 1025 digits"):
+        unpack(msgpack.packb(msgpack.ExtType(3, b"1" + b"0" * 1024)))
+    for number in (longest, longest + 1):
+        body = frame(GenericObject(api_version="v1", kind="A", content=FrozenMap({"a": (number,)})), REQUEST_LIMIT_BYTES)[4:]
+        if number == longest:
+            assert unpack(body).content["a"] == (number,)
+        else:
+            with pytest.raises(BrokenFrame, match="an object with a number of more than 1024 digits"):
+                unpack(body)
