@@ -160,3 +160,14 @@ def test_a_command_that_can_t_be_told_to_the_daemon_is_refused_in_words(run: Run
     assert "surrogates not allowed" in run("echo", "\udfff").problem
     assert "can't be carried out" in run("true", timeout_s=2**80).problem
     assert run("echo", "well").stdout == b"well\n"
+
+
+def test_a_command_that_is_delivered_several_times_is_carried_out_once(run: Run, node: Node, web: ContainerStarted, tmp_path: Path) -> None:
+    words = ("sh", "-c", f"echo ran >> {tmp_path}/runs")
+    request = RunCommand(1_000_000, "kubelet#1", web.pod_uid, web.container_id, "web", words, b"", 20.0)
+    node.post(node.port.name, request)
+    node.post(node.port.name, request)  # while it is under way
+    assert node.expect(CommandDone).exit_code == 0
+    for _ in range(3):
+        node.post(node.port.name, request)  # and when it has been answered
+    assert run("cat", f"{tmp_path}/runs").stdout == b"ran\n"
