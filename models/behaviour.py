@@ -122,7 +122,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
             no command is found (exit code 127), and exec probes and hooks succeed.
         says: lines that each life writes to its log when it starts.
 
-    A function that raises (or calls `sys.exit`) is a container that exits with code 1 and the traceback in its log; `exec`, a command that exits so.
+    A function that raises (or calls `sys.exit`) is a container that exits with code 1 and the traceback in its log; `exec`, a command
+    that exits so.
 
     Raises:
         ValueError: a duration is none, an exit code is not from 0 to 255, or a count is negative.
