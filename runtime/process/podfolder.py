@@ -57,6 +57,8 @@ def working_folder(folder: Path, container: str, working_dir: str) -> Path:
     parts = tuple(part for part in os.path.normpath("/" + working_dir).split("/") if part)
     place = container_root(folder, container).joinpath(*parts)
     if not place.is_dir():
+        if not folder.is_dir():
+            raise VolumeError(f"the pod's folder {folder} is gone: the process daemon that kept it has ended")
         with _told(f"workingDir {working_dir}"), _opened(folder) as top:
             os.close(_descend(top, (ROOTS, container, *parts)))
     return place

@@ -125,6 +125,7 @@ def test_kill_9_of_the_whole_program_leaves_containers_that_a_new_one_finds(stat
     program.stdout.close()
     node = durable(state_dir)
     try:
+        listed(node)  # answered once the runtime has found again what runs: what ends from now on is told
         (state_dir / "go").touch()
         assert node.expect(ContainerExited).exit_code == 4
         found = listed(node)
@@ -193,6 +194,7 @@ def test_containers_whose_daemon_is_gone_are_told_as_ended(node: Node, state_dir
 
 
 def test_a_container_without_a_sandbox_is_killed_and_forgotten(node: Node) -> None:
+    listed(node)  # its first look is over: what is started now is a stranger to the next one
     stranger = container_id("nobody", "web", 0)
     command, env = ["sleep", "1000"], {"PATH": os.defpath}
     node.daemon.ask(Started, node.daemon.start_container, stranger, node.name, command, env, "/", node.daemon.state_dir / "log")
