@@ -94,7 +94,11 @@ class Place:
 
     def _locked(self) -> int:
         while True:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except FileNotFoundError:  # the last cluster that ended has taken the folder along
+                safe_folder()
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(descriptor), os.stat(self._lock)):
@@ -107,10 +111,12 @@ class Place:
             os.close(descriptor)
 
     def release(self) -> None:
-        """Remove the socket and the lock."""
+        """Remove the socket and the lock, and the folder if it holds no other cluster's."""
         self.socket.unlink(missing_ok=True)
         self._lock.unlink(missing_ok=True)
         os.close(self._descriptor)
+        with contextlib.suppress(OSError):  # others are there, or somebody has removed it already
+            self.socket.parent.rmdir()
 
 
 def take_place(name: str) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -63,7 +62,7 @@ def test_a_running_cluster_is_watched_changed_and_left_by_other_programs(tmp_pat
             said = watch.wait_line(lambda line: "has ended" in line)
             assert said.startswith("callboard: the cluster at ")
             assert watch.process.wait(timeout=30) == 1
-    assert os.listdir(tmp_path / "run" / "callboard") == []
+    assert not (tmp_path / "run" / "callboard").exists()
     assert say("get", "pods", code=1)[1] == "callboard: no cluster runs; start one with: callboard up\n"
 
 

@@ -23,7 +23,7 @@ def test_the_socket_is_for_its_user_only_and_gone_at_the_end(server: RemoteServe
     assert running() == ["test"]
     server.stop()
     server.stop()
-    assert os.listdir(path.parent) == []
+    assert not path.parent.exists()
     assert running() == []
 
 
@@ -118,3 +118,15 @@ def test_a_data_folder_has_one_name_however_it_is_written(tmp_path: Path, monkey
     assert name_of_data(folder) != name_of_data(tmp_path)
     place = take_place(name_of_data(folder))
     place.release()
+
+
+def test_the_last_cluster_that_ends_takes_the_folder_along_and_a_new_one_makes_it_again(runtime_folder: Path) -> None:
+    folder = safe_folder()
+    first, second = take_place("one"), take_place("two")
+    first.release()
+    assert folder.is_dir()
+    second.release()
+    assert not folder.exists()
+    again = take_place("one")
+    assert folder.is_dir()
+    again.release()
