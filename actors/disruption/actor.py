@@ -15,10 +15,10 @@ import msgspec
 
 from callboard.actors import actions as act
 from callboard.actors.component import Port
-from callboard.actors.controller import Controller
 from callboard.actors.disruption.decision import WORKLOADS, Telling, decide, needs_scale, replicas_of
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.matching import SelectorIndex
+from callboard.actors.scoped import ScopedController
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Pod
 from callboard.models.budgets import BUDGETS, selector_of_budget, spec_of, status_of
@@ -47,83 +47,47 @@ class Memory(msgspec.Struct, gc=False):
     told: tuple[Telling, ...] = ()
 
 
-class DisruptionController(Controller):
+class DisruptionController(ScopedController):
     """The actor around `decision`. Keys are budgets."""
 
     primary_resource = BUDGETS
 
     def __init__(self, port: Port, client: ClientSettings) -> None:
         super().__init__(port, client)
-        self.budgets = self.inform(BUDGETS, self._budget_changed)
-        self.budgets.add_index("namespace", lambda budget: (budget.metadata.namespace,))
         self._selectors = SelectorIndex()
         self._of_all: dict[str, dict[str, None]] = {}
         self._memories: dict[str, Memory] = {}
         self._asked_by: dict[str, dict[str, None]] = {}
-        self._watched: dict[str, dict[str, Informer]] = {}
         self._definitions: Informer | None = None
-        self._seen: dict[int, None] = {}
         self._too_early = False
 
     # -- what is watched ----------------------------------------------------------------------------------------------------------------
 
-    @property
-    def synced(self) -> bool:
-        """Whether the budgets are known; the views of a namespace are judged with each of its budgets."""
-        return self.budgets.synced
-
-    @property
-    def leads(self) -> bool:
-        """As the base's, for the same reason by the budgets alone."""
-        return self.candidate is None or (self.candidate.leads and self.budgets.revision >= self._acquired)
-
-    @property
-    def _acquired(self) -> int:
-        """Views must show all that former leaders have written."""
-        return 0 if self.candidate is None else self.candidate.leadership.acquired_revision
-
     def _watch(self, namespace: str, budget: GenericObject) -> None:
         """See to it that what this budget is decided by is watched."""
-        for resource in (PODS, *WORKLOADS) if needs_scale(budget) else (PODS,):
-            self._view(namespace, resource)
+        self.view(namespace, PODS, partial(self._pod_changed, namespace), {"labels": _label_pairs})
+        for resource in WORKLOADS if needs_scale(budget) else ():
+            self.view(namespace, resource, self._workload_changed)
 
-    def _view(self, namespace: str, resource: str) -> Informer:
-        """The view of a resource in a namespace that has budgets; its first list calls for decisions."""
-        here = self._watched.setdefault(namespace, {})
-        if resource not in here:
-            changed = partial(self._pod_changed, namespace) if resource == PODS else self._workload_changed
-            informer = here[resource] = self.inform(resource, changed, namespace=namespace)
-            if resource == PODS:
-                informer.add_index("labels", lambda pod: tuple(f"{key}={value}" for key, value in pod.metadata.labels.items()))
-            informer.start()
-        return here[resource]
-
-    def _unwatch(self, namespace: str) -> None:
-        for informer in self._watched.pop(namespace, {}).values():
-            self._seen.pop(informer.number, None)
-            informer.stop()
-
-    def caught_up(self, informer: Informer) -> None:
-        namespace = informer.selection["namespace"]
-        if namespace and informer.number not in self._seen:
-            self._seen[informer.number] = None
-            for key in self.budgets.by("namespace", namespace):
-                self.mark(key)
-        elif informer is self._definitions and informer.number not in self._seen:
-            self._seen[informer.number] = None
+    def first_shown(self, informer: Informer) -> None:
+        """See `ScopedController`."""
+        if informer is self._definitions:
             self._mark_askers(DEFINITIONS)
-        super().caught_up(informer)
+            return
+        for key in self.own_of(informer.selection["namespace"]):
+            self.mark(key)
 
     # -- what concerns whom -------------------------------------------------------------------------------------------------------------
 
-    def _budget_changed(self, key: str, old: GenericObject | None, new: GenericObject | None) -> None:
+    def primary_changed(self, key: str, old: GenericObject | None, new: GenericObject | None) -> None:
+        """See `ScopedController`."""
         one = new or old
         assert one is not None
         namespace = one.metadata.namespace
         if new is None:
             self._forget(key, namespace)
-            if not self.budgets.by("namespace", namespace):
-                self._unwatch(namespace)
+            if not self.own_of(namespace):
+                self.stop_views(namespace)
             return
         self._watch(namespace, new)
         if old is None or spec_of(old).get("selector") != spec_of(new).get("selector"):
@@ -152,7 +116,7 @@ class DisruptionController(Controller):
             self._of_all.setdefault(namespace, {})[key] = None
         else:
             self._selectors.put(key, namespace, selector)
-        pods = self._watched[namespace][PODS]
+        pods = self.views[namespace][PODS]
         if selector.pairs:
             candidates = min((pods.by("labels", f"{name}={value}") for name, value in selector.pairs), key=len)
         else:
@@ -193,11 +157,8 @@ class DisruptionController(Controller):
 
     def _definition_changed(self, _key: str, old: CustomResourceDefinition | None, new: CustomResourceDefinition | None) -> None:
         if new is None and old is not None:  # nothing of this kind can be listed any more
-            for here in self._watched.values():
-                view = here.pop(old.metadata.name, None)
-                if view is not None:
-                    self._seen.pop(view.number, None)
-                    view.stop()
+            for namespace in self.views:
+                self.stop_view(namespace, old.metadata.name)
         self._mark_askers(DEFINITIONS)
 
     def _mark_askers(self, place: str) -> None:
@@ -207,16 +168,16 @@ class DisruptionController(Controller):
     # -- decisions ------------------------------------------------------------------------------------------------------------------------
 
     def decide(self, key: str) -> tuple[act.Action, ...]:
-        budget, memory = self.budgets.objects.get(key), self._memories.get(key)
+        budget, memory = self.primary.objects.get(key), self._memories.get(key)
         if budget is None or memory is None:
             return ()
         meta = budget.metadata
-        views = self._watched[meta.namespace]
+        views = self.views[meta.namespace]
         if not all(view.synced for view in views.values()):
             return ()  # the first list of the last of them calls again
-        late = [view for view in views.values() if view.revision < self._acquired]
+        late = [view for view in views.values() if view.revision < self.acquired]
         for view in late:
-            view.catch_up(self._acquired)
+            view.catch_up(self.acquired)
         if late:
             return (act.LookAgain(after_s=LAG_S),)
         self._ask_no_more(key, memory)
@@ -243,7 +204,7 @@ class DisruptionController(Controller):
         """A workload; a budget that asked for it is decided again when it changes, comes or goes."""
         place = object_key(resource, namespace, name)
         self._ask(key, memory, place)
-        view = self._view(namespace, resource)
+        view = self.view(namespace, resource, self._workload_changed)
         self._too_early |= not view.synced
         return view.objects.get(place)
 
@@ -268,6 +229,10 @@ class DisruptionController(Controller):
             if not askers:
                 del self._asked_by[place]
         memory.asked.clear()
+
+
+def _label_pairs(pod: Pod) -> tuple[str, ...]:
+    return tuple(f"{key}={value}" for key, value in pod.metadata.labels.items())
 
 
 def _standing(pod: Pod) -> tuple[bool, bool, str]:

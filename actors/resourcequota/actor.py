@@ -13,9 +13,9 @@ from typing import Any
 
 from callboard.actors import actions as act
 from callboard.actors.component import Port
-from callboard.actors.controller import Controller
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.resourcequota.decision import counts_otherwise, resources_counted, status_for, status_now
+from callboard.actors.scoped import ScopedController
 from callboard.models.generic import GenericObject
 from callboard.models.quotas import QUOTAS
 
@@ -25,53 +25,31 @@ LAG_S = 0.1
 """A view that is older than the quota has so long to catch up by itself before it is listed anew."""
 
 
-class ResourceQuotaController(Controller):
+class ResourceQuotaController(ScopedController):
     """The actor around `decision`."""
 
     primary_resource = QUOTAS
 
     def __init__(self, port: Port, client: ClientSettings) -> None:
         super().__init__(port, client)
-        self.quotas = self.inform(QUOTAS, self._quota_changed)
-        self.quotas.add_index("namespace", lambda quota: (quota.metadata.namespace,))
-        self._counted: dict[str, dict[str, Informer]] = {}
-        self._seen: dict[int, None] = {}
         self._behind: dict[str, int] = {}
 
     # -- what is watched ----------------------------------------------------------------------------------------------------------------
 
-    @property
-    def synced(self) -> bool:
-        """Whether the quotas are known; what they count is judged for each of them, since one may count what isn't served."""
-        return self.quotas.synced
-
-    @property
-    def leads(self) -> bool:
-        """As the base's, for the same reason by the quotas alone."""
-        return self.candidate is None or (self.candidate.leads and self.quotas.revision >= self._acquired)
-
-    @property
-    def _acquired(self) -> int:
-        """Views must show all that former leaders have written."""
-        return 0 if self.candidate is None else self.candidate.leadership.acquired_revision
-
-    def _quota_changed(self, key: str, old: GenericObject | None, new: GenericObject | None) -> None:
+    def primary_changed(self, key: str, old: GenericObject | None, new: GenericObject | None) -> None:
+        """See `ScopedController`."""
         quota = new or old
         assert quota is not None
         namespace = quota.metadata.namespace
-        here = self._counted.setdefault(namespace, {})
         if new is not None:
             for resource in resources_counted(new):
-                if resource != QUOTAS and resource not in here:
-                    here[resource] = self.inform(resource, partial(self._counted_changed, namespace), namespace=namespace)
-                    here[resource].start()
+                if resource != QUOTAS:
+                    self.view(namespace, resource, partial(self._counted_changed, namespace))
             self.mark(key)
         else:
             self._behind.pop(key, None)
-        if new is None and not self.quotas.by("namespace", namespace):
-            for informer in self._counted.pop(namespace).values():
-                self._seen.pop(informer.number, None)
-                informer.stop()
+        if new is None and not self.own_of(namespace):
+            self.stop_views(namespace)
         elif (old is None) != (new is None):
             self._look_soon(namespace)  # quotas may count quotas
 
@@ -80,33 +58,30 @@ class ResourceQuotaController(Controller):
             self._look_soon(namespace)
 
     def _look_soon(self, namespace: str) -> None:
-        for key in self.quotas.by("namespace", namespace):
+        for key in self.own_of(namespace):
             self.mark_after(key, BATCH_S)
 
-    def caught_up(self, informer: Informer) -> None:
-        namespace = informer.selection["namespace"]
-        if namespace and informer.number not in self._seen:
-            self._seen[informer.number] = None
-            self._look_soon(namespace)
-        super().caught_up(informer)
+    def first_shown(self, informer: Informer) -> None:
+        """See `ScopedController`."""
+        self._look_soon(informer.selection["namespace"])
 
     # -- decisions ------------------------------------------------------------------------------------------------------------------------
 
     def decide(self, key: str) -> tuple[act.Action, ...]:
-        quota: GenericObject | None = self.quotas.objects.get(key)
+        quota: GenericObject | None = self.primary.objects.get(key)
         if quota is None:
             return ()
         meta = quota.metadata
-        here = self._counted.get(meta.namespace, {})
+        here = self.views.get(meta.namespace, {})
         if any(not here[name].synced and not here[name].unserved for name in resources_counted(quota) if name in here):
             return (act.LookAgain(after_s=LAG_S),)  # a count without what isn't known yet would lift limits that are in force
         views = {name: one for name, one in here.items() if one.synced}
         objects: dict[str, Any] = {name: one.objects for name, one in views.items()}
-        objects[QUOTAS] = self.quotas.by("namespace", meta.namespace)
+        objects[QUOTAS] = self.primary.by("namespace", meta.namespace)
         wanted = status_for(quota, objects)
         if wanted == status_now(quota):
             return ()
-        needed = max(int(meta.resource_version), self._acquired)
+        needed = max(int(meta.resource_version), self.acquired)
         late = [views[name] for name in resources_counted(quota) if name in views and views[name].revision < needed]
         if late:
             if self._behind.get(key) == needed:

@@ -146,4 +146,4 @@ def test_twenty_namespaces_with_budgets_that_came_and_went_leave_one_view(port: 
             controller.on_receive(WatchBatch(stream, seq, (event,), 11 + number))
             _serve(controller, port, 11 + number)
             port.turn(controller)
-    assert list(controller.informers) == [controller.budgets]
+    assert list(controller.informers) == [controller.primary]
