@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.errors import error_of
-from callboard.models.kinds import DEFINITIONS, Scheme
+from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.runtime.face.contract import Response, api_request
-from callboard.runtime.face.livescheme import LiveScheme
+from callboard.runtime.face.livescheme import LiveScheme, listed_definitions
 from callboard.runtime.face.references import Reference
+from callboard.runtime.face.streams import Opened
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.remote.link import Link, Stream
 from callboard.runtime.remote.places import find
@@ -35,12 +36,7 @@ class Remote:
     def __init__(self, path: Path) -> None:
         """Raises `NoCluster` if none listens at the socket."""
         self.link = Link(path)
-        self._scheme = LiveScheme(self._definitions)
-
-    def _definitions(self) -> list[CustomResourceDefinition]:
-        listed = self.ask(api.ListObjects, DEFAULT_TIMEOUT_S, resource=DEFINITIONS)
-        assert isinstance(listed, api.Listed)
-        return [*listed.objects]
+        self._scheme = LiveScheme(partial(listed_definitions, self.ask))
 
     def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
         what = f"{request.__name__} of {fields.get('resource', 'pods')} {fields.get('name', '')}".rstrip()
@@ -69,7 +65,8 @@ class Remote:
                     return True
 
     def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
-        return Changes(self.link.stream(resource, namespace, labels, fields), timeout_s)
+        stream = self.link.stream(resource, namespace, labels, fields)
+        return Opened(_each(stream, timeout_s), stream.close)
 
     def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
         what = (namespace, service, port, request.method, request.path, request.headers, request.body)
@@ -83,38 +80,9 @@ class Remote:
         return str(_accepted(self.link.ask("locate", DEFAULT_TIMEOUT_S, words, namespace, service, port)))
 
 
-class Changes:
-    """The changes of a stream one by one, until none has come for `timeout_s`. It is open from the beginning, and is closed by `close`, at
-    its end, or when nobody holds it any more: also when it was never read, which a generator would not notice."""
-
-    def __init__(self, stream: Stream, timeout_s: float | None) -> None:
-        self._stream = stream
-        self._timeout_s = timeout_s
-        self._batch: Iterator[api.WatchEvent] = iter(())
-
-    def __iter__(self) -> Changes:
-        return self
-
-    def __next__(self) -> api.WatchEvent:
-        while (event := next(self._batch, None)) is None:
-            try:
-                batch = self._stream.next(self._timeout_s) if self._stream.open else ()
-            except BaseException:
-                self.close()
-                raise
-            if not batch:
-                self.close()
-                raise StopIteration
-            self._batch = iter(batch)
-        return event
-
-    def close(self) -> None:
-        """Nobody reads it any more. A second call does nothing."""
-        self._batch = iter(())
-        self._stream.close()
-
-    def __del__(self) -> None:
-        self.close()
+def _each(stream: Stream, timeout_s: float | None) -> Iterator[api.WatchEvent]:
+    while batch := stream.next(timeout_s):
+        yield from batch
 
 
 def _accepted(answer: Any) -> Any:

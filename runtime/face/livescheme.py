@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.errors import UnknownKind
-from callboard.models.kinds import Resource, Scheme
+from callboard.models.kinds import DEFINITIONS, Resource, Scheme
+from callboard.models.messages.api import Listed, ListObjects
+from callboard.models.messages.base import Answer
+
+LIST_TIMEOUT_S = 30.0
+
+
+def listed_definitions(ask: Callable[..., Answer]) -> list[CustomResourceDefinition]:
+    """All definitions, by way of a client's `ask`."""
+    listed = ask(ListObjects, LIST_TIMEOUT_S, resource=DEFINITIONS)
+    assert isinstance(listed, Listed)
+    return [*listed.objects]
 
 
 class LiveScheme(Scheme):

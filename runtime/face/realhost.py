@@ -6,18 +6,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from callboard.models.api.apiextensions import CustomResourceDefinition
-from callboard.models.kinds import DEFINITIONS, Scheme
+from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.runtime.face import datapath
 from callboard.runtime.face.assembly import Blueprint
 from callboard.runtime.face.client import ApiClient
 from callboard.runtime.face.contract import Response, api_request
-from callboard.runtime.face.livescheme import LiveScheme
+from callboard.runtime.face.livescheme import LiveScheme, listed_definitions
 from callboard.runtime.face.references import Reference
+from callboard.runtime.face.streams import Opened
 from callboard.runtime.face.watching import Tell, Watchers
 from callboard.runtime.systems import System, SystemStopped
 from callboard.runtime.systems.giveup import check_given_up, woken_by_give_up
@@ -25,32 +26,6 @@ from callboard.runtime.systems.giveup import check_given_up, woken_by_give_up
 LOOK_AGAIN_S = 0.25
 """A wait looks again after this long even if nothing told it to: a condition may depend on more than the object."""
 LOCATE_TIMEOUT_S = 5.0
-
-
-class Opened(Iterator[api.WatchEvent]):
-    """A stream whose watcher runs from the start, and ends with the stream's end, with `close`, or when nobody holds the stream any more:
-    one that was never begun too, which a generator's own `finally` would not notice."""
-
-    def __init__(self, events: Iterator[api.WatchEvent], close: Callable[[], None]) -> None:
-        self._events = events
-        self._close = close
-        self._is_open = True
-
-    def __next__(self) -> api.WatchEvent:
-        try:
-            return next(self._events)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """End it. A second call does nothing."""
-        if self._is_open:
-            self._is_open = False
-            self._close()
-
-    def __del__(self) -> None:
-        self.close()
 
 
 class RealTimeHost:
@@ -61,13 +36,8 @@ class RealTimeHost:
         self._real = blueprint.data_plane
         self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, time.sleep)
         self._watchers = Watchers(system, blueprint.client())
-        self._scheme = LiveScheme(self._definitions)
+        self._scheme = LiveScheme(partial(listed_definitions, self.ask))
         self.stopped = False
-
-    def _definitions(self) -> list[CustomResourceDefinition]:
-        listed = self.ask(api.ListObjects, 30.0, resource=DEFINITIONS)
-        assert isinstance(listed, api.Listed)
-        return [*listed.objects]
 
     def ask(self, request: type[Request], timeout_s: float, /, **fields: Any) -> Answer:
         if self.stopped:

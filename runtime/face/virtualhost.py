@@ -21,6 +21,7 @@ from callboard.runtime.face.client import ApiClient
 from callboard.runtime.face.contract import Response, api_request
 from callboard.runtime.face.livescheme import LiveScheme
 from callboard.runtime.face.references import Reference
+from callboard.runtime.face.streams import Opened
 from callboard.runtime.face.watching import Watchers
 from callboard.runtime.systems import SimulatedSystem
 
@@ -93,14 +94,11 @@ class VirtualHost:
     def stream(self, resource: str, namespace: str, labels: str, timeout_s: float | None, fields: str = "") -> Iterator[api.WatchEvent]:
         events: deque[api.WatchEvent] = deque()
         name = self._watchers.open(events.append, resource, namespace, labels, fields)
-        return self._read(name, events, timeout_s)
+        return Opened(self._read(events, timeout_s), lambda: self._watchers.close(name))
 
-    def _read(self, name: str, events: deque[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
-        try:
-            while events or self._system.run_until(lambda: bool(events), SETTLE_TIMEOUT_S if timeout_s is None else timeout_s):
-                yield events.popleft()
-        finally:
-            self._watchers.close(name)
+    def _read(self, events: deque[api.WatchEvent], timeout_s: float | None) -> Iterator[api.WatchEvent]:
+        while events or self._system.run_until(lambda: bool(events), SETTLE_TIMEOUT_S if timeout_s is None else timeout_s):
+            yield events.popleft()
 
     def carry(self, namespace: str, service: str, port: str, request: api_request, timeout_s: float) -> Response:
         return datapath.through_proxies(self._system, namespace, service, port, request, timeout_s, self._system.run_for)
