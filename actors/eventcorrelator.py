@@ -24,6 +24,7 @@ COMBINED = "(combined from similar events): "
 
 About = tuple[str, str, str, str]
 """Kind, namespace, name and UID of the object that an Event is about."""
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -82,9 +83,6 @@ class EventCorrelator:
             return False
         allowance.tokens -= 1.0
         return True
-
-
-K = TypeVar("K")
 
 
 def _remember(book: dict[K, V], key: K, value: V) -> None:
