@@ -106,8 +106,7 @@ class Cluster(Verbs):
         self._links: list[RemoteServer] = []
         self._own = RealTimeHost(self._system, self._blueprint)
         super().__init__(self._own, "default")
-        of_processes = (real.crashed, real.nodes_limit) if real is not None else ()
-        self._fleet = Fleet(self._system, self._blueprint, *of_processes)
+        self._fleet = Fleet(self._system, self._blueprint, *((real, real.nodes_limit) if real is not None else ()))
         self.nodes = Nodes(self._fleet, self)
         """The nodes by name: `c.nodes["node-1"].crash()`."""
         self.components = Components(self._system)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from callboard.models.errors import BadRequest
 from callboard.runtime.face.assembly import Blueprint, RuntimeFactory, start_node, stop_node
 from callboard.runtime.face.nodespec import NODES_LIMIT, NodeSpec, node_specs
 from callboard.runtime.systems import System
 
 
-def _nothing_more(_node: str) -> None:
-    """Simulated containers end with their machine."""
+class Wires:
+    """What a cluster has beside its actors that follows a node's fate: nothing where containers are simulated, since they end with their
+    machine and their traffic goes over its links. The base of what has."""
+
+    def lost(self, node: str) -> None:
+        """A node has lost its power: its containers and its network end with it."""
+
+    def cut(self, node: str, peers: tuple[str, ...]) -> None:
+        """Cut the traffic between a node's pods and those of its peers; no peers: all that is not the node's own."""
+
+    def heal(self, node: str, peers: tuple[str, ...]) -> None:
+        """Take such cuts back; no peers: all that concern the node."""
 
 
 class Fleet:
-    """The machines of one cluster. `lost` is told the name of a node that has lost its power: its real containers end with it."""
+    """The machines of one cluster, and the wires between them."""
 
-    def __init__(self, system: System, blueprint: Blueprint, lost: Callable[[str], None] = _nothing_more, limit: int = NODES_LIMIT) -> None:
+    def __init__(self, system: System, blueprint: Blueprint, wires: Wires | None = None, limit: int = NODES_LIMIT) -> None:
         self.system = system
-        self.lost = lost
+        self.wires = wires or Wires()
         self._blueprint = blueprint
         self._limit = limit
         self._runtime_of: RuntimeFactory | None = None
@@ -56,11 +64,35 @@ class Fleet:
         start_node(self.system, self._blueprint, self._runtime_of, self._made, spec)
         self._made += 1  # never used again: a node's addresses may still be in somebody's table
 
+    def crash(self, name: str) -> None:
+        """Cut a node's power."""
+        self.system.crash_machine(name)
+        self.wires.lost(name)
+
+    def partition(self, name: str, peers: tuple[str, ...]) -> None:
+        """Cut a node off from its peers, from everything if there are none: components and pods alike."""
+        for peer in self._checked(name, peers):
+            self.system.links.partition(name, peer)
+        self.wires.cut(name, peers)
+
+    def heal(self, name: str, peers: tuple[str, ...]) -> None:
+        """Take such cuts back; no peers: all that concern the node."""
+        for peer in self._checked(name, peers):
+            self.system.links.heal(name, peer)
+        self.wires.heal(name, peers)
+
+    def _checked(self, name: str, peers: tuple[str, ...]) -> tuple[str, ...]:
+        for peer in peers:
+            if peer not in self._specs or peer == name:
+                others = ", ".join(other for other in self._specs if other != name) or "no others"
+                raise BadRequest(f'"{peer}" is no other node of this cluster; there are {others}')
+        return peers or ("*",)
+
     def remove(self, name: str) -> None:
         """Take a node's machine away, with all that runs on it."""
         del self._specs[name]
         self.system.call(lambda: self._stop(name))
-        self.lost(name)
+        self.wires.lost(name)
 
     def _stop(self, name: str) -> None:
         self.system.crash_machine(name)

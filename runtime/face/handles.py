@@ -38,8 +38,7 @@ class NodeHandle:
         ...     s.wait("node/node-1", "Ready=Unknown", timeout="1m").metadata.name
         'node-1'
         """
-        self._system.crash_machine(self.name)
-        self._fleet.lost(self.name)
+        self._fleet.crash(self.name)
 
     def restart(self) -> None:
         """Switch the node on again, with an empty container runtime.
@@ -54,8 +53,12 @@ class NodeHandle:
         """
         self._system.restart_machine(self.name)
 
-    def partition(self) -> None:
-        """Cut the node off from every other machine; what runs on it goes on running.
+    def partition(self, *peers: str) -> None:
+        """Cut the node off from these nodes, without names from every other machine; what runs on it goes on running. The traffic of its
+        pods is cut too, established connections included, wherever nodes have networks of their own.
+
+        Raises:
+            BadRequest: there is no such node.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1, timing="fast") as s:
@@ -63,10 +66,13 @@ class NodeHandle:
         ...     s.wait("node/node-1", "Ready=Unknown", timeout="1m").metadata.name
         'node-1'
         """
-        self._system.links.partition(self.name, "*")
+        self._fleet.partition(self.name, peers)
 
-    def heal(self) -> None:
-        """Connect the node again.
+    def heal(self, *peers: str) -> None:
+        """Connect the node with these nodes again, without names with everything.
+
+        Raises:
+            BadRequest: there is no such node.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1, timing="fast") as s:
@@ -76,7 +82,7 @@ class NodeHandle:
         ...     s.wait("node/node-1", "Ready", timeout="1m").metadata.name
         'node-1'
         """
-        self._system.links.heal(self.name, "*")
+        self._fleet.heal(self.name, peers)
 
     def cordon(self) -> None:
         """Let no further pods come here; those that are here stay.

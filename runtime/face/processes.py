@@ -15,6 +15,7 @@ from callboard.runtime.containers.process import ProcessRuntime
 from callboard.runtime.containers.process_addresses import NODES_LIMIT
 from callboard.runtime.containers.process_state import abandon_node
 from callboard.runtime.face.assembly import CONTROL_PLANE, RuntimeFactory
+from callboard.runtime.face.fleet import Wires
 from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
@@ -25,7 +26,7 @@ from callboard.runtime.systems import System
 _log = Logger(component="process")
 
 
-class Processes:
+class Processes(Wires):
     """The process daemon of one cluster: one of its own that ends with it, or (with `data`) a durable one that containers live on under.
 
     Raises:
@@ -73,8 +74,7 @@ class Processes:
 
         return runtime_of
 
-    def crashed(self, node: str) -> None:
-        """A node has lost its power: so have its containers."""
+    def lost(self, node: str) -> None:
         self._daemon.kill_node(node)
         abandon_node(self._daemon.state_dir, node)
 

@@ -123,3 +123,27 @@ def test_a_drain_ends_though_the_kubelet_of_its_node_is_restarted(seed: int, kub
         s.settle()
         assert nodes_of_pods(s) == {"node-2"}
         assert s.get("deployment/web").status.available_replicas == 3
+
+
+def test_two_nodes_that_are_cut_from_each_other_carry_no_traffic_between_them_and_stay_ready() -> None:
+    with Simulation(nodes=3, seed=3, timing="fast") as s:
+        s.apply("examples/web.yaml")
+        s.wait("deployment/web")
+        on_2 = {pod.status.pod_ip for pod in s.list("pods", selector="app=web") if pod.spec.node_name == "node-2"}
+
+        def answered() -> set[str]:  # requests enter at the first node's proxy
+            return {s.request("service/web").endpoint.partition(":")[0] for _ in range(6)}
+
+        assert on_2 & answered()
+        s.nodes["node-1"].partition("node-2")
+        assert not on_2 & answered()
+        s.advance("1m")
+        assert all(s.wait(f"node/{name}", "Ready") for name in s.nodes)
+        s.nodes["node-1"].heal("node-2")
+        assert on_2 & answered()
+
+
+@pytest.mark.parametrize("peer", ["node-9", "node-1"])
+def test_a_node_cannot_be_cut_from_what_is_no_other_node(peer: str) -> None:
+    with Simulation(nodes=2, seed=3) as s, pytest.raises(BadRequest, match=r"no other node of this cluster; there are node-2"):
+        s.nodes["node-1"].partition(peer)
