@@ -1,4 +1,4 @@
-"""Removing folders that other programs have written into, without ever following a link out of them.
+"""Removing folders that other programs have written into, without ever following a link out of them or going into what is mounted there.
 
 Used by the process daemon for its state folder, by the driver after a killed daemon, and for the folders of pods.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import stat
 
+from callboard.runtime.process.mounts import mounted_below, unmount_below
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
 
 def remove_tree(folder: str) -> None:
-    """Remove a folder and what is in it; links are removed, never followed. A folder that isn't there is no error.
+    """Remove a folder and what is in it; links are removed, never followed, and what is mounted below is unmounted first: it may be a
+    folder of the user. A folder that isn't there is no error.
 
-    Raises OSError if something cannot be removed even after its folder has been made writable.
+    Raises OSError if something cannot be unmounted, or removed even after its folder has been made writable.
     """
     import shutil  # only needed at the end of a daemon's life; loads the compression modules
+
+    if mounted_below(folder):
+        unmount_below(folder)
 
     def make_writable_and_retry(function: Callable[..., Any], path: str, failure: Any) -> None:
         error = failure[1]
