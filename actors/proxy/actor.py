@@ -1,13 +1,12 @@
 """The service proxy: follows Services and EndpointSlices; tells a data plane what to serve, or carries requests itself.
 
-With real processes there is one per cluster, and its `data_plane` listens at the Services' addresses. With simulated containers there is
-none: requests come in as `RouteRequest` and go to the runtime of an endpoint's node. Such a proxy decides nothing until it is asked, so
-what a change costs it doesn't depend on how many proxies, Services or endpoints there are.
+With real processes it has a `data_plane`: one proxy per node where nodes have networks of their own, one for all on plain loopback. With
+simulated containers there is no data plane: requests come in as `RouteRequest` and go to the runtime of an endpoint's node. Such a proxy
+decides nothing until it is asked, so what a change costs it doesn't depend on how many proxies, Services or endpoints there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +14,10 @@ import msgspec
 from callboard.actors.client import ApiComponent
 from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings, Informer
-from callboard.actors.proxy.table import RoutedPort, choose_port, routed_ports, service_of, service_ports, table
+from callboard.actors.proxy.endpoints import Backend
+from callboard.actors.proxy.routing import Router, Way
+from callboard.actors.proxy.table import OUTSIDE_TYPES, addresses_of_nodes, service_of, service_ports, table
+from callboard.models.api.core import Node
 from callboard.models.api.discovery import EndpointSlice
 from callboard.models.messages.api import Got, Listed, Refused, Written, object_key
 from callboard.models.messages.base import Address, Message
@@ -39,28 +41,35 @@ class TryExpired(Message, frozen=True, gc=False):
 
 
 class _Try(msgspec.Struct):
-    """A request on its way: which endpoints are still to be tried, and the timer of the one that is being tried."""
+    """A request on its way: to whom, and the timer of that."""
 
     request: RouteRequest
-    candidates: list[tuple[str, int, str]]
-    endpoint: str
+    way: Way
+    backend: Backend
     timer: Timer
 
 
 class ServiceProxy(ApiComponent):
-    """One proxy. `data_plane` is the address of what listens, "" where this proxy carries requests itself."""
+    """One proxy: of the node that its name names, or of the whole cluster.
 
-    def __init__(self, port: Port, settings: ClientSettings, data_plane: Address = "") -> None:
+    `data_plane` is the address of what listens, "" where this proxy carries requests itself. `for_all_nodes`: the data plane listens at the
+    addresses of all nodes for NodePorts, since nodes have no networks of their own.
+    """
+
+    def __init__(self, port: Port, settings: ClientSettings, data_plane: Address = "", for_all_nodes: bool = False) -> None:
         super().__init__(port, settings)
         self.data_plane = data_plane
+        self.node = port.name.partition("/")[2]
         self.services = self.inform("services", self._service_changed)
         self.slices = self.inform("endpointslices.discovery.k8s.io", self._slice_changed)
         self.slices.add_index("service", _services_of)
+        self.nodes = self.inform("nodes", self._node_changed) if for_all_nodes else None
+        self._addresses: dict[str, str] | None = {} if for_all_nodes else None
         self._parts: dict[str, tuple[ServicePort, ...]] = {}
         self._dirty: dict[str, None] = {}
         self._scheduled = False
         self._sent: ProxyTable | None = None
-        self._turns: dict[tuple[str, str], int] = {}
+        self._router = Router(self.node)
         self._tries: dict[int, _Try] = {}
         self._numbers = 0
 
@@ -73,7 +82,8 @@ class ServiceProxy(ApiComponent):
 
     def current_table(self) -> ProxyTable:
         """The table that this proxy's informers amount to; for oracles and tests."""
-        return table(self.services.objects.values(), self.slices.objects.values())
+        nodes = addresses_of_nodes(self.nodes.objects.values()) if self.nodes is not None else None
+        return table(self.services.objects.values(), self.slices.objects.values(), self.node, nodes)
 
     # -- the table of a data plane ------------------------------------------------------------------------------------------------
 
@@ -81,14 +91,23 @@ class ServiceProxy(ApiComponent):
         if self.data_plane:
             self._mark(key)
         elif new is None:
-            for turn in [turn for turn in self._turns if turn[0] == key]:
-                del self._turns[turn]
+            self._router.forget(key)
 
     def _slice_changed(self, key: str, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         if self.data_plane:
             for piece in (old, new):
                 if piece is not None:
                     self._mark(service_of(piece))
+
+    def _node_changed(self, _key: str, old: Node | None, new: Node | None) -> None:
+        """The address of a node has come or gone: every Service with a NodePort is concerned."""
+        if addresses_of_nodes([old] if old is not None else []) == addresses_of_nodes([new] if new is not None else []):
+            return  # a lease's worth of news
+        assert self.nodes is not None
+        self._addresses = addresses_of_nodes(self.nodes.objects.values())
+        for key, service in self.services.objects.items():
+            if service.spec is not None and service.spec.type in OUTSIDE_TYPES:
+                self._mark(key)
 
     def _mark(self, service_key: str) -> None:
         if service_key:
@@ -112,7 +131,8 @@ class ServiceProxy(ApiComponent):
             return  # half a picture would cut off what is served; `caught_up` comes back
         for key in self._dirty:
             service = self.services.objects.get(key)
-            part = service_ports(service, self.slices.by("service", key).values()) if service is not None else ()
+            slices = self.slices.by("service", key).values()
+            part = service_ports(service, slices, self.node, self._addresses) if service is not None else ()
             if part:
                 self._parts[key] = part
             else:
@@ -144,45 +164,31 @@ class ServiceProxy(ApiComponent):
 
     @handles(RouteRequest)
     def _route(self, request: RouteRequest) -> None:
-        key = object_key("services", request.namespace, request.service)
-        ports, problem = self._ports(key, request)
-        port = choose_port(ports, request.port)
-        if not problem and port is None:
-            known = ", ".join(f"{p.name} ({p.number})" if p.name else str(p.number) for p in ports)
-            problem = f'service "{request.service}" has no port {request.port}; it has {known}'
-        elif port is not None and not port.backends:
-            problem = f'no endpoints available for service "{request.service}"'
-        elif len(self._tries) >= REQUESTS_IN_FLIGHT_LIMIT:
-            problem = f"{self.port.name} carries {REQUESTS_IN_FLIGHT_LIMIT} requests already; try again later"
-        if problem or port is None:
-            self.port.send(request.reply_to, Routed(request.id, 0, (), b"", problem=problem))
-            return
-        turn = self._turns.get((key, port.name), 0)
-        self._turns[key, port.name] = (turn + 1) % (1 << 30)
-        first = turn % len(port.backends)
-        candidates = [(b.address, b.port, b.node_name) for b in (*port.backends[first:], *port.backends[:first])]
-        self._try_next(request, candidates)
-
-    def _ports(self, key: str, request: RouteRequest) -> tuple[tuple[RoutedPort, ...], str]:
         if not self.synced:
-            return (), f"{self.port.name} has not seen the cluster's Services yet"
-        service = self.services.objects.get(key)
-        if service is None:
-            return (), f'services "{request.service}" not found'
-        slices: Mapping[str, EndpointSlice] = self.slices.by("service", key)
-        ports = routed_ports(service, slices.values())
-        if not ports:
-            return (), f'service "{request.service}" has no address of its own (headless, ExternalName, or not admitted yet)'
-        return ports, ""
+            self._refuse(request, f"{self.port.name} has not seen the cluster's Services yet")
+            return
+        if len(self._tries) >= REQUESTS_IN_FLIGHT_LIMIT:
+            self._refuse(request, f"{self.port.name} carries {REQUESTS_IN_FLIGHT_LIMIT} requests already; try again later")
+            return
+        key = object_key("services", request.namespace, request.service)
+        way = self._router.way(key, self.services.objects.get(key), self.slices.by("service", key).values(), request, self.port.now())
+        if way.problem:
+            self._refuse(request, way.problem)
+        else:
+            self._try_next(request, way)
 
-    def _try_next(self, request: RouteRequest, candidates: list[tuple[str, int, str]]) -> None:
-        address, port, node = candidates[0]
+    def _refuse(self, request: RouteRequest, problem: str) -> None:
+        self.port.send(request.reply_to, Routed(request.id, 0, (), b"", problem=problem))
+
+    def _try_next(self, request: RouteRequest, way: Way) -> None:
+        backend = way.candidates.pop(0)
         self._numbers += 1
         number = self._numbers
         timer = self.port.after(ANSWER_LIMIT_S, TryExpired(number))
-        self._tries[number] = _Try(request, candidates[1:], f"{address}:{port}", timer)
-        wanted = ServeRequest(number, self.port.me, address, port, request.method, request.path, request.headers, request.body)
-        self.port.send(f"runtime/{node}", wanted)
+        self._tries[number] = _Try(request, way, backend, timer)
+        place = (backend.address, backend.port)
+        wanted = ServeRequest(number, self.port.me, *place, request.method, request.path, request.headers, request.body)
+        self.port.send(f"runtime/{backend.node_name}", wanted)
 
     @handles(Served)
     def _served(self, served: Served) -> None:
@@ -194,7 +200,8 @@ class ServiceProxy(ApiComponent):
             self._go_on(tried)
             return
         request = tried.request
-        self.port.send(request.reply_to, Routed(request.id, served.status, served.headers, served.body, tried.endpoint))
+        self._router.answered(tried.way, tried.backend, self.port.now())
+        self.port.send(request.reply_to, Routed(request.id, served.status, served.headers, served.body, _shown(tried.backend)))
 
     @handles(TryExpired)
     def _try_expired(self, timer: TryExpired) -> None:
@@ -203,12 +210,15 @@ class ServiceProxy(ApiComponent):
             self._go_on(tried)
 
     def _go_on(self, tried: _Try) -> None:
-        if tried.candidates:
-            self._try_next(tried.request, tried.candidates)
+        if tried.way.candidates:
+            self._try_next(tried.request, tried.way)
             return
-        request = tried.request
-        problem = f'no endpoint of service "{request.service}" could be reached; the last tried was {tried.endpoint}'
-        self.port.send(request.reply_to, Routed(request.id, 0, (), b"", problem=problem))
+        last = _shown(tried.backend)
+        self._refuse(tried.request, f'no endpoint of service "{tried.request.service}" could be reached; the last tried was {last}')
+
+
+def _shown(backend: Backend) -> str:
+    return f"{backend.address}:{backend.port}"
 
 
 def _services_of(piece: EndpointSlice) -> tuple[str, ...]:

@@ -12,13 +12,20 @@ from callboard.models.messages.base import Answer, Message, Request
 
 Endpoint = tuple[str, int]
 """(IP address, port) of a ready endpoint."""
+Place = tuple[str, str, int, str]
+"""(service key, address, port, protocol): what a listener is known by."""
 
 
 class ServicePort(msgspec.Struct, frozen=True, gc=False):
     """One port of a Service: where to listen and where to send.
 
-    `service_key` names it in reports (`default/web:http`, `default/web` for a port without a name); together with address and port it
-    must be unique in a table.
+    `service_key` names it in reports (`default/web:http`, `default/web` for a port without a name); together with address, port and
+    protocol it must be unique in a table. `affinity_s`: a client keeps its endpoint for so many seconds after its last connection (0: it
+    doesn't). `withheld`: there are endpoints, but the traffic policy leaves none for this node; connections are dropped then, not refused.
+
+    `node_port` (0: none) is where the node answers from outside, with `outside` as its endpoints; `local_outside` tells that
+    these are only the node's own (externalTrafficPolicy Local), which see the client's own address. `node` is set where the entry itself is
+    a node's port, on plain loopback: `cluster_ip` is that node's address then.
     """
 
     service_key: str
@@ -26,6 +33,18 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
     port: int
     protocol: str
     endpoints: tuple[Endpoint, ...]
+    affinity_s: int = 0
+    withheld: bool = False
+    node_port: int = 0
+    outside: tuple[Endpoint, ...] = ()
+    outside_withheld: bool = False
+    local_outside: bool = False
+    node: str = ""
+
+    @property
+    def place(self) -> Place:
+        """What a listener for it is known by."""
+        return self.service_key, self.cluster_ip, self.port, self.protocol
 
 
 class ProxyTable(msgspec.Struct, frozen=True, gc=False):
@@ -52,6 +71,7 @@ class Listening(Message, frozen=True, gc=False):
     port: int
     actual_address: str
     actual_port: int
+    protocol: str = "TCP"
 
     def subject(self) -> str:
         return self.service_key
@@ -68,6 +88,7 @@ class ListenFailed(Message, frozen=True, gc=False):
     address: str
     port: int
     reason: str
+    protocol: str = "TCP"
 
     def subject(self) -> str:
         return self.service_key
@@ -79,6 +100,7 @@ class ListenStopped(Message, frozen=True, gc=False):
     service_key: str
     cluster_ip: str
     port: int
+    protocol: str = "TCP"
 
     def subject(self) -> str:
         return self.service_key

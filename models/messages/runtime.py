@@ -319,7 +319,11 @@ class Served(Answer, frozen=True, gc=False):
 
 
 class RouteRequest(Request, frozen=True, gc=False):
-    """Client to a service proxy on the simulated data path: carry this request to an endpoint of the Service's port."""
+    """Client to a service proxy on the simulated data path: carry this request to an endpoint of the Service's port.
+
+    `port` is a name, a number, a node port (then it is a request from outside), or "" for the first. `client` is the client's address, by
+    which a Service may know it again ("": whoever the answer goes to).
+    """
 
     namespace: str
     service: str
@@ -328,6 +332,7 @@ class RouteRequest(Request, frozen=True, gc=False):
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    client: str = ""
 
     def subject(self) -> str:
         return f"services/{self.namespace}/{self.service}"
