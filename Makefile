@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGES = $(strip $(shell sed 's/\#.*//' packages.apt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench wheel-demo clean
+.PHONY: help system demo test check bench wheel-demo clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,6 +25,11 @@ $(VENV)/test: $(VENV)/run
 $(VENV)/lint: $(VENV)/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
 	@touch $@
+
+system: ## Install the Debian packages that real pods and the tests use (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "make system installs Debian packages: run it as root, or install them by hand: $(PACKAGES)"; exit 1; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES)
 
 demo: $(VENV)/run ## Bring up a cluster, send it traffic, break a node, scale, stop
 	$(BIN)/callboard demo

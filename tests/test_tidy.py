@@ -45,6 +45,7 @@ TOP_LEVEL = frozenset(
     [
         "pyproject.toml",
         "Makefile",
+        "packages.apt",
         "README.md",
         "ARCHITECTURE.md",
         "LICENSE",
@@ -58,6 +59,7 @@ TOP_LEVEL = frozenset(
         "bench",
         "src",
         "examples",
+        "docs",
     ]
 )
 
