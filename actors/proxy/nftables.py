@@ -12,6 +12,7 @@ costs what that Service is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -211,15 +212,17 @@ def _to(protocol: str, endpoints: tuple[Endpoint, ...]) -> str:
 
 def _hairpins(ports: Iterable[ServicePort], place: NodePlace) -> dict[tuple[str, str], None]:
     """The elements for endpoints on this node, which may connect to themselves through their Service."""
-    if not place.own_pods:
-        return {}
-    own = ip_network(place.own_pods)
     found: dict[tuple[str, str], None] = {}
     for port in ports:
         for address, _ in (*port.endpoints, *port.outside):
-            if ":" not in address and ip_address(address) in own:
+            if _is_within(address, place.own_pods):
                 found[_HAIRPIN, f"{address} . {address}"] = None
     return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_within(address: str, network: str) -> bool:
+    return bool(network) and ip_address(address) in ip_network(network)
 
 
 def _name(port: ServicePort) -> str:

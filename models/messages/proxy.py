@@ -63,6 +63,10 @@ class DataPlaneStarted(Message, frozen=True, gc=False):
     """A data plane has begun to live, with nothing to serve yet: send it the table."""
 
 
+class NetworkMadeAnew(Message, frozen=True, gc=False):
+    """The network of a data plane's node has been made anew, and nothing of what was in force there is any more."""
+
+
 class Listening(Message, frozen=True, gc=False):
     """Connections to this service port are accepted at (`actual_address`, `actual_port`), normally its own address and port."""
 

@@ -16,12 +16,13 @@ from callboard.models.messages.proxy import (
     Listening,
     ListenStopped,
     LocateService,
+    Place,
     ProxyTable,
     ServeTable,
     ServiceLocated,
-    ServicePort,
 )
-from callboard.runtime.proxy.driver import Place, ProxyDriver
+from callboard.runtime.proxy.driver import ProxyDriver
+from callboard.runtime.proxy.locating import matching
 
 Post = Callable[[Address, Message], None]
 
@@ -74,25 +75,25 @@ class UserspaceDataPlane(Component):
     @handles(ServeTable)
     def _serve(self, message: ServeTable) -> None:
         self._table = message.table
-        wanted = {_place(service) for service in message.table.services}
+        wanted = {service.place for service in message.table.services}
         self._refused = {place: reason for place, reason in self._refused.items() if place in wanted}
         self._driver.apply(message.table)
 
     @handles(Listening)
     def _listens(self, fact: Listening) -> None:
-        place = (fact.service_key, fact.cluster_ip, fact.port)
+        place = (fact.service_key, fact.cluster_ip, fact.port, fact.protocol)
         self._listening[place] = fact
         self._refused.pop(place, None)
         self.port.send(self.proxy, fact)
 
     @handles(ListenStopped)
     def _stopped(self, fact: ListenStopped) -> None:
-        self._listening.pop((fact.service_key, fact.cluster_ip, fact.port), None)
+        self._listening.pop((fact.service_key, fact.cluster_ip, fact.port, fact.protocol), None)
         self.port.send(self.proxy, fact)
 
     @handles(ListenFailed)
     def _failed(self, fact: ListenFailed) -> None:
-        self._refused[fact.service_key, fact.address, fact.port] = fact.reason
+        self._refused[fact.service_key, fact.address, fact.port, fact.protocol] = fact.reason
         self.port.send(self.proxy, fact)
 
     @handles(LocateService)
@@ -100,25 +101,9 @@ class UserspaceDataPlane(Component):
         self.port.send(request.reply_to, self._located(request))
 
     def _located(self, request: LocateService) -> ServiceLocated:
-        own = f"{request.namespace}/{request.service}"
-        ports = [service for service in self._table.services if service.service_key.partition(":")[0] == own]
-        if not ports:
-            return ServiceLocated(request.id, problem="it is not served (yet); only Services with an address of their own are")
-        chosen = [port for port in ports if request.port in ("", _name(port), str(port.port))]
-        if not chosen:
-            known = ", ".join(f"{_name(port)} ({port.port})" if _name(port) else str(port.port) for port in ports)
-            return ServiceLocated(request.id, problem=f"it has no port {request.port}; it has {known}")
+        chosen, problem = matching(self._table.services, request)
         for port in chosen:
-            fact = self._listening.get(_place(port))
+            fact = self._listening.get(port.place)
             if fact is not None:
                 return ServiceLocated(request.id, fact.actual_address, fact.actual_port)
-        reason = self._refused.get(_place(chosen[0]), "it does not listen yet")
-        return ServiceLocated(request.id, problem=reason)
-
-
-def _place(service: ServicePort) -> Place:
-    return service.service_key, service.cluster_ip, service.port
-
-
-def _name(service: ServicePort) -> str:
-    return service.service_key.partition(":")[2]
+        return ServiceLocated(request.id, problem=problem or self._refused.get(chosen[0].place, "it does not listen yet"))

@@ -12,14 +12,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from callboard.models.messages.base import Message
-from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, ProxyTable, ServicePort
+from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, Place, ProxyTable, ServicePort
 from callboard.runtime.logs import Logger
-from callboard.runtime.proxy.listener import CannotListen, ServiceListener, open_socket
+from callboard.runtime.proxy.listener import ServiceListener
 from callboard.runtime.proxy.protocol import ServiceStats
+from callboard.runtime.proxy.sockets import CannotListen, open_socket
 
 RETRY_S = 5.0
-Place = tuple[str, str, int]
-"""(service key, address, port): what a listener is known by."""
 
 _T = TypeVar("_T")
 _log = Logger(component="proxy")
@@ -96,10 +95,10 @@ class ProxyDriver:
         """Make a new table true; None: try again what the last one could not."""
         async with self._turn:
             table = self._table = self._table if new is None else new
-            wanted = {(s.service_key, s.cluster_ip, s.port): s for s in table.services if self._is_tcp(s)}
+            wanted = {s.place: s for s in table.services if self._is_tcp(s)}
             for place in [place for place in self._listeners if place not in wanted]:
                 self._remove(place)
-            for place in [place for place in self._refused if place not in {(s.service_key, s.cluster_ip, s.port) for s in table.services}]:
+            for place in [place for place in self._refused if place not in {s.place for s in table.services}]:
                 del self._refused[place]
             for place, service in wanted.items():
                 listener = self._listeners.get(place)
@@ -146,11 +145,11 @@ class ProxyDriver:
                 return
         await listener.listen(sock)
         assert listener.actual is not None
-        self._refused.pop((service.service_key, service.cluster_ip, service.port), None)
+        self._refused.pop(service.place, None)
         self._tell(Listening(service.service_key, service.cluster_ip, service.port, *listener.actual))
 
     def _fail(self, service: ServicePort, reason: str) -> None:
-        place = (service.service_key, service.cluster_ip, service.port)
+        place = service.place
         if self._refused.get(place) == reason:
             return
         self._refused[place] = reason

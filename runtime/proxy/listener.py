@@ -6,55 +6,13 @@ Used by `driver.py` on the proxy's own event loop.
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Iterator
 
 from callboard.models.messages.proxy import Endpoint, ServicePort
 from callboard.runtime.proxy.protocol import EndpointStats, ServiceStats
 from callboard.runtime.proxy.relay import Counters, Relay
-
-BACKLOG = 1024
-
-
-class CannotListen(Exception):
-    """A service port's own address cannot be listened on. `permission` tells whether another port of the address may do."""
-
-    def __init__(self, reason: str, permission: bool) -> None:
-        super().__init__(reason)
-        self.permission = permission
-
-
-def open_socket(address: str, port: int, service_key: str) -> socket.socket:
-    """A listening TCP socket; port 0 takes any. Raises `CannotListen` with a sentence that says what to do."""
-    try:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier listener may still wind down
-            sock.bind((address, port))
-            sock.listen(BACKLOG)
-            sock.setblocking(False)
-        except OSError:
-            sock.close()
-            raise
-    except OSError as error:
-        raise CannotListen(_why(error, address, port, service_key), error.errno in (errno.EACCES, errno.EPERM)) from error
-    return sock
-
-
-def _why(error: OSError, address: str, port: int, service_key: str) -> str:
-    place = f"{service_key} cannot be served at {address}:{port}"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return (
-            f"{place}: this user may not listen on ports below 1024, so another port of the same address is used; to get this one, "
-            f"run as root or allow it with `sysctl net.ipv4.ip_unprivileged_port_start={port}`"
-        )
-    if error.errno == errno.EADDRINUSE:
-        return f"{place}: another program listens there; stop it or give the service another port (it is tried again every few seconds)"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{place}: this machine has no such address; leave clusterIP empty, or give it an address of the cluster's own block"
-    return f"{place}: {error.strerror}"
+from callboard.runtime.proxy.sockets import BACKLOG
 
 
 class ServiceListener:
