@@ -14,6 +14,7 @@ from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
 from callboard.actors.component import Component
 from callboard.actors.deployment.actor import DeploymentController
 from callboard.actors.disruption.actor import DisruptionController
+from callboard.actors.dns.actor import NameService
 from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
@@ -30,6 +31,8 @@ from callboard.actors.scheduler.actor import Scheduler
 from callboard.actors.store.actor import Store
 from callboard.models.base import FrozenMap
 from callboard.models.behaviour import Behaviour
+from callboard.models.dns import DOMAIN
+from callboard.models.messages.dns import DNS
 from callboard.models.messages.usage import METRICS_SERVER
 from callboard.models.timing import Timing
 from callboard.runtime.containers.simulated import SimulatedRuntime
@@ -48,7 +51,8 @@ RuntimeFactory = Callable[[int, NodeSpec], tuple[type[Component], tuple[Any, ...
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be built. `copies` of scheduler and each controller compete for leadership; `service_cidr` is where ClusterIPs come from;
-    `proxy_per_node` False means one proxy for all; `events` is which Events kubelets tell of pods."""
+    `proxy_per_node` False means one proxy for all; `events` is which Events kubelets tell of pods; `names_server` answers packets
+    about names at `cluster_dns`, or keeps hosts files up to date ("": there is neither)."""
 
     nodes: tuple[NodeSpec, ...]
     timing: Timing
@@ -58,6 +62,8 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     service_cidr: str = SIMULATED_SERVICES
     proxy_per_node: bool = True
     data_plane: str = ""
+    cluster_dns: str = ""
+    names_server: str = ""
     journal: str = ""
 
     @property
@@ -124,6 +130,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
             more = (timing,) if (name, component) in timed else ()
             system.start(name + suffix, component, client, *more, machine=CONTROL_PLANE)
     system.start(METRICS_SERVER, MetricsServer, timing.usage_s, machine=CONTROL_PLANE)
+    system.start(DNS, NameService, blueprint.client(), DOMAIN, blueprint.cluster_dns, blueprint.names_server, machine=CONTROL_PLANE)
     if not blueprint.proxy_per_node:
         system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, machine=CONTROL_PLANE)
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from callboard.models.dns import Resolution
 from callboard.models.errors import error_of
 from callboard.models.kinds import Scheme
 from callboard.models.messages import api
@@ -78,6 +79,11 @@ class Remote:
     def locate(self, namespace: str, service: str, port: str) -> str:
         words = f"the address of service/{service}"
         return str(_accepted(self.link.ask("locate", DEFAULT_TIMEOUT_S, words, namespace, service, port)))
+
+    def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
+        answer = _accepted(self.link.ask("resolve", timeout_s, f"the name {name}", timeout_s, (name, kind, namespace)))
+        assert isinstance(answer, Resolution)
+        return answer
 
 
 def _each(stream: Stream, timeout_s: float | None) -> Iterator[api.WatchEvent]:

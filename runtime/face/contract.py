@@ -12,6 +12,7 @@ import msgspec
 
 from callboard.models.base import freeze
 from callboard.models.behaviour import Behaviour
+from callboard.models.dns import Resolution
 from callboard.models.errors import ApiError, BadRequest
 from callboard.models.kinds import Scheme
 from callboard.models.messages import api
@@ -112,3 +113,6 @@ class Host(Protocol):
 
     def locate(self, namespace: str, service: str, port: str) -> str:
         """Where this program can open a Service's port: `http://address:port`."""
+
+    def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
+        """What a name means to a pod of a namespace."""

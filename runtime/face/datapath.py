@@ -6,9 +6,12 @@ Used by `Cluster` and `Simulation`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from callboard.models.dns import Resolution, questions, search_list
 from callboard.models.errors import Timeout, Unavailable, WaitTimeout
+from callboard.models.messages.dns import DNS, NameResolved, ResolveName
 from callboard.models.messages.proxy import LocateService, ServiceLocated
 from callboard.models.messages.runtime import Routed, RouteRequest
 from callboard.runtime.errors import RealTimeOnly
@@ -69,6 +72,35 @@ def locate(system: System, data_plane: str, namespace: str, service: str, port: 
         if system.now() >= deadline_s:
             raise Unavailable(f"service/{service} in namespace {namespace}: {problem}")
         pause(PAUSE_S)
+
+
+def resolve(system: System, name: str, kind: str, namespace: str, timeout_s: float, pause: Pause) -> Resolution:
+    """What a name means to a pod of a namespace: one search domain after the other, until a name exists.
+
+    Raises:
+        Unavailable: the name service did not answer; says what was seen last.
+    """
+    deadline_s = system.now() + timeout_s
+    asked = questions(name, search_list(namespace))
+    for whole in asked:
+        question = partial(ResolveName, name=whole, type=kind)
+        while True:
+            left_s = max(deadline_s - system.now(), PAUSE_S)
+            try:
+                found = system.ask(DNS, question, left_s)
+            except (WaitTimeout, ComponentFailed) as failure:
+                problem = str(failure)
+            else:
+                assert isinstance(found, NameResolved)
+                if found.reply.code in ("NOERROR", "NXDOMAIN"):
+                    break
+                problem = f"it answers {found.reply.code} for {whole}"
+            if system.now() >= deadline_s:
+                raise Unavailable(f"the name {name} can't be looked up: {problem}")
+            pause(PAUSE_S)
+        if found.reply.code == "NOERROR":
+            return Resolution(whole, "NOERROR", found.reply.answers)
+    return Resolution(asked[-1], "NXDOMAIN")
 
 
 def over_http(url: str, request: api_request, timeout_s: float) -> Response:

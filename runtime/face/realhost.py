@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from callboard.models.dns import Resolution
 from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
@@ -108,3 +109,6 @@ class RealTimeHost:
         if not self._real:
             raise datapath.nothing_to_open(service)
         return datapath.locate(self._system, self._real, namespace, service, port, LOCATE_TIMEOUT_S, time.sleep)
+
+    def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
+        return datapath.resolve(self._system, name, kind, namespace, timeout_s, time.sleep)

@@ -16,13 +16,14 @@ from callboard.runtime.face.contract import Applied, Host, Response, Seconds, ap
 from callboard.runtime.face.inpods import InPods
 from callboard.runtime.face.insight import Insight
 from callboard.runtime.face.manifests import Manifest, manifests
+from callboard.runtime.face.naming import Naming
 from callboard.runtime.face.reading import DEFAULT_TIMEOUT_S, Located, Reading
 from callboard.runtime.face.references import Reference
 from callboard.runtime.face.rollout import Rollouts
 from callboard.runtime.face.usage import TopUsage
 
 
-class Verbs(InPods, Insight, TopUsage, Reading):
+class Verbs(InPods, Insight, TopUsage, Naming, Reading):
     """See `Cluster` for the contract of each verb."""
 
     # -- writing ----------------------------------------------------------------------------------------------------------------

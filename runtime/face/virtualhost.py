@@ -10,6 +10,7 @@ from callboard.actors.apiserver.forwarding import served_elsewhere
 from callboard.actors.store.actor import DISK_ENTRY
 from callboard.models.api.apiextensions import CustomResourceDefinition
 from callboard.models.api.core import Node
+from callboard.models.dns import Resolution
 from callboard.models.kinds import DEFINITIONS, Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
@@ -105,6 +106,9 @@ class VirtualHost:
 
     def locate(self, namespace: str, service: str, port: str) -> str:
         raise datapath.nothing_to_open(service)
+
+    def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
+        return datapath.resolve(self._system, name, kind, namespace, timeout_s, self._system.run_for)
 
 
 def _restless(event: StoreEvent) -> bool:

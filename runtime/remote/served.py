@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from callboard.models.dns import Resolution
 from callboard.models.messages.api import WatchEvent
 from callboard.models.messages.base import Answer, Request
 from callboard.models.traffic import Response, api_request
@@ -24,3 +25,6 @@ class Served(Protocol):
 
     def locate(self, namespace: str, service: str, port: str) -> str:
         """Where a Service's port can be opened: `http://address:port`."""
+
+    def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
+        """What a name means to a pod of a namespace."""

@@ -83,6 +83,7 @@ class Connection:
             "ask": self._ask,
             "carry": self._carry,
             "locate": self._locate,
+            "resolve": self._resolve,
             "watch": self._watch,
             "credit": self._credit,
             "stop": self._stop,
@@ -193,6 +194,11 @@ class Connection:
 
     def _locate(self, number: int, namespace: str, service: str, port: str) -> None:
         self._begin(number, lambda: self._host.locate(str(namespace), str(service), str(port)))
+
+    def _resolve(self, number: int, timeout_s: float, what: Any) -> None:
+        name, kind, namespace = what
+        limit_s = _seconds(timeout_s)
+        self._begin(number, lambda: self._host.resolve(str(name), str(kind), str(namespace), limit_s))
 
     # -- requests -----------------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ The first frame each way is a map with `callboard` (the protocol's version). All
 | `ask`, number, timeout_s, request | a request message; answered by `answer` or `failed` |
 | `carry`, number, timeout_s, [namespace, service, port, method, path, headers, body] | one HTTP request to a Service |
 | `locate`, number, namespace, service, port | where a Service's port can be opened |
+| `resolve`, number, timeout_s, [name, type, namespace] | what a name means to a pod of a namespace |
 | `watch`, number, [resource, namespace, labels, fields], credit | open a stream of changes; so many batches may be on their way |
 | `credit`, number, count | so many batches have been taken in |
 | `stop`, number | nobody reads this stream any more |
@@ -32,6 +33,7 @@ import msgspec
 
 from callboard.models import codec
 from callboard.models.base import FrozenMap, Kind
+from callboard.models.dns import Record, Resolution
 from callboard.models.generic import GenericObject
 from callboard.models.messages import api, pods
 from callboard.models.messages.base import Message
@@ -71,6 +73,8 @@ _ANSWERS: tuple[type[msgspec.Struct], ...] = (
     pods.PodLogRead,
     pods.ExecDone,
     Response,
+    Resolution,
+    Record,
 )
 
 

@@ -1,0 +1,1 @@
+"""The cluster's name service: which names there are, and what they mean."""
