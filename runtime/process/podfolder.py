@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from callboard.runtime.process.folders import remove_tree
-from callboard.runtime.process.volumes import ROOTS, VOLUMES, PlannedFile, PlannedMount, PlannedVolume, VolumePlan
+from callboard.runtime.process.volumemounts import PlannedMount
+from callboard.runtime.process.volumes import ROOTS, VOLUMES, PlannedFile, PlannedVolume, VolumePlan
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DATA = "..data"
+_GROUP_FOLDER, _GROUP_WRITES = 0o2110, 0o660
 _HOST_KINDS = {
     "Directory": ("a folder", stat.S_ISDIR),
     "DirectoryOrCreate": ("a folder", stat.S_ISDIR),
@@ -59,8 +61,8 @@ def working_folder(folder: Path, container: str, working_dir: str) -> Path:
     if not place.is_dir():
         if not folder.is_dir():
             raise VolumeError(f"the pod's folder {folder} is gone: the process daemon that kept it has ended")
-        with _told(f"workingDir {working_dir}"), _opened(folder) as top:
-            os.close(_descend(top, (ROOTS, container, *parts)))
+        with told(f"workingDir {working_dir}"), opened(folder) as top:
+            os.close(descend(top, (ROOTS, container, *parts)))
     return place
 
 
@@ -68,16 +70,24 @@ def write_plan(folder: Path, plan: VolumePlan) -> None:
     """Make a pod's folder what its plan says; also for a changed plan, then only what differs is replaced. Raises `VolumeError`."""
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with _opened(folder) as top:
+        with opened(folder) as top:
             for volume in plan.volumes:
-                with _told(f'volume "{volume.name}"'):
-                    _write_volume(top, volume)
+                with told(f'volume "{volume.name}"'):
+                    write_volume(top, volume, plan.fs_group)
             for container in plan.containers:
-                os.close(_descend(top, (ROOTS, container)))
-            kinds = {volume.name: volume for volume in plan.volumes}
-            for mount in plan.mounts:
-                with _told(f'mount /{"/".join(mount.path)} of volume "{mount.volume}"'):
-                    _write_mount(top, mount, kinds[mount.volume], _outer(mount, plan))
+                os.close(descend(top, (ROOTS, container)))
+    except OSError as error:
+        raise VolumeError(f"the pod's folder {folder} cannot be written: {error.strerror}") from error
+    write_links(folder, plan.mounts)
+
+
+def write_links(folder: Path, mounts: tuple[PlannedMount, ...]) -> None:
+    """Let volumes appear in the roots of containers that can't have them mounted. Raises `VolumeError`."""
+    try:
+        with opened(folder) as top:
+            for mount in mounts:
+                with told(f'mount /{"/".join(mount.path)} of volume "{mount.volume}"'):
+                    _write_mount(top, mount, _outer(mount, mounts))
     except OSError as error:
         raise VolumeError(f"the pod's folder {folder} cannot be written: {error.strerror}") from error
 
@@ -100,18 +110,23 @@ def remove_pod_folder(folder: Path) -> None:
         raise VolumeError(f"the pod's folder {folder} cannot be removed: {error}") from error
 
 
-def _write_volume(top: int, volume: PlannedVolume) -> None:
+def write_volume(top: int, volume: PlannedVolume, group: int | None) -> None:
+    """Make one volume in the pod's folder `top`; what is made belongs to this group (None: to the cluster's own). Raises OSError,
+    `VolumeError`."""
     if volume.kind == "host":
-        _check_host(volume)
+        check_host(volume)
         with _at(top, (VOLUMES,)) as parent:
             _link(volume.host_path, volume.name, parent)
         return
     with _at(top, (VOLUMES, volume.name)) as place:
         if volume.kind == "files":
-            _swap_in(place, volume.files)
+            _swap_in(place, volume.files, group)
+        if group is not None:
+            _give(place, group, _GROUP_FOLDER | (_GROUP_WRITES if volume.kind == "empty" else 0))
 
 
-def _check_host(volume: PlannedVolume) -> None:
+def check_host(volume: PlannedVolume) -> None:
+    """Whether a hostPath is there and of the kind it should be. Raises OSError, `VolumeError`."""
     kind = _HOST_KINDS.get(volume.host_type)
     try:
         mode = os.stat(volume.host_path).st_mode
@@ -127,7 +142,14 @@ def _check_host(volume: PlannedVolume) -> None:
         raise VolumeError(f"hostPath type {volume.host_type!r} is unknown")
 
 
-def _swap_in(place: int, files: tuple[PlannedFile, ...]) -> None:
+def _give(place: int, group: int, more: int) -> None:
+    """Let a folder or file belong to a group, with more rights (kubernetes pkg/volume/volume_linux.go, SetVolumeOwnership)."""
+    mode = stat.S_IMODE(os.fstat(place).st_mode)
+    os.fchown(place, -1, group)
+    os.fchmod(place, mode | more)
+
+
+def _swap_in(place: int, files: tuple[PlannedFile, ...], group: int | None) -> None:
     """Kubernetes' atomic writer: a new folder, then one rename of the link `..data`; readers see all of the old or all of the new."""
     old = _target(place, _DATA)
     if old is not None and _holds(place, old, files):
@@ -136,7 +158,9 @@ def _swap_in(place: int, files: tuple[PlannedFile, ...]) -> None:
     os.mkdir(new, 0o755, dir_fd=place)
     with _at(place, (new,)) as fresh:
         for file in files:
-            _write_file(fresh, file)
+            _write_file(fresh, file, group)
+        if group is not None:
+            _give(fresh, group, _GROUP_FOLDER)
     _link(new, _DATA, place)
     names = dict.fromkeys(file.path.split("/")[0] for file in files)
     for name in names:
@@ -156,12 +180,14 @@ def _fresh_name(place: int, old: str | None) -> str:
     return f"..{number}"
 
 
-def _write_file(folder: int, file: PlannedFile) -> None:
+def _write_file(folder: int, file: PlannedFile, group: int | None) -> None:
     parts = tuple(file.path.split("/"))
     with _at(folder, parts[:-1]) as parent:
         out = os.open(parts[-1], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
         with os.fdopen(out, "wb") as stream:
             stream.write(file.content)
+            if group is not None:
+                os.fchown(stream.fileno(), -1, group)
             os.fchmod(stream.fileno(), file.mode & 0o777)
 
 
@@ -183,9 +209,9 @@ def _holds(place: int, folder: str, files: tuple[PlannedFile, ...]) -> bool:
     return found == wanted
 
 
-def _write_mount(top: int, mount: PlannedMount, volume: PlannedVolume, outer: PlannedMount | None) -> None:
-    if volume.kind == "empty" and mount.sub_path:
-        os.close(_descend(top, (VOLUMES, volume.name, *mount.sub_path)))
+def _write_mount(top: int, mount: PlannedMount, outer: PlannedMount | None) -> None:
+    if mount.kind == "empty" and mount.sub_path:
+        os.close(descend(top, (VOLUMES, mount.volume, *mount.sub_path)))
     if outer is None:
         base: tuple[str, ...] = (ROOTS, mount.container)
         path = mount.path
@@ -193,15 +219,15 @@ def _write_mount(top: int, mount: PlannedMount, volume: PlannedVolume, outer: Pl
         base = (VOLUMES, outer.volume)
         path = mount.path[len(outer.path) :]
     parent = (*base, *path[:-1])
-    target = "/".join([*[".."] * len(parent), VOLUMES, volume.name, *mount.sub_path])
+    target = "/".join([*[".."] * len(parent), VOLUMES, mount.volume, *mount.sub_path])
     with _at(top, parent) as folder:
         if _target(folder, path[-1]) != target:
             _link(target, path[-1], folder)
 
 
-def _outer(mount: PlannedMount, plan: VolumePlan) -> PlannedMount | None:
+def _outer(mount: PlannedMount, mounts: tuple[PlannedMount, ...]) -> PlannedMount | None:
     """The innermost mount of the same container in which this one lies."""
-    around = [m for m in plan.mounts if m.container == mount.container and m is not mount and mount.path[: len(m.path)] == m.path]
+    around = [m for m in mounts if m.container == mount.container and m is not mount and mount.path[: len(m.path)] == m.path]
     return max(around, key=lambda m: len(m.path), default=None)
 
 
@@ -237,7 +263,7 @@ def _remove_at(folder: int, name: str) -> None:
     os.rmdir(name, dir_fd=folder)
 
 
-def _descend(top: int, parts: tuple[str, ...]) -> int:
+def descend(top: int, parts: tuple[str, ...]) -> int:
     """Descriptor of a folder below `top`, made where missing. Raises `VolumeError` at a link on the way."""
     current = os.dup(top)
     for count, part in enumerate(parts, 1):
@@ -258,7 +284,7 @@ def _descend(top: int, parts: tuple[str, ...]) -> int:
 
 @contextlib.contextmanager
 def _at(top: int, parts: tuple[str, ...]) -> Iterator[int]:
-    place = _descend(top, parts)
+    place = descend(top, parts)
     try:
         yield place
     finally:
@@ -266,7 +292,8 @@ def _at(top: int, parts: tuple[str, ...]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def opened(folder: Path) -> Iterator[int]:
+    """Descriptor of a folder, as long as it is needed. Raises OSError."""
     top = os.open(folder, _FOLDER)
     try:
         yield top
@@ -275,7 +302,8 @@ def _opened(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _told(about: str) -> Iterator[None]:
+def told(about: str) -> Iterator[None]:
+    """Errors as `VolumeError` that say what they are about."""
     try:
         yield
     except VolumeError as error:

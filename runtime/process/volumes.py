@@ -1,8 +1,8 @@
 """Which files and links a pod's volumes are: a plan, from the pod and the ConfigMaps and Secrets it names. Pure; nothing is written here.
 
 Called by the process container runtime before a pod's first container and whenever a ConfigMap or Secret has changed; `podfolder.py`
-carries the plan out. Without namespaces a volume cannot be mounted, so each container gets a folder of its own, `root/<container>/`, whose
-path it finds in `CALLBOARD_ROOT` and in which the volumes appear at their mount paths as links: `/etc/web` is `$CALLBOARD_ROOT/etc/web`.
+carries the plan out. Where volumes cannot be mounted (level C0), each container gets a folder of its own, `root/<container>/`, whose path
+it finds in `CALLBOARD_ROOT` and in which they appear at their mount paths as links: `/etc/web` is `$CALLBOARD_ROOT/etc/web`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import msgspec
 
 from callboard.models.api import core
 from callboard.models.base import EMPTY_MAP
+from callboard.models.quantity import to_bytes
 from callboard.models.volumes import sources_of, unsupported
+from callboard.runtime.process.volumemounts import PlannedMount, PlanRefused, parts, plan_mounts
 
 ConfigMaps = Mapping[str, core.ConfigMap | None]
 Secrets = Mapping[str, core.Secret | None]
 Downward = Mapping[str, Mapping[str, str]]
 DEFAULT_MODE = 0o644
+GROUP_READS = 0o440
 ROOTS = "root"
 VOLUMES = "volumes"
 
@@ -35,30 +38,30 @@ class PlannedFile(msgspec.Struct, frozen=True, gc=False):
 
 
 class PlannedVolume(msgspec.Struct, frozen=True, gc=False):
-    """One volume. `kind`: `files` (swapped in atomically), `empty` (a folder that pods write into) or `host` (a link to `host_path`)."""
+    """One volume. `kind`: `files` (swapped in atomically), `empty` (a folder that pods write into; `memory` if it is to lie there, of at
+    most `size_bytes`, 0: no limit) or `host` (`host_path`)."""
 
     name: str
     kind: str
     files: tuple[PlannedFile, ...] = ()
     host_path: str = ""
     host_type: str = ""
-
-
-class PlannedMount(msgspec.Struct, frozen=True, gc=False):
-    """A link in a container's root. `path` has the parts of the mount path; `sub_path` those of a place inside the volume."""
-
-    container: str
-    volume: str
-    path: tuple[str, ...]
-    sub_path: tuple[str, ...] = ()
+    memory: bool = False
+    size_bytes: int = 0
 
 
 class VolumePlan(msgspec.Struct, frozen=True, gc=False):
-    """All of a pod's volumes and mounts; mounts that lie inside others come after them."""
+    """All of a pod's volumes and mounts; mounts that lie inside others come after them. Those with a subPathExpr are not among them: they
+    are known once their container starts. `fs_group` owns what the kubelet makes (None: no group in particular)."""
 
     containers: tuple[str, ...]
     volumes: tuple[PlannedVolume, ...]
     mounts: tuple[PlannedMount, ...]
+    fs_group: int | None = None
+
+    def kinds(self) -> dict[str, str]:
+        """The kinds of the volumes by name."""
+        return {volume.name: volume.kind for volume in self.volumes}
 
 
 class MissingReferences(msgspec.Struct, frozen=True, gc=False):
@@ -73,46 +76,52 @@ class VolumesRefused(msgspec.Struct, frozen=True, gc=False):
     messages: tuple[str, ...]
 
 
-class _Refused(Exception):
-    pass
-
-
 class _Missing(Exception):
     pass
 
 
 def plan_volumes(
-    pod: core.Pod, configmaps: ConfigMaps, secrets: Secrets, downward: Downward = EMPTY_MAP
+    pod: core.Pod, configmaps: ConfigMaps, secrets: Secrets, downward: Downward = EMPTY_MAP, *, confined: bool = False
 ) -> VolumePlan | MissingReferences | VolumesRefused:
     """Plan a pod's volumes. `configmaps` and `secrets` hold, by name, those of the pod's namespace (absent or None: there is none);
-    `downward` what the downward API shows, by volume and path."""
+    `downward` what the downward API shows, by volume and path; `confined`: they are really mounted."""
     refused: list[str] = []
     missing: list[str] = []
     volumes: list[PlannedVolume] = []
     spec = pod.spec or core.PodSpec()
     for volume in spec.volumes:
         try:
-            volumes.append(_plan_volume(volume, configmaps, secrets, downward.get(volume.name, EMPTY_MAP)))
-        except _Refused as error:
+            volumes.append(_plan_volume(volume, spec, configmaps, secrets, downward.get(volume.name, EMPTY_MAP)))
+        except PlanRefused as error:
             refused.append(f'volume "{volume.name}": {error}')
         except _Missing as error:
             missing.append(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}')
     containers = [*spec.init_containers, *spec.containers]
-    declared = {volume.name for volume in spec.volumes}
+    kinds = {volume.name: "" for volume in spec.volumes} | {volume.name: volume.kind for volume in volumes}
     mounts: list[PlannedMount] = []
     for container in containers:
         try:
-            mounts += _plan_mounts(container, declared, {volume.name: volume for volume in volumes})
-        except _Refused as error:
+            mounts += plan_mounts(container, kinds, None, confined=confined)
+        except PlanRefused as error:
             refused.append(f'container "{container.name}": {error}')
     if refused:
         return VolumesRefused(tuple(refused))
     if missing:
         return MissingReferences(tuple(missing))
-    return VolumePlan(tuple(container.name for container in containers), tuple(volumes), tuple(mounts))
+    group = spec.security_context.fs_group if spec.security_context is not None else None
+    planned = tuple(_for_group(volume) if group is not None else volume for volume in volumes)
+    return VolumePlan(tuple(container.name for container in containers), planned, tuple(mounts), group)
 
 
-def _plan_volume(volume: core.Volume, configmaps: ConfigMaps, secrets: Secrets, shown: Mapping[str, str]) -> PlannedVolume:
+def _for_group(volume: PlannedVolume) -> PlannedVolume:
+    """Files that the group may read, whatever their modes said (kubernetes pkg/volume/volume_linux.go, roMask)."""
+    files = tuple(msgspec.structs.replace(file, mode=file.mode | GROUP_READS) for file in volume.files)
+    return msgspec.structs.replace(volume, files=files)
+
+
+def _plan_volume(
+    volume: core.Volume, spec: core.PodSpec, configmaps: ConfigMaps, secrets: Secrets, shown: Mapping[str, str]
+) -> PlannedVolume:
     _check_name(volume.name)
     if volume.config_map is not None:
         files = _from_configmap(volume.config_map, configmaps, _mode(volume.config_map.default_mode))
@@ -125,15 +134,27 @@ def _plan_volume(volume: core.Volume, configmaps: ConfigMaps, secrets: Secrets, 
     elif volume.host_path is not None:
         return _plan_host_path(volume.name, volume.host_path)
     elif why := unsupported(volume):
-        raise _Refused(why)
+        raise PlanRefused(why)
     else:
-        return PlannedVolume(volume.name, "empty")
+        return _plan_empty_dir(volume.name, volume.empty_dir or core.EmptyDirVolumeSource(), spec)
     return PlannedVolume(volume.name, "files", _without_repeats(files))
+
+
+def _plan_empty_dir(name: str, source: core.EmptyDirVolumeSource, spec: core.PodSpec) -> PlannedVolume:
+    """An emptyDir. One in memory is no larger than the pod's memory limit (kubernetes pkg/volume/emptydir, calculateEmptyDirMemorySize)."""
+    if source.medium not in ("", "Memory"):
+        raise PlanRefused(f"emptyDir.medium {source.medium!r} is not supported; use Memory, or leave it out")
+    size = 0 if source.size_limit is None else to_bytes(source.size_limit)
+    if source.medium != "Memory":
+        return PlannedVolume(name, "empty", size_bytes=size)
+    limits = [container.resources.limits.get("memory") if container.resources is not None else None for container in spec.containers]
+    whole = sum(to_bytes(limit) for limit in limits if limit is not None) if None not in limits else 0
+    return PlannedVolume(name, "empty", memory=True, size_bytes=min((one for one in (size, whole) if one > 0), default=0))
 
 
 def _plan_host_path(name: str, source: core.HostPathVolumeSource) -> PlannedVolume:
     if not source.path.startswith("/") or ".." in source.path.split("/"):
-        raise _Refused(f"hostPath.path {source.path!r} must be absolute and without '..'")
+        raise PlanRefused(f"hostPath.path {source.path!r} must be absolute and without '..'")
     return PlannedVolume(name, "host", host_path=source.path, host_type=source.type)
 
 
@@ -162,7 +183,7 @@ def _from_downward(items: Iterable[core.DownwardAPIVolumeFile], shown: Mapping[s
     files = []
     for item in items:
         content = shown.get(item.path, "").encode()
-        files.append(PlannedFile("/".join(_parts(item.path, "items[].path")), content, mode if item.mode is None else item.mode))
+        files.append(PlannedFile("/".join(parts(item.path, "items[].path")), content, mode if item.mode is None else item.mode))
     return files
 
 
@@ -179,7 +200,7 @@ def _from_projected(
         elif source.downward_api is not None:
             files += _from_downward(source.downward_api.items, shown, mode)
         else:
-            raise _Refused(
+            raise PlanRefused(
                 f"projected {(sources_of(source) or ['empty'])[0]} sources are not supported with real processes; "
                 "use configMap, secret and downwardAPI"
             )
@@ -196,56 +217,13 @@ def _choose(content: Mapping[str, bytes], source: Any, mode: int, unknown_key: s
             if source.optional:
                 continue
             raise _Missing(f"{unknown_key}: {item.key}")
-        files.append(PlannedFile("/".join(_parts(item.path, "items[].path")), content[item.key], mode if item.mode is None else item.mode))
+        files.append(PlannedFile("/".join(parts(item.path, "items[].path")), content[item.key], mode if item.mode is None else item.mode))
     return files
-
-
-def _plan_mounts(container: core.Container, declared: set[str], volumes: Mapping[str, PlannedVolume]) -> list[PlannedMount]:
-    if container.volume_devices:
-        raise _Refused("volumeDevices are not supported with real processes")
-    mounts: list[PlannedMount] = []
-    for mount in container.volume_mounts:
-        if mount.name not in declared:
-            raise _Refused(f'volumeMounts[].name: Not found: "{mount.name}"')
-        if mount.sub_path_expr:
-            raise _Refused(f"subPathExpr of mount {mount.mount_path!r} is not supported with real processes; use subPath")
-        path = _parts(mount.mount_path.lstrip("/"), "mountPath")
-        sub_path = _parts(mount.sub_path, "subPath") if mount.sub_path else ()
-        mounts.append(PlannedMount(container.name, mount.name, path, sub_path))
-    mounts.sort(key=lambda mount: mount.path)
-    for outer, inner in _nested(mounts):
-        volume = volumes.get(outer.volume)
-        if inner.path == outer.path:
-            raise _Refused(f"two mounts have the same mountPath /{'/'.join(inner.path)}")
-        if volume is not None and (volume.kind != "empty" or outer.sub_path):
-            raise _Refused(
-                f"mountPath /{'/'.join(inner.path)} lies inside the mount /{'/'.join(outer.path)}, and with real processes that is "
-                "possible only inside an emptyDir without subPath; mount them side by side"
-            )
-    return mounts
-
-
-def _nested(mounts: Iterable[PlannedMount]) -> list[tuple[PlannedMount, PlannedMount]]:
-    ordered = list(mounts)
-    return [
-        (outer, inner)
-        for position, outer in enumerate(ordered)
-        for inner in ordered[position + 1 :]
-        if inner.path[: len(outer.path)] == outer.path
-    ]
-
-
-def _parts(path: str, field: str) -> tuple[str, ...]:
-    """Parts of a relative path. Raises `_Refused` where it would lead out of its folder."""
-    parts = tuple(part for part in path.split("/") if part not in ("", "."))
-    if path.startswith("/") or ".." in parts or not parts or "\0" in path:
-        raise _Refused(f"{field} {path!r} must be a path below its folder, without '..'")
-    return parts
 
 
 def _check_name(name: str) -> None:
     if not name or "/" in name or name in (".", "..") or "\0" in name:
-        raise _Refused("its name cannot be a folder's name")
+        raise PlanRefused("its name cannot be a folder's name")
 
 
 def _without_repeats(files: Iterable[PlannedFile]) -> tuple[PlannedFile, ...]:
@@ -253,11 +231,11 @@ def _without_repeats(files: Iterable[PlannedFile]) -> tuple[PlannedFile, ...]:
     by_path = {file.path: file for file in files}
     for path in by_path:
         if path.split("/")[0].startswith(".."):
-            raise _Refused(f"the path {path!r} must not begin with '..'")
+            raise PlanRefused(f"the path {path!r} must not begin with '..'")
         parts = path.split("/")
         for count in range(1, len(parts)):
             if "/".join(parts[:count]) in by_path:
-                raise _Refused(f"{'/'.join(parts[:count])!r} would be a file and a folder at once")
+                raise PlanRefused(f"{'/'.join(parts[:count])!r} would be a file and a folder at once")
     return tuple(by_path.values())
 
 
@@ -267,7 +245,7 @@ def _decoded(value: str | bytes, owner: str, key: str) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _Refused(f"{owner}: the value of {key!r} is not base64: {error}") from error
+        raise PlanRefused(f"{owner}: the value of {key!r} is not base64: {error}") from error
 
 
 def _mode(mode: int | None) -> int:

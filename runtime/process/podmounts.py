@@ -1,0 +1,205 @@
+"""The folder of a pod whose containers have their volumes really mounted: beside what `podfolder.py` makes, what is mounted in it.
+
+    <state>/nodes/<node>/pods/<uid>/
+        volumes/<name>/            as at level C0; an emptyDir in memory is a file system of its own
+        mounts/<container>/<n>     the part of a volume that the n-th mount of the container with a subPath shows
+        etc/                       hosts, hostname, resolv.conf of all the pod's containers
+
+Pods can write into their emptyDir and hostPath volumes at any time, so what lies below these is only ever opened as `beneath.py` does, and
+a subPath is mounted by the descriptor that was found. Where nothing can be mounted in advance (`mounting` is False), the path is given on,
+together with the folder that it must not leave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from callboard.runtime.process.beneath import make_beneath, make_file_beneath, open_beneath
+from callboard.runtime.process.folders import remove_tree
+from callboard.runtime.process.mounts import bind, mount_tmpfs, mounted_below, unmount
+from callboard.runtime.process.podfolder import VolumeError, check_host, descend, opened, told, write_volume
+from callboard.runtime.process.podrequests import Source
+from callboard.runtime.process.volumemounts import PlannedMount
+from callboard.runtime.process.volumes import VOLUMES, PlannedVolume, VolumePlan
+
+ETC = "etc"
+MOUNTS = "mounts"
+_OPEN_TO_ALL = 0o777
+_STATE_DEPTH = 3  # <state>/nodes/<node>/pods/<uid>
+
+
+def write_pod(folder: Path, plan: VolumePlan, files: Mapping[str, str], *, mounting: bool) -> None:
+    """Make a pod's folder what its plan says; also for a changed plan, then only what differs is replaced. Raises `VolumeError`."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with opened(folder) as top:
+            for volume in plan.volumes:
+                with told(f'volume "{volume.name}"'):
+                    if volume.kind == "host":
+                        _make_host(volume, folder)
+                    else:
+                        _write_own(top, folder, volume, plan.fs_group, mounting)
+            for name, text in files.items():
+                _write_in_place(top, name, text)
+    except OSError as error:
+        raise VolumeError(f"the pod's folder {folder} cannot be written: {error.strerror or error}") from error
+
+
+def prepare_mounts(
+    folder: Path, container: str, mounts: tuple[PlannedMount, ...], volumes: tuple[PlannedVolume, ...], *, mounting: bool
+) -> tuple[Source, ...]:
+    """Sources for a container's mounts, with places for those that lie inside others. Raises `VolumeError`, in the kubelet's words where a
+    subPath leads out of its volume."""
+    by_name = {volume.name: volume for volume in volumes}
+    sources = []
+    with contextlib.ExitStack() as held:
+        try:
+            top = held.enter_context(opened(folder))
+        except OSError as error:
+            raise VolumeError(f"the pod's folder {folder} is gone: the process daemon that kept it has ended") from error
+        for volume in volumes:
+            if volume.memory and mounting:  # it went with the cell, if that has been lost meanwhile
+                with told(f'volume "{volume.name}"'):
+                    _in_memory(folder, volume)
+        found = [_found(held, top, container, mount, by_name[mount.volume]) for mount in mounts]
+        for index, mount in enumerate(mounts):
+            around = [outer for outer in mounts[:index] if mount.path[: len(outer.path)] == outer.path]
+            if around and around[-1].kind != "host":
+                with told(f"mountPath /{'/'.join(mount.path)}"):
+                    _make_place(found[mounts.index(around[-1])], mount.path[len(around[-1].path) :], found[index])
+        for index, mount in enumerate(mounts):
+            whole = _whole(folder, by_name[mount.volume])
+            if not mount.sub_path:
+                sources.append(Source(whole))
+            elif mounting:
+                with told(f"subPath {'/'.join(mount.sub_path)!r}"):
+                    sources.append(Source(_mounted(top, folder, container, index, found[index])))
+            else:
+                fixed = mount.kind == "files"  # the kubelet alone writes there
+                sources.append(Source(os.readlink(f"/proc/self/fd/{found[index]}"), "" if fixed else whole))
+    return tuple(sources)
+
+
+def remove_pod(folder: Path) -> None:
+    """Remove a pod's folder. What is mounted in it is unmounted first, and stays. Raises `VolumeError`."""
+    try:
+        remove_tree(str(folder))
+    except OSError as error:
+        raise VolumeError(f"the pod's folder {folder} cannot be removed: {error}") from error
+
+
+def _write_own(top: int, folder: Path, volume: PlannedVolume, group: int | None, mounting: bool) -> None:
+    if volume.kind != "empty":
+        write_volume(top, volume, group)
+        return
+    os.close(descend(top, (VOLUMES, volume.name)))
+    if volume.memory and mounting:
+        _in_memory(folder, volume)
+    place = descend(top, (VOLUMES, volume.name))
+    try:
+        os.fchmod(place, _OPEN_TO_ALL)
+    finally:
+        os.close(place)
+    write_volume(top, volume, group)
+
+
+def _in_memory(folder: Path, volume: PlannedVolume) -> None:
+    place = str(folder / VOLUMES / volume.name)  # no pod can write into the folders above it
+    if not mounted_below(place):
+        mount_tmpfs(place, volume.size_bytes)
+
+
+def _make_host(volume: PlannedVolume, folder: Path) -> None:
+    """A hostPath as its type says, made where it may be (kubernetes pkg/volume/hostpath; a container runtime makes what has no type)."""
+    path = Path(volume.host_path)
+    real, state = Path(os.path.realpath(path)), folder.parents[_STATE_DEPTH]
+    if real == state or state in real.parents:
+        raise VolumeError(f"hostPath {path} lies in the cluster's own folder {state}, where other pods have their Secrets")
+    if volume.host_type in ("", "DirectoryOrCreate") and not path.exists():
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif volume.host_type == "FileOrCreate":
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+    check_host(volume)
+
+
+def _whole(folder: Path, volume: PlannedVolume) -> str:
+    return volume.host_path if volume.kind == "host" else str(folder / VOLUMES / volume.name)
+
+
+def _found(held: contextlib.ExitStack, top: int, container: str, mount: PlannedMount, volume: PlannedVolume) -> int:
+    """Descriptor of what a mount shows, as long as `held` is; a missing subPath is made as a folder."""
+    flags = os.O_PATH | os.O_CLOEXEC
+    try:
+        base = os.open(volume.host_path, flags) if volume.kind == "host" else descend(top, (VOLUMES, volume.name))
+    except OSError as error:
+        raise VolumeError(f'volume "{volume.name}": {error.strerror}') from error
+    held.callback(os.close, base)
+    if not mount.sub_path:
+        return base
+    try:
+        try:
+            found = open_beneath(base, "/".join(mount.sub_path))
+        except FileNotFoundError:
+            found = make_beneath(base, mount.sub_path)
+    except OSError as error:
+        why = "a link in it leads out of the volume" if error.errno == errno.EXDEV else error.strerror
+        words = f'failed to prepare subPath for volumeMount "{mount.volume}" of container "{container}"'
+        raise VolumeError(f"{words}: {'/'.join(mount.sub_path)}: {why}") from error
+    held.callback(os.close, found)
+    return found
+
+
+def _make_place(outer: int, path: tuple[str, ...], inner: int) -> None:
+    """Something for `inner` to be mounted at inside of what the descriptor `outer` is (kubernetes: MakeNestedMountpoints)."""
+    if stat.S_ISDIR(os.fstat(inner).st_mode):
+        os.close(make_beneath(outer, path))
+    else:
+        make_file_beneath(outer, path)
+
+
+def _mounted(top: int, folder: Path, container: str, index: int, source: int) -> str:
+    """Mount a source, in the place of what an earlier life of the container had there; its path."""
+    place = folder / MOUNTS / container / str(index)
+    for old in mounted_below(str(place)):
+        unmount(old)
+    with _opened_at(top, (MOUNTS, container)) as parent:
+        folder_wanted = stat.S_ISDIR(os.fstat(source).st_mode)
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(place.name, dir_fd=parent, follow_symlinks=False).st_mode):
+                os.rmdir(place.name, dir_fd=parent)
+            else:
+                os.unlink(place.name, dir_fd=parent)
+        if folder_wanted:
+            os.mkdir(place.name, 0o700, dir_fd=parent)
+        else:
+            os.close(os.open(place.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent))
+    bind(source, str(place))
+    return str(place)
+
+
+def _write_in_place(top: int, name: str, text: str) -> None:
+    """Write a file without exchanging it: containers have it mounted."""
+    with _opened_at(top, (ETC,)) as parent:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, 0o644, dir_fd=parent), "r+b") as file:
+            content = text.encode()
+            if file.read() != content:
+                file.seek(0)
+                file.write(content)
+                file.truncate()
+            os.fchmod(file.fileno(), 0o644)
+
+
+@contextlib.contextmanager
+def _opened_at(top: int, parts: tuple[str, ...]) -> Iterator[int]:
+    place = descend(top, parts)
+    try:
+        yield place
+    finally:
+        os.close(place)
