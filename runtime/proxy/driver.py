@@ -7,6 +7,7 @@ All methods may be called from any thread; `emit` is called on the proxy's threa
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -14,8 +15,12 @@ from typing import Any, TypeVar
 from callboard.models.messages.base import Message
 from callboard.models.messages.proxy import ListenFailed, Listening, ListenStopped, Place, ProxyTable, ServicePort
 from callboard.runtime.logs import Logger
-from callboard.runtime.proxy.listener import ServiceListener
+from callboard.runtime.proxy.datagrams import DatagramListener
+from callboard.runtime.proxy.gate import Gate
+from callboard.runtime.proxy.listener import Listener, ServiceListener
+from callboard.runtime.proxy.picker import Affinities
 from callboard.runtime.proxy.protocol import ServiceStats
+from callboard.runtime.proxy.relay import Ground
 from callboard.runtime.proxy.sockets import CannotListen, open_socket
 
 RETRY_S = 5.0
@@ -24,18 +29,29 @@ _T = TypeVar("_T")
 _log = Logger(component="proxy")
 
 
-class ProxyDriver:
-    """A running service proxy for TCP."""
+Bind = Callable[[str, int, str, str], socket.socket]
+"""Makes a listening socket of an address, a port, a service key (for words) and a protocol; raises `CannotListen`."""
 
-    def __init__(self, emit: Callable[[Message], None]) -> None:
+
+class ProxyDriver:
+    """A running service proxy for TCP and UDP. `bind` and `make_socket` (by family and type) make its sockets: on the host as they stand,
+    in another network where it proxies there. They are called on the proxy's thread."""
+
+    def __init__(
+        self, emit: Callable[[Message], None], bind: Bind = open_socket, make_socket: Callable[[int, int], socket.socket] = socket.socket
+    ) -> None:
         self._emit = emit
-        self._listeners: dict[Place, ServiceListener] = {}
-        self._draining: list[ServiceListener] = []
+        self._bind = bind
+        self._listeners: dict[Place, Listener] = {}
+        self._draining: list[Listener] = []
         self._table = ProxyTable()
         self._refused: dict[Place, str] = {}
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_report)
+        self._gate = Gate(self._loop)
+        self._ground = Ground(self._loop, self._gate, make_socket)
+        self._affinities = Affinities()
         self._turn = asyncio.Lock()  # one table after the other
         self._stopped = False
         self._lock = threading.Lock()
@@ -95,7 +111,7 @@ class ProxyDriver:
         """Make a new table true; None: try again what the last one could not."""
         async with self._turn:
             table = self._table = self._table if new is None else new
-            wanted = {s.place: s for s in table.services if self._is_tcp(s)}
+            wanted = {s.place: s for s in table.services if self._is_carried(s)}
             for place in [place for place in self._listeners if place not in wanted]:
                 self._remove(place)
             for place in [place for place in self._refused if place not in {s.place for s in table.services}]:
@@ -103,19 +119,21 @@ class ProxyDriver:
             for place, service in wanted.items():
                 listener = self._listeners.get(place)
                 if listener is None:
-                    listener = self._listeners[place] = ServiceListener(service)
+                    kind = DatagramListener if service.protocol == "UDP" else ServiceListener
+                    listener = self._listeners[place] = kind(service, self._ground, self._affinities)
                 else:
                     listener.update(service)
                 if listener.actual is None:
-                    await self._listen(listener)
+                    self._listen(listener)
+            self._affinities.keep(table.services, self._loop.time())
             self._draining = [listener for listener in self._draining if listener.draining()]
             self._plan_retry()
 
-    def _is_tcp(self, service: ServicePort) -> bool:
-        if service.protocol == "TCP":
+    def _is_carried(self, service: ServicePort) -> bool:
+        if service.protocol in ("TCP", "UDP"):
             return True
         reason = (
-            f"{service.service_key} has protocol {service.protocol}, and the userspace proxy carries TCP only; "
+            f"{service.service_key} has protocol {service.protocol}, and the userspace proxy carries TCP and UDP only; "
             "its clients must use the pods' own addresses"
         )
         self._fail(service, reason)
@@ -130,23 +148,23 @@ class ProxyDriver:
         if was_listening:
             self._tell(ListenStopped(*place))
 
-    async def _listen(self, listener: ServiceListener) -> None:
+    def _listen(self, listener: Listener) -> None:
         service = listener.service
         try:
-            sock = open_socket(service.cluster_ip, service.port, service.service_key)
+            sock = self._bind(service.cluster_ip, service.port, service.service_key, service.protocol)
         except CannotListen as error:
             self._fail(service, str(error))
             if not error.permission:
                 return
             try:
-                sock = open_socket(service.cluster_ip, 0, service.service_key)
+                sock = self._bind(service.cluster_ip, 0, service.service_key, service.protocol)
             except CannotListen as second:
                 self._fail(service, str(second))
                 return
-        await listener.listen(sock)
+        listener.listen(sock)
         assert listener.actual is not None
         self._refused.pop(service.place, None)
-        self._tell(Listening(service.service_key, service.cluster_ip, service.port, *listener.actual))
+        self._tell(Listening(service.service_key, service.cluster_ip, service.port, *listener.actual, service.protocol))
 
     def _fail(self, service: ServicePort, reason: str) -> None:
         place = service.place
@@ -154,7 +172,7 @@ class ProxyDriver:
             return
         self._refused[place] = reason
         _log.warning("cannot listen", service=service.service_key, reason=reason)
-        self._tell(ListenFailed(service.service_key, service.cluster_ip, service.port, reason))
+        self._tell(ListenFailed(service.service_key, service.cluster_ip, service.port, reason, service.protocol))
 
     def _plan_retry(self) -> None:
         if self._retry is not None:
@@ -179,6 +197,7 @@ class ProxyDriver:
             for listener in [*self._listeners.values(), *self._draining]:
                 listener.abort()
             self._listeners.clear()
+            self._gate.shut()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()

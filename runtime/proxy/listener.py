@@ -1,56 +1,66 @@
-"""One service port of the proxy: its listening socket, whose turn it is, and its counters.
+"""One service port of the proxy: its socket, and the connections or flows of datagrams that came in by it.
 
 Used by `driver.py` on the proxy's own event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Iterator
+from typing import Protocol
 
 from callboard.models.messages.proxy import Endpoint, ServicePort
-from callboard.runtime.proxy.protocol import EndpointStats, ServiceStats
-from callboard.runtime.proxy.relay import Counters, Relay
-from callboard.runtime.proxy.sockets import BACKLOG
+from callboard.runtime.proxy.gate import Acceptor
+from callboard.runtime.proxy.picker import Affinities, Picker
+from callboard.runtime.proxy.protocol import ServiceStats
+from callboard.runtime.proxy.relay import Ground, Relay
+
+
+class Listener(Protocol):
+    """What the driver needs of a listener, whatever its protocol."""
+
+    service: ServicePort
+    actual: Endpoint | None
+
+    def update(self, service: ServicePort) -> None: ...
+
+    def listen(self, sock: socket.socket) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def draining(self) -> bool: ...
+
+    def stats(self) -> ServiceStats: ...
 
 
 class ServiceListener:
     """Accepts a service port's connections and hands each to the next ready endpoint."""
 
-    def __init__(self, service: ServicePort) -> None:
+    def __init__(self, service: ServicePort, ground: Ground, affinities: Affinities) -> None:
         self.service = service
         self.actual: Endpoint | None = None
-        self.last_reason = ""
-        self._server: asyncio.Server | None = None
-        self._turn = 0
-        self._accepted = 0
-        self._rejected = 0
-        self._counters: dict[Endpoint, Counters] = {}
+        self._ground = ground
+        self._picker = Picker(service, affinities)
+        self._acceptor: Acceptor | None = None
         self._relays: dict[Relay, None] = {}
-        self.update(service)
 
     def update(self, service: ServicePort) -> None:
         """Take over the endpoints of a new table. Established connections stay, also those of endpoints that are gone."""
         self.service = service
-        wanted = dict.fromkeys(service.endpoints)
-        self._counters = {
-            endpoint: self._counters.get(endpoint) or Counters()
-            for endpoint in [*wanted, *(e for e, c in self._counters.items() if c.active and e not in wanted)]
-        }
+        self._picker.update(service)
 
-    async def listen(self, sock: socket.socket) -> None:
-        """Begin to accept on a listening socket."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, sock=sock, backlog=BACKLOG)
+    def listen(self, sock: socket.socket) -> None:
+        """Begin to accept on a listening socket, which belongs to this listener from now on."""
         name = sock.getsockname()
         self.actual = (name[0], name[1])
+        self._acceptor = Acceptor(self._ground.gate, sock, self._accept)
 
     def close(self) -> None:
         """Accept no more; established connections go on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
         self.actual = None
 
     def abort(self) -> None:
@@ -63,42 +73,15 @@ class ServiceListener:
         """Whether connections are still open."""
         return bool(self._relays)
 
-    def candidates(self) -> Iterator[tuple[str, int, Counters]]:
-        """Round robin: the endpoint whose turn it is, then the others, each once."""
-        endpoints = self.service.endpoints
-        first = self._turn
-        self._turn += 1
-        for step in range(len(endpoints)):
-            address, port = endpoints[(first + step) % len(endpoints)]
-            yield address, port, self._counters.setdefault((address, port), Counters())
-
-    def rejected(self) -> None:
-        """A connection found no endpoint."""
-        self._rejected += 1
-
     def stats(self) -> ServiceStats:
-        """The counters now; endpoints that have left the table are listed while connections to them are open."""
-        rows = tuple(
-            EndpointStats(
-                address=address,
-                port=port,
-                connections=c.connections,
-                active=c.active,
-                failed_connects=c.failed_connects,
-                bytes_to_endpoint=c.bytes_to_endpoint,
-                bytes_from_endpoint=c.bytes_from_endpoint,
-            )
-            for (address, port), c in self._counters.items()
-            if c.active or (address, port) in self.service.endpoints
-        )
-        own = self.service
-        return ServiceStats(own.service_key, own.cluster_ip, own.port, self._accepted, self._rejected, rows)
+        """The counters now."""
+        return self._picker.stats()
 
-    def _accept(self) -> asyncio.Protocol:
-        self._accepted += 1
-        relay = Relay(self, self._forget)
-        self._relays[relay] = None
-        return relay.client_protocol()
+    def _accept(self, connection: socket.socket, peer: str) -> None:
+        candidates = self._picker.candidates(peer, self._ground.loop.time())
+        relay = Relay(self._ground, self._picker, connection, peer, candidates, self._forget)
+        if not relay.closed:
+            self._relays[relay] = None
 
     def _forget(self, relay: Relay) -> None:
         self._relays.pop(relay, None)

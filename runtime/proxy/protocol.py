@@ -18,7 +18,8 @@ class EndpointStats(msgspec.Struct, frozen=True, gc=False):
 
 
 class ServiceStats(msgspec.Struct, frozen=True, gc=False):
-    """Counters of one service port. `rejected`: connections closed because no endpoint was ready or none could be reached."""
+    """Counters of one service port. `accepted`: connections, or clients whose datagrams came in; `rejected`: those of them that no
+    endpoint was ready for or could be reached."""
 
     service_key: str
     cluster_ip: str
@@ -26,3 +27,4 @@ class ServiceStats(msgspec.Struct, frozen=True, gc=False):
     accepted: int
     rejected: int
     endpoints: tuple[EndpointStats, ...]
+    protocol: str = "TCP"

@@ -167,12 +167,12 @@ def test_a_taken_port_is_reported_and_tried_again_with_the_next_table(proxy: Pro
     assert ask(ip) == "web"
 
 
-def test_udp_and_foreign_addresses_are_refused_in_plain_words(proxy: Proxy, address: MakeAddress) -> None:
-    dns = ServicePort("kube-system/dns:dns", address(), 18053, "UDP", ())
+def test_sctp_and_foreign_addresses_are_refused_in_plain_words(proxy: Proxy, address: MakeAddress) -> None:
+    dns = ServicePort("kube-system/dns:dns", address(), 18053, "SCTP", ())
     proxy.serve(dns, port_of("203.0.113.7"))
     reasons = [proxy.said.get(timeout=WAIT_S) for _ in range(2)]
     assert all(isinstance(reason, ListenFailed) for reason in reasons)
-    assert "carries TCP only" in reasons[0].reason  # type: ignore[attr-defined]
+    assert "carries TCP and UDP only" in reasons[0].reason  # type: ignore[attr-defined]
     assert "has no such address" in reasons[1].reason  # type: ignore[attr-defined]
     proxy.serve(dns, port_of("203.0.113.7"))
     assert proxy.said.empty(), "the same reason is told once"
