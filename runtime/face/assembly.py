@@ -41,12 +41,23 @@ from callboard.runtime.systems import System
 
 CONTROL_PLANE = "control-plane"
 SIMULATED_SERVICES = "10.96.0.0/12"
+NODE_PROCESSES = ("proxy", "kubelet", "dataplane", "runtime")
+"""First parts of the names of what runs on a node."""
 SHARED_PROXY_FROM_NODES = 17
 """From so many nodes on, a real-time cluster with simulated containers has one service proxy: one per node would multiply the cost of
 every change of an EndpointSlice by the number of nodes."""
 
-RuntimeFactory = Callable[[int, NodeSpec], tuple[type[Component], tuple[Any, ...]]]
-"""Class and arguments (after the port) of the container runtime of a node, by the node's index."""
+
+class Part(msgspec.Struct, frozen=True):
+    """One component of a node; `arguments` are those after the port."""
+
+    name: str
+    component: Any
+    arguments: tuple[Any, ...] = ()
+
+
+NodeParts = Callable[[int, NodeSpec], tuple[Part, ...]]
+"""What runs on a node besides kubelet and service proxy, by the node's index: `runtime/<node>` first, then what its network needs."""
 
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +75,7 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     data_plane: str = ""
     cluster_dns: str = ""
     names_server: str = ""
+    node_networks: bool = False
     journal: str = ""
 
     @property
@@ -131,25 +143,29 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
             system.start(name + suffix, component, client, *more, machine=CONTROL_PLANE)
     system.start(METRICS_SERVER, MetricsServer, timing.usage_s, machine=CONTROL_PLANE)
     system.start(DNS, NameService, blueprint.client(), DOMAIN, blueprint.cluster_dns, blueprint.names_server, machine=CONTROL_PLANE)
-    if not blueprint.proxy_per_node:
-        system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, machine=CONTROL_PLANE)
+    if blueprint.data_plane or not blueprint.proxy_per_node:
+        for_all_nodes = bool(blueprint.data_plane) and not blueprint.node_networks
+        system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, for_all_nodes, machine=CONTROL_PLANE)
 
 
-def start_node(system: System, blueprint: Blueprint, runtime_of: RuntimeFactory, index: int, spec: NodeSpec) -> None:
+def start_node(system: System, blueprint: Blueprint, parts_of: NodeParts, index: int, spec: NodeSpec) -> None:
     """Start a node: on a machine of its own its container runtime, its kubelet and, where each node has one, its service proxy. `index` is
     the node's own for ever, since its addresses come from it."""
-    component, arguments = runtime_of(index, spec)
-    system.start(f"runtime/{spec.name}", component, *arguments, machine=spec.name)
-    system.start(f"kubelet/{spec.name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint), machine=spec.name)
+    name = spec.name
+    for part in parts_of(index, spec):
+        system.start(part.name, part.component, *part.arguments, machine=name)
+    system.start(f"kubelet/{name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint), machine=name)
     if blueprint.proxy_per_node:
-        system.start(f"proxy/{spec.name}", ServiceProxy, blueprint.client(index), machine=spec.name)
+        data_plane = f"dataplane/{name}" if blueprint.node_networks else ""
+        system.start(f"proxy/{name}", ServiceProxy, blueprint.client(index), data_plane, machine=name)
 
 
 def stop_node(system: System, name: str) -> None:
     """Take a node's processes out of the world; its machine stays, switched on, should a node of this name come again."""
-    for process in (f"proxy/{name}", f"kubelet/{name}", f"runtime/{name}"):
-        if process in system.names():
-            system.remove(process)
+    for process in [
+        process for process in system.names() if process.partition("/")[2] == name and process.partition("/")[0] in NODE_PROCESSES
+    ]:
+        system.remove(process)
     system.add_machine(name).alive = True
 
 
@@ -169,13 +185,13 @@ def kubelet_settings(spec: NodeSpec, blueprint: Blueprint) -> KubeletSettings:
     )
 
 
-def simulated_runtimes(images: tuple[tuple[str, Behaviour], ...]) -> RuntimeFactory:
+def simulated_parts(images: tuple[tuple[str, Behaviour], ...]) -> NodeParts:
     """Simulated containers: 1,020 pod addresses per node, in 10.128.0.0/9."""
 
-    def runtime_of(index: int, spec: NodeSpec) -> tuple[type[Component], tuple[Any, ...]]:
+    def parts_of(index: int, spec: NodeSpec) -> tuple[Part, ...]:
         base = (10 << 24) + (128 << 16) + index * 1024
         cidr = f"{base >> 24}.{base >> 16 & 255}.{base >> 8 & 255}.{base & 255}/22"
         host_ip = f"172.16.{(index + 1) >> 8}.{(index + 1) & 255}"
-        return SimulatedRuntime, (spec.name, cidr, host_ip, images)
+        return (Part(f"runtime/{spec.name}", SimulatedRuntime, (spec.name, cidr, host_ip, images)),)
 
-    return runtime_of
+    return parts_of

@@ -17,7 +17,7 @@ from callboard.runtime.face.assembly import (
     SHARED_PROXY_FROM_NODES,
     SIMULATED_SERVICES,
     Blueprint,
-    simulated_runtimes,
+    simulated_parts,
     start_control_plane,
 )
 from callboard.runtime.face.client import Stats, stats_of
@@ -124,11 +124,11 @@ class Cluster(Verbs):
             system.start("journal", JournalDriver, journal, system.post)
         if self._processes is not None:
             self._processes.start(system)
-            runtimes = self._processes.runtimes(system)
+            parts = self._processes.parts(system)
         else:
-            runtimes = simulated_runtimes(images)
+            parts = simulated_parts(images)
         start_control_plane(system, blueprint)
-        self._fleet.start_all(runtimes)
+        self._fleet.start_all(parts)
 
     def _await_nodes(self) -> None:
         wanted = {spec.name for spec in self._blueprint.nodes}

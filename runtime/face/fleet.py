@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callboard.models.errors import BadRequest
-from callboard.runtime.face.assembly import Blueprint, RuntimeFactory, start_node, stop_node
+from callboard.runtime.face.assembly import Blueprint, NodeParts, start_node, stop_node
 from callboard.runtime.face.nodespec import NODES_LIMIT, NodeSpec, node_specs
 from callboard.runtime.systems import System
 
@@ -30,7 +30,7 @@ class Fleet:
         self.wires = wires or Wires()
         self._blueprint = blueprint
         self._limit = limit
-        self._runtime_of: RuntimeFactory | None = None
+        self._parts_of: NodeParts | None = None
         self._specs = {spec.name: spec for spec in blueprint.nodes}
         self._made = 0
 
@@ -39,9 +39,9 @@ class Fleet:
         """The nodes that there are."""
         return list(self._specs)
 
-    def start_all(self, runtime_of: RuntimeFactory) -> None:
+    def start_all(self, parts_of: NodeParts) -> None:
         """Start every node of the blueprint. Call it where the system's state may be changed."""
-        self._runtime_of = runtime_of
+        self._parts_of = parts_of
         for spec in self._specs.values():
             self._start(spec)
 
@@ -60,8 +60,8 @@ class Fleet:
         self._specs[spec.name] = spec
 
     def _start(self, spec: NodeSpec) -> None:
-        assert self._runtime_of is not None
-        start_node(self.system, self._blueprint, self._runtime_of, self._made, spec)
+        assert self._parts_of is not None
+        start_node(self.system, self._blueprint, self._parts_of, self._made, spec)
         self._made += 1  # never used again: a node's addresses may still be in somebody's table
 
     def crash(self, name: str) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from callboard.actors.component import Component
 from callboard.models.errors import BadRequest
 from callboard.models.messages.base import Message
 from callboard.runtime.containers.process import ProcessRuntime
 from callboard.runtime.containers.process_addresses import NODES_LIMIT
 from callboard.runtime.containers.process_state import abandon_node
-from callboard.runtime.face.assembly import CONTROL_PLANE, RuntimeFactory
+from callboard.runtime.face.assembly import CONTROL_PLANE, NodeParts, Part
 from callboard.runtime.face.fleet import Wires
 from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.logs import Logger
@@ -64,15 +63,15 @@ class Processes(Wires):
         """Start the data plane."""
         system.start("dataplane", UserspaceDataPlane, system.post, "proxy", self._slot, machine=CONTROL_PLANE)
 
-    def runtimes(self, system: System) -> RuntimeFactory:
+    def parts(self, system: System) -> NodeParts:
         """Container runtimes of real processes."""
         self._post = system.post
 
-        def runtime_of(index: int, spec: NodeSpec) -> tuple[type[Component], tuple[Any, ...]]:
-            self._names[spec.name] = f"runtime/{spec.name}"
-            return ProcessRuntime, (spec.name, index, self._daemon, self._daemon.state_dir, system.post)
+        def parts_of(index: int, spec: NodeSpec) -> tuple[Part, ...]:
+            name = self._names[spec.name] = f"runtime/{spec.name}"
+            return (Part(name, ProcessRuntime, (spec.name, index, self._daemon, self._daemon.state_dir, system.post)),)
 
-        return runtime_of
+        return parts_of
 
     def lost(self, node: str) -> None:
         self._daemon.kill_node(node)

@@ -14,7 +14,7 @@ from callboard.models.messages.store import Compact
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
-from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_runtimes, start_control_plane
+from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_parts, start_control_plane
 from callboard.runtime.face.client import Stats, stats_of
 from callboard.runtime.face.contract import Seconds, check_events, check_images, seconds
 from callboard.runtime.face.extending import name_of, program_of, start_controller
@@ -85,7 +85,7 @@ class Simulation(Verbs):
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
         start_control_plane(self._system, blueprint)
-        self._fleet.start_all(simulated_runtimes(check_images(images)))
+        self._fleet.start_all(simulated_parts(check_images(images)))
         self._system.quiet = self._own.settled_state
         self._system.on_step.append(self._check)
         for spec in specs:
