@@ -23,6 +23,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, gc=False):
     exit_code: int
     signal: int
     finished_at_s: float
+    oom_killed: bool = False
 
 
 class ProcessMessage(Message, frozen=True, gc=False, tag_field="type", tag=True):
@@ -36,13 +37,35 @@ class ProcessAnswer(ProcessMessage, frozen=True, gc=False, tag=True):
 
 
 class Hello(ProcessMessage, frozen=True, gc=False, tag=True):
-    """First word of a daemon: who it is, where its state lies, and that addresses `127.<block>.0.0/16` belong to this cluster."""
+    """First word of a daemon: who it is, where its state lies, that addresses `127.<block>.0.0/16` belong to this cluster, and at which level
+    of isolation it runs. `pid` is made that of whoever hears it."""
 
     pid: int
     state_dir: str
     durable: bool
     cluster_id: str
     block: int
+    level: str = "C0"
+
+
+class HelperStarted(ProcessAnswer, frozen=True, gc=False, tag=True):
+    """A helper of this name runs as the daemon's child; it may have done so before. `pid` is as the daemon sees it."""
+
+    name: str
+    pid: int
+
+    def subject(self) -> str:
+        return self.name
+
+
+class HelperEnded(ProcessMessage, frozen=True, gc=False, tag=True):
+    """A helper has ended; below 0 its `exit_code` is a signal."""
+
+    name: str
+    exit_code: int
+
+    def subject(self) -> str:
+        return self.name
 
 
 class CannotStart(ProcessMessage, frozen=True, gc=False, tag=True):
@@ -63,6 +86,7 @@ class Exited(ProcessMessage, frozen=True, gc=False, tag=True):
     exit_code: int
     signal: int
     finished_at_s: float
+    oom_killed: bool = False
 
     def subject(self) -> str:
         return self.container_id
@@ -170,6 +194,8 @@ FromDaemon = (
     Hello
     | CannotStart
     | Exited
+    | HelperStarted
+    | HelperEnded
     | Started
     | StartFailed
     | CommandEnded
