@@ -20,7 +20,9 @@ import msgspec
 from callboard.models.messages.base import Message
 from callboard.runtime.helpers.link import HelperError, HelperFailed, HelperLink
 from callboard.runtime.helpers.wire import BrokenFrame, Done, close_all
+from callboard.runtime.network.facts import NetworkAgain, NetworkFailed, NodeGone
 from callboard.runtime.network.messages import (
+    KINDS,
     Answers,
     ApplyRules,
     CloseOutside,
@@ -30,8 +32,6 @@ from callboard.runtime.network.messages import (
     ForgetFlows,
     ListenOutside,
     MakeSocket,
-    NetworkAgain,
-    NetworkFailed,
     NetworkState,
     NodeNetwork,
     OutsideListener,
@@ -46,7 +46,6 @@ from callboard.runtime.network.messages import (
 HELPER = "network"
 MODULE = "callboard.runtime.network.helper"
 START_LIMIT_S = 20.0
-KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 class HelperHost(Protocol):
@@ -84,6 +83,8 @@ class NetworkDriver:
         self._isolated: set[str] = set()
         self._pairs: set[frozenset[str]] = set()
         self._again_callbacks: list[Callable[[], None]] = []
+        self._there: dict[str, NodeNetwork] = {}
+        self._node_callbacks: list[Callable[[NodeNetwork | NodeGone], None]] = []
         with self._lock:  # the link's thread may be connected before there is a `_link`
             self._link = HelperLink(HELPER, daemon.state_dir, self._start, Answers, again=self._say_all)
 
@@ -91,7 +92,7 @@ class NetworkDriver:
         """A namespace for this node, which keeps what is there already."""
         with self._lock:
             self._nodes[node] = index
-            self._ask(EnsureNode(node, index), done)
+            self._ask_node(node, done)
 
     def remove_node(self, node: str, done: Callable[[Done | NetworkFailed], None]) -> None:
         """A node is no more: its network and those of its pods go, its cuts are forgotten."""
@@ -107,7 +108,11 @@ class NetworkDriver:
         with self._lock:
             self._nodes.pop(node, None)
             self._pods = {uid: pod for uid, pod in self._pods.items() if pod.node != node}
+            gone = self._there.pop(node, None)
+            callbacks = [*self._node_callbacks] if gone is not None else []
             self._ask(RemoveNode(node), done)
+        for callback in callbacks:
+            callback(NodeGone(node))
 
     def ensure_pod(self, uid: str, node: str, ip: str, done: Callable[[PodNetwork | NetworkFailed], None]) -> None:
         """A namespace for this pod, which keeps what is there already. The node's must have been ensured."""
@@ -203,6 +208,15 @@ class NetworkDriver:
         with self._lock:
             self._again_callbacks.append(callback)
 
+    def on_nodes(self, callback: Callable[[NodeNetwork | NodeGone], None]) -> None:
+        """Tell this of every node's network: of those that are there now, at once; from then on whenever one was ensured, also anew after
+        the helper was lost, and when one goes. It runs on the link's thread or on that of who removes a node, and must be quick."""
+        with self._lock:
+            self._node_callbacks.append(callback)
+            there = [*self._there.values()]
+        for network in there:
+            callback(network)
+
     def close(self) -> None:
         """Let go of the helper, which goes on with what it was told. Calling it twice is allowed."""
         self._link.close()
@@ -224,6 +238,21 @@ class NetworkDriver:
             self._link.ask(request, answered, descriptors)
         except BrokenFrame as error:
             answered(HelperFailed(str(error)), [])
+
+    def _ask_node(self, node: str, done: Callable[[NodeNetwork | NetworkFailed], None] | None) -> None:
+        def answered(answer: NodeNetwork | NetworkFailed) -> None:
+            with self._lock:
+                wanted = isinstance(answer, NodeNetwork) and node in self._nodes
+                if wanted and isinstance(answer, NodeNetwork):
+                    self._there[node] = answer
+                callbacks = [*self._node_callbacks] if wanted else []
+            if isinstance(answer, NodeNetwork):
+                for callback in callbacks:
+                    callback(answer)
+            if done is not None:
+                done(answer)
+
+        self._ask(EnsureNode(node, self._nodes[node]), answered)
 
     def _ask_cuts(self, done: Callable[[Done | NetworkFailed], None] | None) -> None:
         pairs = sorted((min(pair), max(pair)) for pair in self._pairs)
@@ -261,10 +290,9 @@ class NetworkDriver:
     def _say_all(self, _link: HelperLink) -> None:
         """Tell a helper that may know nothing all that it should know."""
         with self._lock:
-            for node, index in self._nodes.items():
-                self._ask(EnsureNode(node, index), None)
-            if self._isolated or self._pairs or self._nodes:
-                self._ask_cuts(None)
+            for node in self._nodes:
+                self._ask_node(node, None)
+            self._ask_cuts(None)
             for pod in self._pods.values():
                 self._ask(pod, None)
             for outside in self._outside.values():

@@ -5,10 +5,14 @@ In all of them `node` "" means the edge: the fabric's own namespace.
 
 from __future__ import annotations
 
+import socket
+
 import msgspec
 
-from callboard.models.messages.base import Message
 from callboard.runtime.helpers.wire import Done
+
+KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+"""The kinds of sockets that can be asked for."""
 
 
 class NetworkRequest(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -149,28 +153,7 @@ class NetworkState(NetworkAnswer, frozen=True, gc=False):
     outside: tuple[OutsideListener, ...]
 
 
-Requests = (
-    EnsureNode
-    | RemoveNode
-    | EnsurePod
-    | RemovePod
-    | SetCuts
-    | ApplyRules
-    | ForgetFlows
-    | ListenOutside
-    | CloseOutside
-    | MakeSocket
-    | TellState
-)
+Wiring = EnsureNode | RemoveNode | EnsurePod | RemovePod | SetCuts
+"""What changes namespaces and links: carried out one after the other, in the order in which it was asked."""
+Requests = Wiring | ApplyRules | ForgetFlows | ListenOutside | CloseOutside | MakeSocket | TellState
 Answers = NodeNetwork | PodNetwork | RulesApplied | FlowsForgotten | OutsideListener | NetworkState | Done
-
-
-class NetworkFailed(Message, frozen=True, gc=False):
-    """What `done` hears in place of an answer: `message` says what happened and what to do."""
-
-    message: str
-
-
-class NetworkAgain(Message, frozen=True, gc=False):
-    """The helper was connected to, for the first time or after it was lost; what had been ensured is being ensured anew. Rule sets are not:
-    whoever applied some applies them all once more."""

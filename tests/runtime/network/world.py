@@ -1,0 +1,134 @@
+"""A cell with the network helper in it, and a driver outside: what the tests of the network stand on."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgpack
+
+from callboard.models.messages.base import Message
+from callboard.runtime.network.driver import NetworkDriver
+from callboard.runtime.process import boot
+
+PREFIXES = {
+    "A": ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--mount-proc"),
+    "B": ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
+    + ("--mount-proc",),
+}
+LIMIT_S = 30.0
+
+
+def refused(level: str) -> str:
+    """Why this machine has no such cells; "" if it has."""
+    if shutil.which("unshare") is None:
+        return "needs unshare: apt-get install util-linux"
+    words = [*PREFIXES[level], "sh", "-c", "ip link add v0 type veth peer name v1 && ip link add b0 type bridge"]
+    tried = subprocess.run(words, capture_output=True, timeout=LIMIT_S)
+    return "" if tried.returncode == 0 else f"no cell of level {level} here: {tried.stderr.decode().strip()}"
+
+
+class World:
+    """One cell. `driver` is the first driver; more can be made with `connect`."""
+
+    def __init__(self, folder: Path, level: str) -> None:
+        self.state_dir = folder
+        self.netns_folder = folder / "netns"
+        self.told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.helper_pids: list[int] = []
+        site = str(Path(msgpack.__file__).parents[1])
+        helper = [sys.executable, "-I", "-S", boot.__file__, site, "callboard.runtime.network.helper", str(folder), str(self.netns_folder)]
+        cell = [*PREFIXES[level], sys.executable, str(Path(__file__).with_name("cell.py")), str(folder / "network.log"), *helper]
+        self._cell = subprocess.Popen(cell, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._drivers: list[NetworkDriver] = []
+        self.driver = self.connect()
+
+    def start_helper(self, name: str, module: str, arguments: list[str], callback: Callable[[Any], None]) -> int:
+        assert self._cell.stdin is not None
+        assert self._cell.stdout is not None
+        self._cell.stdin.write(b"start\n")
+        self._cell.stdin.flush()
+        self.helper_pids.append(int(self._cell.stdout.readline()))
+        callback(SimpleNamespace(name=name, pid=self.helper_pids[-1]))
+        return 0
+
+    def connect(self) -> NetworkDriver:
+        """One more main program's driver."""
+        self._drivers.append(NetworkDriver(self, self.told.put))
+        return self._drivers[-1]
+
+    def kill_helper(self) -> None:
+        """SIGKILL, from inside: the helper's process id is the cell's."""
+        assert self._cell.poll() is None
+        children = Path(f"/proc/{self._cell.pid}/task/{self._cell.pid}/children").read_text().split()
+        command = [
+            "nsenter",
+            "--target",
+            children[0],
+            "--user",
+            "--pid",
+            "--mount",
+            "kill",
+            f"-{signal.SIGKILL}",
+            str(self.helper_pids[-1]),
+        ]
+        subprocess.run(command, check=True)
+
+    def end(self) -> None:
+        for driver in self._drivers:
+            driver.close()
+        assert self._cell.stdin is not None
+        assert self._cell.stdout is not None
+        self._cell.stdin.close()
+        self._cell.wait(LIMIT_S)
+        self._cell.stdout.close()
+
+
+def asked(method: Callable[..., None], *arguments: Any, **named: Any) -> Any:
+    """Call a method of the driver and wait for what `done` hears."""
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    method(*arguments, done=answers.put, **named)
+    return answers.get(timeout=LIMIT_S)
+
+
+class Server:
+    """A listening socket inside a namespace, served by the test."""
+
+    def __init__(self, driver: NetworkDriver, where: str, address: str, port: int) -> None:
+        self.socket = driver.socket_now(where, LIMIT_S)
+        self.socket.settimeout(LIMIT_S)
+        self.socket.bind((address, port))
+        self.socket.listen()
+
+    def accept(self) -> socket.socket:
+        connection, _ = self.socket.accept()
+        connection.settimeout(LIMIT_S)
+        return connection
+
+
+def connected(driver: NetworkDriver, where: str, address: str, port: int, timeout_s: float = LIMIT_S) -> socket.socket:
+    """A connection made from inside a namespace. Raises OSError."""
+    sock = driver.socket_now(where, LIMIT_S)
+    sock.settimeout(timeout_s)
+    try:
+        sock.connect((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def talk(one: socket.socket, other: socket.socket) -> None:
+    """A byte goes each way over this connection."""
+    one.sendall(b"?")
+    assert other.recv(1) == b"?"
+    other.sendall(b"!")
+    assert one.recv(1) == b"!"
