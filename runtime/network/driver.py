@@ -20,7 +20,7 @@ import msgspec
 from callboard.models.messages.base import Message
 from callboard.runtime.helpers.link import HelperError, HelperFailed, HelperLink
 from callboard.runtime.helpers.wire import BrokenFrame, Done, close_all
-from callboard.runtime.network.facts import NetworkAgain, NetworkFailed, NodeGone
+from callboard.runtime.network.facts import NetworkAgain
 from callboard.runtime.network.messages import (
     KINDS,
     Answers,
@@ -32,7 +32,9 @@ from callboard.runtime.network.messages import (
     ForgetFlows,
     ListenOutside,
     MakeSocket,
+    NetworkFailed,
     NetworkState,
+    NodeGone,
     NodeNetwork,
     OutsideListener,
     PodNetwork,

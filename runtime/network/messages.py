@@ -157,3 +157,15 @@ Wiring = EnsureNode | RemoveNode | EnsurePod | RemovePod | SetCuts
 """What changes namespaces and links: carried out one after the other, in the order in which it was asked."""
 Requests = Wiring | ApplyRules | ForgetFlows | ListenOutside | CloseOutside | MakeSocket | TellState
 Answers = NodeNetwork | PodNetwork | RulesApplied | FlowsForgotten | OutsideListener | NetworkState | Done
+
+
+class NetworkFailed(msgspec.Struct, frozen=True, gc=False):
+    """What `done` hears in place of an answer: `message` says what happened and what to do."""
+
+    message: str
+
+
+class NodeGone(msgspec.Struct, frozen=True, gc=False):
+    """A node's network goes: whoever has sockets in it should let go of them."""
+
+    node: str
