@@ -27,7 +27,7 @@ CNAMES_LIMIT = 8
 REVERSE = ("in-addr.arpa", "ip6.arpa")
 
 
-class Record(msgspec.Struct, frozen=True, gc=False, order=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, gc=False, order=True):
     """One resource record; names are in lower case and without the last dot.
 
     `data` is an address (A, AAAA), a name (CNAME, PTR, SRV) or a text (TXT); `port` and `weight` are of SRV records only.

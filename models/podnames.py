@@ -6,7 +6,7 @@ managedHostsFileContent), pkg/kubelet/util (GetNodenameForKernel), pkg/kubelet/n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -96,6 +96,25 @@ def _of_aliases(aliases: Sequence[HostAlias]) -> str:
         return ""
     lines = [f"{alias.ip}\t" + "\t".join(alias.hostnames) for alias in aliases]
     return "\n".join(["", "# Entries added by HostAliases.", *lines, ""])
+
+
+def service_lines(addresses: Mapping[str, tuple[str, ...]], namespace: str, domain: str = DOMAIN) -> str:
+    """Lines of a hosts file for names of Services (whole, with their addresses), under all forms in which a pod of the namespace may write
+    them. For pods that have no name service."""
+    short: dict[str, str] = {}
+    for search in search_list(namespace, domain):  # a form means the name that is found first
+        for name in addresses:
+            if name.endswith(f".{search}"):
+                short.setdefault(name.removesuffix(f".{search}"), name)
+    forms: dict[str, list[str]] = {}
+    for form, name in short.items():
+        forms.setdefault(name, []).append(form)
+    lines = [
+        f"{address}\t" + "\t".join((name, *sorted(forms.get(name, ()), key=len, reverse=True)))
+        for name, found in sorted(addresses.items())
+        for address in found
+    ]
+    return "\n".join(["", "# Services of the cluster, kept up to date.", *lines, ""]) if lines else ""
 
 
 # -- /etc/resolv.conf -----------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class NameResolved(Answer, frozen=True, gc=False):
     reply: Reply
 
 
-class NamesPart(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class NamesPart(msgspec.Struct, frozen=True, gc=False):
     """The records that one Service contributes, by its store key; none: it contributes nothing any more."""
 
     key: str
