@@ -1,0 +1,170 @@
+"""The network that a cluster's real pods live in: loopback addresses (levels C1 and C0), or namespaces of nodes and pods (A and B).
+
+Each holds what outlives its components: drivers, listeners, doors. Made and closed by `Processes`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from callboard.models.messages.base import Message
+from callboard.models.messages.dns import DNS
+from callboard.models.messages.proxy import NetworkMadeAnew
+from callboard.runtime.containers.process_addresses import NODES_LIMIT
+from callboard.runtime.containers.process_place import HostsKeeper
+from callboard.runtime.dns.component import NamesServer
+from callboard.runtime.dns.driver import DnsDriver
+from callboard.runtime.dns.hostsbook import HostsBook
+from callboard.runtime.face.assembly import CONTROL_PLANE, Part
+from callboard.runtime.face.nodespec import NodeSpec
+from callboard.runtime.logs import Logger
+from callboard.runtime.network import plan
+from callboard.runtime.network.driver import NetworkDriver
+from callboard.runtime.network.messages import NetworkFailed, NodeGone, NodeNetwork
+from callboard.runtime.process.client import ProcessDaemon
+from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
+from callboard.runtime.proxy.doors import Doors
+from callboard.runtime.proxy.nftplane import NftDataPlane, edge_spot, node_spot
+from callboard.runtime.systems import System
+
+DATA_PLANE = "dataplane"
+NAMES_SERVER = "nameserver"
+_log = Logger(component="network")
+
+
+class PodNetwork(Protocol):
+    """What a cluster of real processes needs of the network that its pods live in."""
+
+    nodes_limit: int
+    service_cidr: str
+    cluster_dns: str
+    """The address of the cluster's name service; "" where it has none that answers packets."""
+    names_server: str
+    """The component that makes names known inside pods; "" where none does."""
+    driver: NetworkDriver | None
+    hosts: HostsKeeper | None
+
+    def start(self, system: System) -> None:
+        """Start the components that the cluster has once."""
+
+    def parts(self, system: System, index: int, spec: NodeSpec) -> tuple[Part, ...]:
+        """The components that a node has."""
+
+    def lost(self, node: str) -> None:
+        """A node has lost its power."""
+
+    def cut(self, node: str, peers: tuple[str, ...]) -> None:
+        """Cut a node's traffic: see `Wires`."""
+
+    def heal(self, node: str, peers: tuple[str, ...]) -> None:
+        """Take such cuts back."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Loopback:
+    """One network for all, the host's own loopback: one proxy that listens for all Services. Cuts between nodes are those of their
+    components; their pods' traffic goes on."""
+
+    nodes_limit = NODES_LIMIT
+    cluster_dns = ""
+    driver = None
+
+    def __init__(self, daemon: ProcessDaemon, keeps_hosts: bool) -> None:
+        self.service_cidr = f"127.{daemon.block}.128.0/17"
+        self._book = HostsBook() if keeps_hosts else None
+        self.hosts: HostsKeeper | None = self._book
+        self.names_server = NAMES_SERVER if keeps_hosts else ""
+        self._slot = DriverSlot()
+
+    def start(self, system: System) -> None:
+        """Start the data plane, and what keeps hosts files up to date."""
+        system.start(DATA_PLANE, UserspaceDataPlane, system.post, "proxy", self._slot, machine=CONTROL_PLANE)
+        if self._book is not None:
+            system.start(NAMES_SERVER, NamesServer, DNS, self._book, machine=CONTROL_PLANE)
+
+    def parts(self, system: System, index: int, spec: NodeSpec) -> tuple[Part, ...]:
+        """Nothing more than every node has."""
+        return ()
+
+    def lost(self, node: str) -> None:
+        """Its network is everybody's."""
+
+    def cut(self, node: str, peers: tuple[str, ...]) -> None:
+        """Loopback can't be cut."""
+
+    def heal(self, node: str, peers: tuple[str, ...]) -> None:
+        """Nothing was cut."""
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._slot.close()
+        if self._book is not None:
+            self._book.close()
+
+
+class Namespaces:
+    """A namespace for each node and pod, joined by a fabric; Services by the kernel's rules on every node; a name service on every node."""
+
+    nodes_limit = plan.NODES_LIMIT
+    service_cidr = plan.SERVICE_NETWORK
+    cluster_dns = plan.CLUSTER_DNS
+    names_server = NAMES_SERVER
+    hosts = None
+
+    def __init__(self, daemon: ProcessDaemon) -> None:
+        self._block = daemon.block
+        self._system: System | None = None
+        self._names = DnsDriver(daemon, plan.CLUSTER_DNS)
+        self.driver: NetworkDriver = NetworkDriver(daemon, self._heard)
+        self.driver.on_nodes(self._node_changed)
+        self._doors = Doors(self.driver)
+
+    def start(self, system: System) -> None:
+        """Start the edge's data plane, where the outside comes in, and what tells the name service's helper."""
+        self._system = system
+        edge = edge_spot(self._block)
+        system.start(DATA_PLANE, NftDataPlane, system.post, "proxy", self.driver, self._doors, edge, machine=CONTROL_PLANE)
+        system.start(NAMES_SERVER, NamesServer, DNS, self._names, machine=CONTROL_PLANE)
+
+    def parts(self, system: System, index: int, spec: NodeSpec) -> tuple[Part, ...]:
+        """A data plane."""
+        spot = node_spot(spec.name, index, self._block)
+        arguments = (system.post, f"proxy/{spec.name}", self.driver, self._doors, spot)
+        return (Part(f"{DATA_PLANE}/{spec.name}", NftDataPlane, arguments),)
+
+    def lost(self, node: str) -> None:
+        """Its namespaces go, and those of its pods."""
+        self.driver.crash_node(node, lambda answer: _told(answer, f"the network of {node} can't be removed"))
+
+    def cut(self, node: str, peers: tuple[str, ...]) -> None:
+        """Cut real traffic."""
+        self.driver.cut(node, peers, lambda answer: _told(answer, f"{node} can't be cut off"))
+
+    def heal(self, node: str, peers: tuple[str, ...]) -> None:
+        """Let it flow again."""
+        self.driver.heal(node, peers, lambda answer: _told(answer, f"{node} can't be connected again"))
+
+    def close(self) -> None:
+        """Let go of the helpers; they end with the process daemon."""
+        self._names.close()
+        self.driver.close()
+
+    def _node_changed(self, change: NodeNetwork | NodeGone) -> None:
+        if isinstance(change, NodeGone):
+            self._names.leave_node(change.node)
+        else:
+            self._names.serve_node(change.node, change.netns)
+
+    def _heard(self, _again: Message) -> None:
+        """The network's helper was lost and is there again: every data plane has to say its rules anew."""
+        system = self._system
+        if system is not None:
+            for name in [name for name in system.names() if name.partition("/")[0] == DATA_PLANE]:
+                system.post(name, NetworkMadeAnew())
+
+
+def _told(answer: object, what: str) -> None:
+    if isinstance(answer, NetworkFailed):
+        _log.error(what, reason=answer.message)
