@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import queue
 import shutil
-import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgpack
+import psutil
 
 from callboard.models.messages.base import Message
 from callboard.runtime.network.driver import NetworkDriver
@@ -25,6 +26,7 @@ PREFIXES = {
     + ("--mount-proc",),
 }
 LIMIT_S = 30.0
+HELPER_MODULE = "callboard.runtime.network.helper"
 
 
 def refused(level: str) -> str:
@@ -40,12 +42,13 @@ class World:
     """One cell. `driver` is the first driver; more can be made with `connect`."""
 
     def __init__(self, folder: Path, level: str) -> None:
+        self._level = level
         self.state_dir = folder
         self.netns_folder = folder / "netns"
         self.told: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.helper_pids: list[int] = []
         site = str(Path(msgpack.__file__).parents[1])
-        helper = [sys.executable, "-I", "-S", boot.__file__, site, "callboard.runtime.network.helper", str(folder), str(self.netns_folder)]
+        helper = [sys.executable, "-I", "-S", boot.__file__, site, HELPER_MODULE, str(folder), str(self.netns_folder)]
         cell = [*PREFIXES[level], sys.executable, str(Path(__file__).with_name("cell.py")), str(folder / "network.log"), *helper]
         self._cell = subprocess.Popen(cell, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._drivers: list[NetworkDriver] = []
@@ -65,22 +68,38 @@ class World:
         self._drivers.append(NetworkDriver(self, self.told.put))
         return self._drivers[-1]
 
+    def helper_process(self) -> psutil.Process:
+        """The helper's process as it is seen from outside."""
+        return next(child for child in psutil.Process(self._cell.pid).children(recursive=True) if HELPER_MODULE in child.cmdline())
+
     def kill_helper(self) -> None:
-        """SIGKILL, from inside: the helper's process id is the cell's."""
-        assert self._cell.poll() is None
-        children = Path(f"/proc/{self._cell.pid}/task/{self._cell.pid}/children").read_text().split()
-        command = [
-            "nsenter",
-            "--target",
-            children[0],
-            "--user",
-            "--pid",
-            "--mount",
-            "kill",
-            f"-{signal.SIGKILL}",
-            str(self.helper_pids[-1]),
-        ]
-        subprocess.run(command, check=True)
+        process = self.helper_process()
+        process.kill()
+        process.wait(LIMIT_S)
+
+    def run_in(self, space: str, *command: str) -> str:
+        """What a command prints in a namespace of the cell, "" for the fabric's."""
+        first = psutil.Process(self._cell.pid).children()[0].pid
+        as_whom = ["--user", "--preserve-credentials"] if self._level == "B" else []
+        enter = ["nsenter", "--target", str(first), *as_whom, "--mount", "--pid", "--net"]
+        into = ["nsenter", f"--net={self.netns_folder / space}"] if space else []
+        return subprocess.run([*enter, *into, *command], capture_output=True, text=True, check=True).stdout
+
+    def links(self, space: str = "") -> list[str]:
+        """The names of the interfaces in a namespace of the cell, "" for the fabric's."""
+        listed = self.run_in(space, "ip", "-o", "link")
+        return [line.split(":")[1].strip().partition("@")[0] for line in listed.splitlines()]
+
+    def spaces(self) -> list[str]:
+        """The files at which namespaces are bound."""
+        return sorted(self.run_in("", "ls", str(self.netns_folder)).split())
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until this is so."""
+        deadline_s = time.monotonic() + LIMIT_S
+        while not condition():
+            assert time.monotonic() < deadline_s, "it did not come about"
+            time.sleep(0.02)
 
     def end(self) -> None:
         for driver in self._drivers:
@@ -107,6 +126,12 @@ class Server:
         self.socket.settimeout(LIMIT_S)
         self.socket.bind((address, port))
         self.socket.listen()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
 
     def accept(self) -> socket.socket:
         connection, _ = self.socket.accept()
