@@ -119,6 +119,10 @@ class Kubelet(InsidePods, Measuring):
             self._adopt()
         elif informer is self.nodes:
             self.check_node()
+        else:
+            for uid in self.linked_by(informer):
+                if uid in self.pods:
+                    self.look(self.pods[uid])
 
     def _adopt(self) -> None:
         """Both pictures are complete: go on with what runs, remove what should not."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -19,20 +20,24 @@ from callboard.models.quantity import parse_quantity
 _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 Environment = tuple[tuple[str, str], ...]
+_NO_LINKS: Mapping[str, str] = {}
 
 
 class ConfigMissing(Exception):
     """What a container's environment needs is not there; the text is Kubernetes'."""
 
 
-def environment(pod: PodRecord, container: Container, node_name: str, capacity: Mapping[str, str]) -> Environment:
-    """The variables of a container in their order, those of envFrom first.
+def environment(
+    pod: PodRecord, container: Container, node_name: str, capacity: Mapping[str, str], links: Mapping[str, str] = _NO_LINKS
+) -> Environment:
+    """The variables of a container in their order, those of envFrom first. `links` are those of Services: they come last, give way to
+    what the spec says, and may be referred to.
 
     Raises:
         ConfigMissing: a ConfigMap, Secret or key that is not optional is absent.
     """
     if not container.env and not container.env_from:
-        return ()
+        return tuple(links.items())
     found: dict[str, str] = {}
     configs = dict(pod.configs or ())
     for source in container.env_from:
@@ -40,11 +45,12 @@ def environment(pod: PodRecord, container: Container, node_name: str, capacity: 
             if reference is not None:
                 obj = _config(pod, configs, resource, reference.name, bool(reference.optional))
                 found.update({source.prefix + key: value for key, value in _texts(obj).items()})
+    known = ChainMap(found, dict(links)) if links else found
     for variable in container.env:
-        value = _value(pod, container, variable, found, configs, node_name, capacity)
+        value = _value(pod, container, variable, known, configs, node_name, capacity)
         if value is not None:
             found[variable.name] = value
-    return tuple(found.items())
+    return (*found.items(), *((name, value) for name, value in links.items() if name not in found))
 
 
 def expanded(text: str, variables: Mapping[str, str]) -> str:
@@ -56,7 +62,7 @@ def _value(
     pod: PodRecord,
     container: Container,
     variable: EnvVar,
-    found: Mapping[str, str],
+    known: Mapping[str, str],
     configs: Mapping[str, Any],
     node_name: str,
     capacity: Mapping[str, str],
@@ -64,7 +70,7 @@ def _value(
     """The value of one variable; None if it is optional and absent."""
     source: EnvVarSource | None = variable.value_from
     if source is None:
-        return expanded(variable.value, found)
+        return expanded(variable.value, known)
     if source.field_ref is not None:
         return field(pod, source.field_ref.field_path, node_name)
     if source.resource_field_ref is not None:

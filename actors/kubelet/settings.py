@@ -40,6 +40,8 @@ class KubeletSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the runtime has not answered by then is asked again, which means the same. A start may take longer."""
     start_quiet_s: float = 1.0
     """A pod that comes up within this time writes one status, not one per step."""
+    service_links: bool = False
+    """Whether containers get variables of Services. Then a kubelet watches Services, which thousands of kubelets had better not."""
     finished_kept: int = 32
     """Sandboxes of finished pods that are kept for their logs."""
 

@@ -15,7 +15,6 @@ from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet import steps
 from callboard.actors.kubelet.admission import Room
-from callboard.actors.kubelet.agent import NodeAgent
 from callboard.actors.kubelet.backoff import mount_pause_s, write_pause_s
 from callboard.actors.kubelet.clock import wait_no_longer
 from callboard.actors.kubelet.configs import ConfigBook, keys_of, missing_for_volumes, volume_keys_of
@@ -24,6 +23,7 @@ from callboard.actors.kubelet.decision import MINIMUM_GRACE_S, decide
 from callboard.actors.kubelet.downward import downward
 from callboard.actors.kubelet.environment import ConfigMissing, environment
 from callboard.actors.kubelet.pods import PodRecord
+from callboard.actors.kubelet.servicelinks import ServiceLinks
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.kubelet.status import status_of
 from callboard.actors.kubelet.template import Templates
@@ -64,7 +64,7 @@ class SyncVolumes(Message, frozen=True, gc=False):
     """Timer: read the ConfigMaps and Secrets in use anew."""
 
 
-class PodWork(NodeAgent):
+class PodWork(ServiceLinks):
     """See `Kubelet`."""
 
     def __init__(self, port: Port, client: ClientSettings, own: KubeletSettings) -> None:
@@ -219,10 +219,13 @@ class PodWork(NodeAgent):
         one = pod.containers[step.name]
         if pod.configs is None:
             return self._read_configs(pod, steps.ReadConfigs(), now_s)
+        links = self.links_of(pod)
+        if links is None:
+            return False
         request = self.next_id()
         attempt = one.asked_to_start(request, now_s)
         try:
-            variables = environment(pod, one.spec, self.own.node_name, self.own.capacity)
+            variables = environment(pod, one.spec, self.own.node_name, self.own.capacity, links)
         except (ConfigMissing, ValueError) as problem:
             one.start_refused("CreateContainerConfigError", str(problem), now_s, self.own.timing)
             self.tell(pod, "Warning", "Failed", f"Error: {problem}", one)

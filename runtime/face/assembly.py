@@ -45,7 +45,7 @@ NODE_PROCESSES = ("proxy", "kubelet", "dataplane", "runtime")
 """First parts of the names of what runs on a node."""
 SHARED_PROXY_FROM_NODES = 17
 """From so many nodes on, a real-time cluster with simulated containers has one service proxy: one per node would multiply the cost of
-every change of an EndpointSlice by the number of nodes."""
+every change of an EndpointSlice by the number of nodes. For the same reason, containers there get no variables of Services."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -182,6 +182,7 @@ def kubelet_settings(spec: NodeSpec, blueprint: Blueprint) -> KubeletSettings:
         labels=FrozenMap(spec.labels),
         timing=blueprint.timing,
         events=blueprint.events,
+        service_links=bool(blueprint.data_plane) or len(blueprint.nodes) < SHARED_PROXY_FROM_NODES,
     )
 
 
