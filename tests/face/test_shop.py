@@ -3,6 +3,7 @@ that compile."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from callboard import Cluster, Simulation
@@ -18,12 +19,19 @@ def test_the_shop_rolls_out_in_a_cluster_and_its_services_find_their_pods() -> N
         for name, replicas in WORKLOADS.items():
             cluster.wait(f"deployment/{name}", timeout="30s")
             assert cluster.get(f"deployment/{name}").status.available_replicas == replicas
-            ready = [
-                endpoint
-                for slice_ in cluster.list("endpointslices", selector=f"kubernetes.io/service-name={name}")
-                for endpoint in slice_.endpoints
-            ]
-            assert len(ready) == replicas
+            _await_endpoints(cluster, name, replicas)
+
+
+def _await_endpoints(cluster: Cluster, name: str, wanted: int) -> None:
+    """Wait until a Service has so many endpoints that are ready; they are told a moment after the pods."""
+    deadline_s = time.monotonic() + 10
+    while True:
+        slices = cluster.list("endpointslices", selector=f"kubernetes.io/service-name={name}")
+        ready = [endpoint for one in slices for endpoint in one.endpoints or () if endpoint.conditions.ready]
+        if len(ready) == wanted:
+            return
+        assert time.monotonic() < deadline_s, f"{name} has {len(ready)} endpoints of {wanted}"
+        time.sleep(0.02)
 
 
 def test_the_shop_survives_the_loss_of_a_node_in_a_simulation() -> None:
