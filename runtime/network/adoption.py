@@ -6,6 +6,7 @@ A link that has an alias was made wholly, and names its owner. What has none, or
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -36,7 +37,7 @@ def _adopt_node(fabric: Fabric, link: Link) -> None:
     index = int(link.name[1:]) - 1
     space = _opened(fabric, plan.node_space(link.alias)) if link.alias else -1
     if space < 0:
-        fabric.netlink.do(order("link", "del", index=link.index))
+        fabric.netlink.do(order("link", "del", errno.ENODEV, index=link.index))
         return
     with visiting(space, fabric.home):
         netlink, eth0 = Netlink(), socket.if_nametoindex("eth0")
@@ -46,7 +47,7 @@ def _adopt_node(fabric: Fabric, link: Link) -> None:
 def _adopt_pod(fabric: Fabric, node: NodeSpace, link: Link) -> None:
     space = _opened(fabric, plan.pod_space(link.alias)) if link.alias else -1
     if space < 0:
-        node.netlink.do(order("link", "del", index=link.index))
+        node.netlink.do(order("link", "del", errno.ENODEV, index=link.index))
         return
     pod = PodSpace(link.alias, node.node, plan.pod_ip(node.index, link.name), space, link.index)
     fabric.pods[pod.uid] = node.pods[link.name] = pod
@@ -69,4 +70,4 @@ def _opened(fabric: Fabric, name: str) -> int:
 def _bury(netlink: Netlink) -> None:
     for link in netlink.links():
         if link.group == DOOMED:
-            netlink.do(order("link", "del", index=link.index))
+            netlink.do(order("link", "del", errno.ENODEV, index=link.index))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -50,6 +51,8 @@ from callboard.runtime.network.spaces import in_space, mount_folder
 BURY_AFTER_S = 0.05
 """So long after a removal the kernel's part of it begins, for all removals until then together."""
 NFT_LIMIT_S = 30.0
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Where nft may be, and where an ordinary user's PATH does not look."""
 T = TypeVar("T")
 
 
@@ -156,10 +159,11 @@ def _apply(node: str, ruleset: str) -> RulesApplied:
     """Give rules to `nft`; on a thread that is where they belong. Raises `Refusal`."""
     began_s = time.monotonic()
     whose = f'node "{node}"' if node else "the edge"
+    nft = shutil.which("nft", path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+    if nft is None:
+        raise Refusal("nft is not installed; apt-get install nftables")
     try:
-        done = subprocess.run(["nft", "-f", "-"], input=ruleset.encode(), capture_output=True, timeout=NFT_LIMIT_S)
-    except FileNotFoundError:
-        raise Refusal("nft is not installed; apt-get install nftables") from None
+        done = subprocess.run([nft, "-f", "-"], input=ruleset.encode(), capture_output=True, timeout=NFT_LIMIT_S)
     except subprocess.TimeoutExpired:
         raise Refusal(f"nft was not done with the rules of {whose} within {NFT_LIMIT_S:g} s") from None
     if done.returncode:

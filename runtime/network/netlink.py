@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -122,10 +122,17 @@ class Netlink:
 
 
 def encoded(what: str, command: str, **fields: Any) -> bytes:
-    """One message in the kernel's form, by pyroute2: `what` is link, addr, route or neigh."""
-    batch = IPBatch()
-    getattr(batch, what)(command, **fields)
-    return bytes(batch.batch)
+    """One message in the kernel's form, by pyroute2: `what` is link, addr, route or neigh. On the thread that did so first."""
+    compiler = _compiler()
+    compiler.reset()
+    getattr(compiler, what)(command, **fields)
+    return bytes(compiler.batch)
+
+
+@cache
+def _compiler() -> IPBatch:
+    """Only one: it holds descriptors that are given back when the garbage is collected, one of the namespace in which it was made."""
+    return IPBatch()
 
 
 @lru_cache(maxsize=2048)

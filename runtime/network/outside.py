@@ -38,6 +38,7 @@ class _Connections:
         self._relays: set[Relay] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening = True
+        self._full = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock, self._accept)
 
@@ -60,39 +61,58 @@ class _Connections:
 
     def _accept(self) -> None:
         for _ in range(ACCEPT_AT_ONCE):
+            server: socket.socket | None = None
             try:
+                server = self._opened()  # first: who was accepted must not find that there is no descriptor left for the other side
                 client, _ = self._socket.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
             except OSError as error:
-                if error.errno not in _FULL:
+                if server is not None:
+                    server.close()
+                if error.errno in _FULL:
+                    self._pause(error)
+                elif isinstance(error, BlockingIOError):
+                    self._full = False  # nobody waits any more
+                elif not isinstance(error, ConnectionAbortedError):
                     raise
-                print(f"{self._request.key}: accepting pauses: {error}", file=sys.stderr, flush=True)
-                self._loop.remove_reader(self._socket)
-                self._loop.call_later(PAUSE_S, self._again)
                 return
             client.setblocking(False)
-            task = self._loop.create_task(self._serve(client))
+            if server is None:
+                reset_on_close(client)
+                client.close()
+                continue
+            task = self._loop.create_task(self._serve(client, server))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _opened(self) -> socket.socket | None:
+        """A socket for the other side; None where its node has no network. Raises OSError."""
+        try:
+            server = self._open()
+        except Refusal:
+            return None
+        server.setblocking(False)
+        return server
+
+    def _pause(self, error: OSError) -> None:
+        if not self._full:
+            print(f"{self._request.key}: accepting pauses: {error}", file=sys.stderr, flush=True)
+        self._full = True
+        self._loop.remove_reader(self._socket)
+        self._loop.call_later(PAUSE_S, self._again)
 
     def _again(self) -> None:
         if self._listening:
             self._loop.add_reader(self._socket, self._accept)
 
-    async def _serve(self, client: socket.socket) -> None:
-        server: socket.socket | None = None
+    async def _serve(self, client: socket.socket, server: socket.socket) -> None:
         try:
-            server = self._open()
-            server.setblocking(False)
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 await self._loop.sock_connect(server, (self._request.address, self._request.port))
             relay = Relay(self._relays.discard)
             self._relays.add(relay)
             await relay.begin(client, server)
-        except (OSError, TimeoutError, Refusal, asyncio.CancelledError):
-            if server is not None:
-                server.close()
+        except (OSError, asyncio.CancelledError):  # TimeoutError is one
+            server.close()
             if client.fileno() >= 0:
                 reset_on_close(client)
                 client.close()

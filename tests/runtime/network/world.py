@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import socket
@@ -19,6 +20,7 @@ import psutil
 from callboard.models.messages.base import Message
 from callboard.runtime.network.driver import NetworkDriver
 from callboard.runtime.process import boot
+from tests.programs import SYSTEM_PATH
 
 PREFIXES = {
     "A": ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--mount-proc"),
@@ -34,7 +36,8 @@ def refused(level: str) -> str:
     if shutil.which("unshare") is None:
         return "needs unshare: apt-get install util-linux"
     words = [*PREFIXES[level], "sh", "-c", "ip link add v0 type veth peer name v1 && ip link add b0 type bridge"]
-    tried = subprocess.run(words, capture_output=True, timeout=LIMIT_S)
+    env = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}"}
+    tried = subprocess.run(words, capture_output=True, timeout=LIMIT_S, env=env)
     return "" if tried.returncode == 0 else f"no cell of level {level} here: {tried.stderr.decode().strip()}"
 
 
@@ -70,7 +73,7 @@ class World:
 
     def helper_process(self) -> psutil.Process:
         """The helper's process as it is seen from outside."""
-        return next(child for child in psutil.Process(self._cell.pid).children(recursive=True) if HELPER_MODULE in child.cmdline())
+        return psutil.Process(self._cell.pid).children()[0].children()[-1]
 
     def kill_helper(self) -> None:
         process = self.helper_process()
