@@ -70,7 +70,5 @@ def _for_subuids() -> str:
     if shutil.which("newuidmap") is None:
         return f"{install('newuidmap')}; without it containers have no other user than root"
     user = os.environ.get("USER") or str(os.getuid())
-    return (
-        f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} (and util-linux 2.38 or later); without it containers have no "
-        "other user than root"
-    )
+    ids = "--add-subuids 100000-165535 --add-subgids 100000-165535"
+    return f"usermod {ids} {user} (and util-linux 2.38 or later); without it containers have no other user than root"

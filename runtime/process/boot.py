@@ -1,8 +1,9 @@
-"""First file that the process daemon runs: makes the imports of the daemon work without running the package's heavy `__init__`s.
+"""First file that the process daemon and its helpers run: makes their imports work without running the package's heavy `__init__`s.
 
-Started by `launch.py` as `python -I -S boot.py SITE_FOLDER ...`. The daemon's start-up is part of every cluster's start-up, so only the
-standard library, msgpack (found in SITE_FOLDER) and a few small siblings may be imported; the parent packages are put in place as
-empty modules that know where their files are.
+Started by `launch.py` and `helpers.py` as `python -I -S boot.py SITE_FOLDERS MODULE ARGUMENTS...`; what ends the program is what
+`MODULE.main(ARGUMENTS)` returns. The daemon's start-up is part of every cluster's start-up, so it may import only the standard library,
+msgpack (found in SITE_FOLDERS, divided by colons) and a few small siblings; the parent packages are put in place as empty modules that
+know where their files are.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def _place_packages() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.append(sys.argv[1])
+    sys.path.extend(sys.argv[1].split(os.pathsep))
     _place_packages()
-    from callboard.runtime.process.daemon import main
+    from importlib import import_module
 
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(import_module(sys.argv[2]).main(sys.argv[3:]))

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
@@ -22,8 +22,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from callboard.runtime.isolation.levels import C0, Level
 from callboard.runtime.logs import Logger
 from callboard.runtime.process import folders, launch
+from callboard.runtime.process.cell import NETNS_FOLDER
 from callboard.runtime.process.procfs import kill_cluster_leftovers
 from callboard.runtime.process.protocol import (
     DaemonLost,
@@ -35,11 +37,11 @@ from callboard.runtime.process.protocol import (
     RequestFailed,
     ShutDown,
 )
+from callboard.runtime.process.requests import Callback, Requests
 from callboard.runtime.process.usage import Meter
 from callboard.runtime.process.wire import LOG_NAME, BrokenFrame, pack
 
 Emit = Callable[[ProcessMessage], None]
-Callback = Callable[[ProcessAnswer], None]
 AnswerT = TypeVar("AnswerT", bound=ProcessAnswer)
 
 READ_BYTES = 256 * 1024
@@ -54,13 +56,14 @@ _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromDaemon)
 _log = Logger(component="process")
 
 
-class ProcessDaemon:
+class ProcessDaemon(Requests):
     """A connected process daemon.
 
     `hello` tells its process id, state folder, cluster id and `block`: the addresses 127.<block>.0.0/16 are this cluster's.
     """
 
-    def __init__(self, connected: launch.Connected, emit: Emit, *, revive: bool = False) -> None:
+    def __init__(self, connected: launch.Connected, emit: Emit, *, revive: bool = False, level: Level = C0) -> None:
+        self.level = level
         self._emit = emit
         self._revive = revive
         self._closing = threading.Event()  # nobody wants a daemon any more
@@ -80,20 +83,27 @@ class ProcessDaemon:
         self._thread.start()
 
     @classmethod
-    def start(cls, state_dir: str | Path | None, emit: Emit, timeout_s: float = 10.0, *, revive: bool = False) -> ProcessDaemon:
-        """Start a daemon: with a private temporary folder and the life of this program (None), or durable in `state_dir`.
+    def start(
+        cls, state_dir: str | Path | None, emit: Emit, timeout_s: float = 10.0, *, revive: bool = False, level: Level = C0
+    ) -> ProcessDaemon:
+        """Start a daemon: with a private temporary folder and the life of this program (None), or durable in `state_dir`. At a level of
+        isolation that has namespaces it runs in its own ones, with all that it starts.
 
         With `revive` a daemon that is lost is followed by another one with the same folder and addresses: `DaemonLost` is told, and from
         then on requests go to the new one, or fail until there is one.
 
         Raises `ProcessDaemonError` if it cannot start, also if one uses that folder already.
         """
-        return cls(launch.start(state_dir, timeout_s), emit, revive=revive)
+        return cls(launch.start(state_dir, timeout_s, level=level), emit, revive=revive, level=level)
 
     @classmethod
-    def connect(cls, state_dir: str | Path, emit: Emit, timeout_s: float = 10.0, *, revive: bool = False) -> ProcessDaemon:
-        """Connect to the durable daemon of `state_dir`; one is started if none runs. Raises `ProcessDaemonError`."""
-        return cls(launch.connect(state_dir, timeout_s) or launch.start(state_dir, timeout_s), emit, revive=revive)
+    def connect(
+        cls, state_dir: str | Path, emit: Emit, timeout_s: float = 10.0, *, revive: bool = False, level: Level = C0
+    ) -> ProcessDaemon:
+        """Connect to the durable daemon of `state_dir`; one is started if none runs. Raises `ProcessDaemonError`, also if what is there
+        belongs to another level of isolation."""
+        connected = launch.connect(state_dir, timeout_s, level) or launch.start(state_dir, timeout_s, level=level)
+        return cls(connected, emit, revive=revive, level=level)
 
     def _take_over(self, connected: launch.Connected) -> None:
         """Talk to this daemon from now on."""
@@ -121,56 +131,10 @@ class ProcessDaemon:
         """The daemon's state folder, where the folders of pods belong too."""
         return Path(self.hello.state_dir)
 
-    def start_container(
-        self,
-        container_id: str,
-        node: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        cwd: str,
-        log_path: str | Path,
-        callback: Callback | None = None,
-        user: Sequence[int] | None = None,
-    ) -> int:
-        """Answered by `Started` or `StartFailed`. `env` is the whole environment (give it a PATH); output is appended to `log_path`;
-        `user` is a user id, a group id and further group ids, for who may choose them."""
-        fields: dict[str, Any] = {"argv": list(argv), "env": dict(env), "cwd": cwd, "log_path": str(log_path)}
-        if user is not None:
-            fields["user"] = list(user)
-        return self._request("start", callback, container_id=container_id, node=node, **fields)
-
-    def execute(
-        self,
-        container_id: str,
-        argv: Sequence[str],
-        stdin: bytes,
-        timeout_s: float,
-        output_limit_bytes: int,
-        callback: Callback | None = None,
-        *,
-        patient: bool = False,
-    ) -> int:
-        """Carry a command out beside a running container: with its environment, working directory and user. Answered by `CommandEnded`, or
-        `RequestFailed` if the container doesn't run. Of each output stream so many bytes are kept. Where too
-        many are under way, a `patient` one waits for its turn. Raises `BrokenFrame`."""
-        fields = {"argv": list(argv), "stdin": stdin, "timeout_s": timeout_s, "limit": output_limit_bytes, "patient": patient}
-        return self._request("exec", callback, container_id=container_id, **fields)
-
-    def signal(self, container_id: str, signum: int, callback: Callback | None = None) -> int:
-        """Send a signal to the container's process group. Answered by `Signalled`."""
-        return self._request("signal", callback, container_id=container_id, signum=int(signum))
-
-    def kill_node(self, node: str, callback: Callback | None = None) -> int:
-        """SIGKILL all containers of a node at once. Answered by `NodeKilled`, followed by their `Exited`."""
-        return self._request("kill_node", callback, node=node)
-
-    def list(self, node: str = "", callback: Callback | None = None) -> int:
-        """What runs, and what has ended and isn't forgotten, on a node ("": on all). Answered by `Listed`."""
-        return self._request("list", callback, node=node)
-
-    def forget(self, container_id: str, callback: Callback | None = None) -> int:
-        """Drop the record of an ended container. Answered by `Forgotten`."""
-        return self._request("forget", callback, container_id=container_id)
+    @property
+    def netns_folder(self) -> Path:
+        """Where, in the cell, the network namespaces of nodes and pods have their names."""
+        return self.state_dir / NETNS_FOLDER
 
     def shutdown(self, grace_s: float = 0.0, callback: Callback | None = None) -> int:
         """End everything: SIGTERM and after `grace_s` SIGKILL, or SIGKILL at once. Answered by `ShutDown`."""
@@ -347,8 +311,8 @@ class ProcessDaemon:
         folder = self.hello.state_dir
         try:
             if self.hello.durable:
-                return launch.connect(folder, REVIVE_TIMEOUT_S) or launch.start(folder, REVIVE_TIMEOUT_S)
-            return launch.start(folder, REVIVE_TIMEOUT_S, again=True)
+                return launch.connect(folder, REVIVE_TIMEOUT_S, self.level) or launch.start(folder, REVIVE_TIMEOUT_S, level=self.level)
+            return launch.start(folder, REVIVE_TIMEOUT_S, again=True, level=self.level)
         except ProcessDaemonError as problem:
             _log.error("no process daemon could be started in the place of the one that was lost", problem=str(problem))
             return None

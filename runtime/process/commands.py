@@ -14,7 +14,8 @@ import subprocess
 import time
 from collections import deque
 
-from callboard.runtime.process.containers import Containers, spawn
+from callboard.runtime.process.containers import Containers
+from callboard.runtime.process.spawning import PreparationFailed
 from callboard.runtime.process.wire import ENV_COMMAND
 
 TYPE_CHECKING = False
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Reply = Callable[[dict[str, Any]], None]
+    Reply = Callable[[dict[str, Any]], object]
+    """Sends an answer; what it returns is false if there is nobody to hear it any more."""
 
 RUNNING_LIMIT = 64
 """Commands of each sort that run at once. Of those that wait for their turn (probes: a failed one may kill its container) any number up to
@@ -109,20 +111,23 @@ class Commands:
         self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int, patient: bool, reply: Reply
     ) -> dict[str, Any] | None:
         container = self._containers.get(container_id)
-        if container is None or container.state != "running":
+        if container is None or container.state != "running" or not container.settled:
             raise NoContainer(f"container not found: {container_id!r} does not run")
         self._last += 1
         mark = str(self._last)
         try:
-            process = spawn(
+            process = self._containers.execute(
+                container,
                 argv,
                 {**container.env, ENV_COMMAND: mark},
-                container.cwd,
-                container.user,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
+        except PreparationFailed as error:
+            if container.sandbox is not None and not os.path.exists(f"/proc/{container.sandbox.child_pid}"):  # its end will be noticed soon
+                raise NoContainer(f"container not found: {container_id!r} does not run") from error
+            return _ended(number, container.id, *_not_started(error, argv[0] if argv else ""))
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             return _ended(number, container.id, *_not_started(error, argv[0] if argv else ""))
         command = _Command(number, container.id, process, limit, time.monotonic() + timeout_s, patient, reply)

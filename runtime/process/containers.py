@@ -7,27 +7,27 @@ the daemon's own child, so "a direct child that is no container's main process a
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
 import signal
 import subprocess
 import time
 
 from callboard.runtime.process import procfs
+from callboard.runtime.process.sandboxes import Sandbox, Sandboxes
+from callboard.runtime.process.spawning import PreparationFailed, spawn, why_not_started
 from callboard.runtime.process.wire import ENV_CLUSTER, ENV_CONTAINER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import selectors
+    from collections.abc import Callable, Mapping
     from typing import Any
+
+    from callboard.runtime.process.cell import Cell
 
 LEFTOVERS_LIMIT_S = 2.0
 LOOK_AGAIN_S = 0.1
 """After the end of a child its orphans are looked for at once and after so long: one that is just being replaced (exec) says nothing."""
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class StartFailure(Exception):
@@ -52,9 +52,12 @@ class Container:
         "node",
         "pid",
         "process",
+        "sandbox",
+        "sent",
         "signal",
         "started_at_s",
         "state",
+        "unwanted",
         "user",
     )
 
@@ -67,11 +70,15 @@ class Container:
         env: dict[str, str],
         cwd: str,
         user: list[int] | None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.id = container_id
         self.node = node
         self.process = process
         self.pid = process.pid
+        self.sandbox = sandbox
+        self.sent: set[int] = set()  # signals
+        self.unwanted = False  # whoever wanted it went while it was being started
         self.log_path = log_path
         self.env = env
         self.cwd = cwd
@@ -83,12 +90,22 @@ class Container:
         self.finished_at_s = 0.0
         self.give_up_at_s = 0.0
 
+    @property
+    def app_pid(self) -> int:
+        """Process id of the container's program."""
+        return (self.sandbox.app_pid if self.sandbox is not None else 0) or self.pid
+
+    @property
+    def settled(self) -> bool:
+        """Whether its program has been executed."""
+        return self.sandbox is None or self.sandbox.settled
+
     def record(self) -> dict[str, Any]:
         """What the driver may know: the fields of `protocol.ContainerRecord`."""
         return {
             "container_id": self.id,
             "node": self.node,
-            "pid": self.pid,
+            "pid": self.app_pid,
             "log_path": self.log_path,
             "started_at_s": self.started_at_s,
             "running": self.state != "exited",
@@ -98,68 +115,112 @@ class Container:
         }
 
 
-def become_subreaper() -> None:
-    """Make orphans below this process its own children. Raises OSError where the kernel refuses (older than Linux 3.4)."""
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the kernel refused PR_SET_CHILD_SUBREAPER")
-
-
 class Containers:
     """All containers, running and ended, until they're forgotten."""
 
-    def __init__(self, cluster_id: str) -> None:
+    def __init__(
+        self,
+        cluster_id: str,
+        cell: Cell | None = None,
+        selector: selectors.BaseSelector | None = None,
+        other_ended: Callable[[int, int], Any] = lambda _pid, _code: None,
+    ) -> None:
         self._cluster_id = cluster_id
+        self._sandboxes = Sandboxes(cell, selector) if cell is not None and cell.exists and selector is not None else None
+        self._other_ended = other_ended
         self._by_id: dict[str, Container] = {}
         self._by_pid: dict[int, Container] = {}  # running ones, by their main process
         self._commands: dict[int, tuple[str, str, Callable[[int], None]]] = {}  # by main process: container, mark, who hears of the end
         self._marks: dict[str, None] = {}  # of commands under way
         self._dying: dict[int, str] = {}  # orphans that were killed and are not reaped yet, with the container they belong to
+        self._commanded: set[str] = set()  # containers beside which a command has ended since leftovers were looked for
         self._look_again_at_s: float | None = None
 
     def start(
-        self, container_id: str, node: str, argv: list[str], env: dict[str, str], cwd: str, log_path: str, user: list[int] | None = None
+        self,
+        container_id: str,
+        node: str,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        log_path: str,
+        user: list[int] | None = None,
+        confinement: Mapping[str, Any] | None = None,
+        settled: Callable[[Container], None] = lambda _container: None,
     ) -> Container:
         """Start a program as the leader of a session of its own. `user` is a user id, a group id and further group ids (None: as this
-        process). Raises `StartFailure`."""
+        process). A confined one has been started when `settled` is called, if its sandbox tells of no failure. Raises `StartFailure`."""
         if container_id in self._by_id:
             raise StartFailure(
                 "CreateContainerError", f"there is a container {container_id!r} already; every attempt needs an id of its own"
             )
         if not argv or not argv[0]:
             raise StartFailure("CreateContainerError", "the container has no command; give it spec.containers[].command")
+        if confinement is not None and self._sandboxes is None:
+            raise StartFailure(
+                "CreateContainerError", "a container can't be confined at isolation level C0; start it without, or choose C1, B or A"
+            )
         marked = {**env, ENV_CONTAINER: container_id, ENV_CLUSTER: self._cluster_id}
         try:
             os.makedirs(os.path.dirname(log_path), mode=0o755, exist_ok=True)
-            log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            log = os.open(log_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StartFailure("CreateContainerError", f"cannot open the log file {log_path!r}: {error.strerror}") from error
+        sandbox = None
         try:
-            process = spawn(argv, marked, cwd, user, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            if confinement is not None and self._sandboxes is not None:
+                sandbox = self._sandboxes.start(argv, marked, cwd, user, log, confinement, lambda: self._settle(container, settled))
+                process = sandbox.process
+            else:
+                process = spawn(argv, marked, cwd, user, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        except PreparationFailed as error:
+            raise StartFailure("CreateContainerError", f"what surrounds {argv[0]!r} could not be made: {error}") from error
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise StartFailure("CreateContainerError", _why_not_started(error, argv[0], cwd, env)) from error
+            raise StartFailure("CreateContainerError", why_not_started(error, argv[0], cwd, env)) from error
         finally:
             os.close(log)
-        container = Container(container_id, node, process, log_path, marked, cwd, user)
+        container = Container(container_id, node, process, log_path, marked, cwd, user, sandbox)
         self._by_id[container_id] = container
         self._by_pid[container.pid] = container
         return container
+
+    def _settle(self, container: Container, settled: Callable[[Container], None]) -> None:
+        container.unwanted = container.sandbox is not None and bool(container.sandbox.failure)
+        settled(container)
+
+    def abandon(self, container: Container) -> None:
+        """Nobody knows of this container: end it, and forget it then."""
+        container.unwanted = True
+        self.send_signal(container, signal.SIGKILL)
+
+    def execute(self, container: Container, argv: list[str], env: dict[str, str], **streams: Any) -> subprocess.Popen[bytes]:
+        """Start a command beside a container's program. Raises OSError, ValueError, `PreparationFailed`."""
+        if container.sandbox is None or self._sandboxes is None:
+            return spawn(argv, env, container.cwd, container.user, **streams)
+        process: subprocess.Popen[bytes] = self._sandboxes.execute(container.sandbox, argv, env, container.cwd, container.user, **streams)
+        return process
 
     def get(self, container_id: str) -> Container | None:
         """A container by its id, running or ended."""
         return self._by_id.get(container_id)
 
     def of_node(self, node: str) -> list[Container]:
-        """The containers of a node, in order of their start; those of all nodes if `node` is ""."""
-        return [container for container in self._by_id.values() if node in ("", container.node)]
+        """The containers of a node whose program has been executed, in order of their start; those of all nodes if `node` is ""."""
+        of_node = (container for container in self._by_id.values() if node in ("", container.node))
+        return [container for container in of_node if container.settled and not container.unwanted]
 
     def forget(self, container: Container) -> None:
         """Drop a container that has ended."""
         del self._by_id[container.id]
 
     def send_signal(self, container: Container, signum: int) -> bool:
-        """Send a signal to a container's process group. False if its main process has ended."""
+        """Send a signal to a container's process group, or to the program of a confined one. False if its main process has ended."""
         if container.state != "running":
             return False
+        container.sent.add(signum)
+        if container.sandbox is not None:
+            container.sandbox.signal(signum)
+            return True
         # The main process is reaped by this thread only, so its number cannot have been given to another process.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(container.pid, signum)
@@ -169,6 +230,8 @@ class Containers:
         """Reap what has ended, kill what ended containers left behind; returns the containers of which nothing is left now."""
         now_s = time.monotonic()
         due_s = self.next_deadline_s()
+        if self._sandboxes is not None:
+            self._sandboxes.look()
         any_ended = self._reap()
         if any_ended or (due_s is not None and now_s >= due_s):  # only then can there be more orphans to kill than before
             self._look_again_at_s = now_s + LOOK_AGAIN_S if any_ended else None
@@ -178,14 +241,28 @@ class Containers:
         for container in list(self._by_id.values()):
             if container.state == "ending" and (container.id not in with_leftovers or now_s >= container.give_up_at_s):
                 container.state = "exited"
-                finished.append(container)
+                self._release(container)
+                if container.unwanted:
+                    del self._by_id[container.id]
+                else:
+                    finished.append(container)
         return finished
+
+    def _release(self, container: Container) -> None:
+        """Its pod's namespace of processes goes with the last container in it."""
+        name = container.sandbox.confinement["pid_namespace"] if container.sandbox is not None else ""
+        others = (one.sandbox for one in self._by_id.values() if one.state != "exited" and one.sandbox is not None)
+        if name and self._sandboxes is not None and all(one.confinement["pid_namespace"] != name for one in others):
+            self._sandboxes.release(name)
 
     def next_deadline_s(self) -> float | None:
         """When, on the monotonic clock, `collect` must run even without a signal; None if not at all."""
         deadlines = [c.give_up_at_s for c in self._by_id.values() if c.state == "ending"]
         if self._look_again_at_s is not None:
             deadlines.append(self._look_again_at_s)
+        unsettled_s = self._sandboxes.next_deadline_s() if self._sandboxes is not None else None
+        if unsettled_s is not None:
+            deadlines.append(unsettled_s)
         return min(deadlines, default=None)
 
     def watch_command(self, pid: int, container_id: str, mark: str, ended: Callable[[int], None]) -> None:
@@ -227,23 +304,36 @@ class Containers:
                     os.killpg(ended.si_pid, signal.SIGKILL)
             _, status = os.waitpid(ended.si_pid, 0)
             self._dying.pop(ended.si_pid, None)
+            code = os.waitstatus_to_exitcode(status)
             if container is not None:
-                self._note_end(container, os.waitstatus_to_exitcode(status))
+                self._note_end(container, code)
             if command is not None:
                 del self._marks[command[1]]
-                command[2](os.waitstatus_to_exitcode(status))
+                self._commanded.add(command[0])
+                command[2](code)
+            if container is None and command is None:
+                self._other_ended(ended.si_pid, code)
 
-    @staticmethod
-    def _note_end(container: Container, code: int) -> None:
+    def _note_end(self, container: Container, code: int) -> None:
         container.process.returncode = code  # or Popen would wait for that process id again
         container.state = "ending"
-        container.signal = max(-code, 0)
         container.exit_code = 128 - code if code < 0 else code  # as a shell and Kubernetes report a signal
+        container.signal = max(-code, 0)
+        if container.sandbox is not None and self._sandboxes is not None:
+            self._sandboxes.ended(container.sandbox, code)
+            # bubblewrap ends by itself whatever its program ended of: a signal is believed that was sent
+            container.signal = container.exit_code - 128 if container.exit_code - 128 in container.sent else container.signal
+            if not container.sandbox.has_init:
+                procfs.kill_container_leftovers(container.id)
         container.finished_at_s = time.time()
         container.give_up_at_s = time.monotonic() + LEFTOVERS_LIMIT_S
 
     def _kill_leftovers(self) -> None:
         """SIGKILL orphans of containers that have ended, and what commands that have ended left. Reading whose a process is costs most."""
+        for container in (self._by_id[one] for one in self._commanded if one in self._by_id):
+            self._kill_left_inside(container)
+        if self._look_again_at_s is None:
+            self._commanded.clear()
         for pid in procfs.children_of_self():
             if pid in self._by_pid or pid in self._dying:
                 continue
@@ -252,6 +342,15 @@ class Containers:
             owner = self._by_id.get(owner_id)
             if owner_id and (owner is None or owner.state != "running" or (command is None and self._is_left_by_command(pid))):
                 self._dying[pid] = owner_id  # a dying process no longer tells whose it is
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _kill_left_inside(self, container: Container) -> None:
+        """SIGKILL what commands that have ended left in a container's own namespace of processes, where the first process inherits it."""
+        if container.sandbox is None or container.state != "running":
+            return
+        for pid in procfs.children_of(container.sandbox.child_pid):
+            if self._is_left_by_command(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -266,42 +365,3 @@ class Containers:
             return marked
         session = procfs.session_of(pid)
         return next((c.id for c in self._by_id.values() if c.pid == session and c.state != "exited"), "")
-
-
-def spawn(argv: list[str], env: dict[str, str], cwd: str, user: list[int] | None, **streams: Any) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, as this user; the kernel kills it if this process ends. Raises OSError, ValueError."""
-    who: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": user[2:]}
-    return subprocess.Popen(
-        argv, env=env, cwd=cwd, start_new_session=True, **streams, **who,
-        preexec_fn=_die_with(os.getpid()),  # safe: this process has one thread
-    )  # fmt: skip
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    def ask_kernel() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel was asked
-            os._exit(127)
-
-    return ask_kernel
-
-
-def _why_not_started(error: Exception, program: str, cwd: str, env: dict[str, str]) -> str:
-    """The operating system's reason in plain words."""
-    if not isinstance(error, OSError):
-        return f"cannot start {program!r}: {error}"
-    if error.filename == cwd and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
-        return f"cannot start {program!r}: its working directory {cwd!r} cannot be entered: {error.strerror}"
-    path = os.path.join(cwd, program)
-    if error.errno == errno.ENOENT and "/" not in program:
-        searched = env.get("PATH") or os.defpath
-        return f"no program {program!r} was found in PATH ({searched}); install it or give the command as a full path"
-    if error.errno == errno.ENOENT and os.path.exists(path):
-        return f"cannot start {program!r}: the file exists, but the interpreter that its first line names does not"
-    if error.errno == errno.ENOENT:
-        return f"cannot start {program!r}: there is no such file"
-    if error.errno == errno.EACCES:
-        return f"cannot start {program!r}: permission denied; it must be an executable file (chmod +x)"
-    if error.errno == errno.ENOEXEC:
-        return f"cannot start {program!r}: it is neither a program for this machine nor a script that begins with #!"
-    return f"cannot start {program!r}: {error.strerror}"

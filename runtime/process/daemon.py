@@ -1,6 +1,8 @@
 """The process daemon: a small program beside the main one that is the parent of all containers of a cluster.
 
-Started by `launch.py` through `boot.py`, one per cluster with real processes. One thread, one selector, no package but msgpack.
+Started by `launch.py` through `boot.py`, one per cluster with real processes. One thread, one selector, no package but msgpack. At levels
+of isolation that have namespaces it is the first process in namespaces of its own, the cell: when it ends, however that comes, the kernel
+takes all that runs there along, with mounts and networks.
 
 Ephemeral (no data folder): it lives as long as the main program; when that goes away, cleanly or by SIGKILL, it kills every container,
 removes its temporary state folder and exits. Durable: it listens on a socket in its state folder and outlives the main program; a later
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import selectors
 import signal
@@ -19,14 +22,19 @@ import sys
 import time
 
 from callboard.runtime.process.block import NoBlock, reserve
+from callboard.runtime.process.cell import Cell
 from callboard.runtime.process.commands import Commands
-from callboard.runtime.process.containers import Containers, become_subreaper
+from callboard.runtime.process.containers import Containers
 from callboard.runtime.process.folders import remove_tree
+from callboard.runtime.process.helpers import Helpers
+from callboard.runtime.process.kernel import become_subreaper
 from callboard.runtime.process.operations import Operations
 from callboard.runtime.process.procfs import kill_cluster_leftovers
+from callboard.runtime.process.spawning import spawn
 from callboard.runtime.process.wire import (
     BACKLOG_LIMIT_BYTES,
     BLOCK_NAME,
+    LEVEL_NAME,
     LOCK_NAME,
     LOG_NAME,
     PID_NAME,
@@ -60,9 +68,11 @@ class Connection:
 
 
 class State:
-    """The daemon's folder, its lock, the cluster's id and address block. `mode` is that of `main`."""
+    """The daemon's folder, its lock, the cluster's id and address block. `settings` are those of `main`."""
 
-    def __init__(self, mode: str, place: str) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        mode, place = settings["mode"], settings["place"]
+        self.level: dict[str, Any] = settings["level"]
         self.durable = durable = mode == "durable"
         self.folder = _make_private_folder(place) if mode == "ephemeral" else place
         self._lock = -1
@@ -72,11 +82,13 @@ class State:
                 self._lock = _lock_folder(self.folder)
             self.cluster_id, remembered = ("", None) if mode == "ephemeral" else _remembered(self.folder)
             self.cluster_id = self.cluster_id or os.urandom(8).hex()
-            self.block, self._block_lock = reserve(remembered)
+            self.block, self._block_lock = _block(settings, remembered)
             if mode != "again":
                 _write_atomically(self.path(BLOCK_NAME), f"{self.cluster_id} {self.block}\n")
             if durable:
+                _write_atomically(self.path(LEVEL_NAME), f"{self.level['name']}\n")
                 _write_atomically(self.path(PID_NAME), f"{os.getpid()}\n")
+            self.cell = Cell(self.folder, self.level)
         except (NoBlock, OSError, CannotStart) as error:
             if mode == "ephemeral":
                 remove_tree(self.folder)
@@ -90,7 +102,9 @@ class State:
         if not self.durable:
             remove_tree(self.folder)
             return
-        for name in (SOCKET_NAME, PID_NAME):
+        self.cell.leave()
+        sockets = [name for name in os.listdir(self.folder) if name.endswith(".sock")]
+        for name in (PID_NAME, *sockets):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(name))
 
@@ -98,19 +112,20 @@ class State:
 class Daemon:
     """The loop: requests in, containers' ends out."""
 
-    def __init__(self, state: State, first: socket.socket, parent: int) -> None:
+    def __init__(self, state: State, first: socket.socket, settings: dict[str, Any]) -> None:
         self._state = state
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
-        self._containers = Containers(state.cluster_id)
+        self._helpers = Helpers(state.folder, state.cluster_id, settings["helper_site"], spawn, self._tell_all)
+        self._containers = Containers(state.cluster_id, state.cell, self._selector, self._helpers.ended)
         self._commands = Commands(self._selector, self._containers)
-        self._operations = Operations(self._containers, self._commands)
+        self._operations = Operations(self._containers, self._commands, self._helpers)
         self._leave_at_s = 0.0
         self._listen_for_signals()
         if state.durable:
             self._listen()
         else:
-            self._watch_parent(parent)
+            self._watch_parent(settings["parent"], settings["parent_pidfd"])
         self._connect(first)
 
     def run(self) -> None:
@@ -136,7 +151,8 @@ class Daemon:
         if self._containers.running() and now_s < (self._operations.kill_at_s or 0.0):
             return False
         self._operations.kill_at_s = None
-        self._leave_at_s = self._leave_at_s or now_s + KILL_LIMIT_S
+        if not self._leave_at_s:
+            self._leave_at_s = now_s + KILL_LIMIT_S
         if not self._containers.kill_everything():
             return True
         if now_s >= self._leave_at_s:
@@ -178,7 +194,7 @@ class Daemon:
         state = self._state
         hello = {
             "type": "Hello", "pid": os.getpid(), "state_dir": state.folder, "durable": state.durable,
-            "cluster_id": state.cluster_id, "block": state.block,
+            "cluster_id": state.cluster_id, "block": state.block, "level": state.level["name"],
         }  # fmt: skip
         self._send(connection, hello)
 
@@ -209,6 +225,8 @@ class Daemon:
         if self._connections.pop(fd, None) is None:
             return
         self._selector.unregister(connection.sock)
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)  # what made our namespaces holds the first connection open, too
         connection.sock.close()
         if not self._state.durable:
             self._operations.close(0.0)
@@ -217,11 +235,13 @@ class Daemon:
         for connection in list(self._connections.values()):
             self._send(connection, message)
 
-    def _send(self, connection: Connection, message: dict[str, Any]) -> None:
+    def _send(self, connection: Connection, message: dict[str, Any]) -> bool:
+        """Returns whether there is somebody to hear it."""
         if connection.sock.fileno() < 0:  # dropped a moment ago
-            return
+            return False
         connection.unsent += pack(message)
         self._flush(connection)
+        return connection.sock.fileno() >= 0
 
     def _flush(self, connection: Connection) -> None:
         try:
@@ -256,13 +276,10 @@ class Daemon:
         if signal.SIGTERM in os.read(reader, 4096):
             self._operations.close(0.0)
 
-    def _watch_parent(self, parent: int) -> None:
-        """Notice the main program's end even if a child that it forked still holds its end of the socket."""
-        try:
-            pidfd = os.pidfd_open(parent)
-        except OSError:  # an old kernel: the closed socket must do
-            pidfd = -1
-        if os.getppid() != parent:
+    def _watch_parent(self, parent: int, pidfd: int) -> None:
+        """Notice the main program's end even if a child that it forked still holds its end of the socket. Its number means nothing in a
+        namespace of our own, and a descriptor of it everything; an old kernel has none: the closed socket must do."""
+        if not self._state.level["cell"] and os.getppid() != parent:
             self._operations.close(0.0)
         elif pidfd >= 0:
             self._selector.register(pidfd, selectors.EVENT_READ, self._on_parent_gone)
@@ -274,26 +291,39 @@ class Daemon:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a daemon. Arguments: number of the inherited socket, `durable`, `ephemeral` or `again` (ephemeral, in the folder of one that was
-    lost), state folder or the folder for temporary ones, process id of the main program. Returns the exit code."""
-    fd, mode, place, parent = arguments
-    first = socket.socket(fileno=int(fd))
-    os.set_inheritable(first.fileno(), False)
+    """Run a daemon. The argument is a JSON object: `socket` (number of the inherited one), `mode` (`durable`, `ephemeral` or `again`:
+    ephemeral, in the folder of one that was lost), `place` (state folder, or the folder for temporary ones), `parent` and `parent_pidfd` of
+    the main program, `level`, `helper_site`, and, where the host's addresses are out of reach, `block` and `block_lock` or `block_problem`.
+    Returns the exit code."""
+    settings = json.loads(arguments[0])
+    first = socket.socket(fileno=settings["socket"])
+    for fd in (first.fileno(), settings["parent_pidfd"], settings["block_lock"]):
+        if fd >= 0:
+            os.set_inheritable(fd, False)
     try:
         become_subreaper()
-        state = State(mode, place)
+        state = State(settings)
     except (CannotStart, OSError) as error:
         first.sendall(pack({"type": "CannotStart", "message": str(error)}))
         return 1
     log = os.open(state.path(LOG_NAME), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.dup2(log, 2)
     os.close(log)
-    if mode != "ephemeral":
+    if settings["mode"] != "ephemeral":
         kill_cluster_leftovers(state.cluster_id)
     os.chdir("/")
-    Daemon(state, first, int(parent)).run()
+    Daemon(state, first, settings).run()
     state.leave()
     return 0
+
+
+def _block(settings: dict[str, Any], remembered: int | None) -> tuple[int, socket.socket]:
+    """Second byte of the cluster's addresses, and the socket that reserves them. Raises `NoBlock`."""
+    if not settings["level"]["network"]:
+        return reserve(remembered)
+    if settings["block_lock"] < 0:
+        raise NoBlock(settings["block_problem"])
+    return settings["block"], socket.socket(fileno=settings["block_lock"])
 
 
 def _make_private_folder(base: str) -> str:

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from callboard.runtime.process.commands import Reply
+    from callboard.runtime.process.helpers import Helpers
 
 
 class Operations:
     """Carries out requests on the containers; `closing` once the daemon is to end."""
 
-    def __init__(self, containers: Containers, commands: Commands) -> None:
+    def __init__(self, containers: Containers, commands: Commands, helpers: Helpers) -> None:
         self._containers = containers
+        self._helpers = helpers
         self._commands = commands
         self._later: Reply | None = None
         self.closing = False
@@ -37,7 +39,7 @@ class Operations:
         number = request.get("id", 0)
         if operation is None:
             return [_failed(number, f"the process daemon knows no operation {request.get('op')!r}")]
-        if self.closing and request["op"] in ("start", "exec", "shutdown"):
+        if self.closing and request["op"] in ("start", "start_helper", "exec", "shutdown"):
             return [_failed(number, "the process daemon is shutting down")]
         fields = {key: value for key, value in request.items() if key not in ("id", "op")}
         try:
@@ -71,13 +73,28 @@ class Operations:
         cwd: str,
         log_path: str,
         user: list[int] | None = None,
-    ) -> dict[str, Any]:
+        confinement: dict[str, Any] | None = None,
+        limits: dict[str, int] | None = None,
+    ) -> dict[str, Any] | None:
+        later = self._later
+        assert later is not None
+
+        def settled(container: Container) -> None:
+            failure = container.sandbox.failure if container.sandbox is not None else ""
+            told = later(
+                _not_started(number, container_id, node, "CreateContainerError", failure) if failure else _started(number, container)
+            )
+            if not told and not failure:
+                self._containers.abandon(container)
+
         try:
-            container = self._containers.start(container_id, node, argv, env, cwd, log_path, user)
+            container = self._containers.start(container_id, node, argv, env, cwd, log_path, user, confinement, settled)
         except StartFailure as failure:
-            about = {"container_id": container_id, "node": node, "reason": failure.reason, "message": str(failure)}
-            return {"type": "StartFailed", "id": number, **about}
-        return _about("Started", number, container, pid=container.pid, started_at_s=container.started_at_s)
+            return _not_started(number, container_id, node, failure.reason, str(failure))
+        return _started(number, container) if container.sandbox is None else None
+
+    def _do_start_helper(self, number: int, name: str, module: str, arguments: list[str]) -> dict[str, Any]:
+        return {"type": "HelperStarted", "id": number, "name": name, "pid": self._helpers.start(name, module, arguments)}
 
     def _do_exec(
         self, number: int, container_id: str, argv: list[str], stdin: bytes, timeout_s: float, limit: int, patient: bool
@@ -114,6 +131,14 @@ class Operations:
     def _do_shutdown(self, number: int, grace_s: float) -> None:
         self._farewell_id = number
         self.close(grace_s)
+
+
+def _started(number: int, container: Container) -> dict[str, Any]:
+    return _about("Started", number, container, pid=container.app_pid, started_at_s=container.started_at_s)
+
+
+def _not_started(number: int, container_id: str, node: str, reason: str, message: str) -> dict[str, Any]:
+    return {"type": "StartFailed", "id": number, "container_id": container_id, "node": node, "reason": reason, "message": message}
 
 
 def _about(kind: str, number: int, container: Container, **fields: Any) -> dict[str, Any]:

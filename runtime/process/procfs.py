@@ -18,7 +18,13 @@ _COMMAND_MARK = ENV_COMMAND.encode() + b"="
 
 def children_of_self() -> list[int]:
     """Process ids of this process' direct children, zombies included. Only true of a process with a single thread."""
-    pid = os.getpid()
+    return children_of(os.getpid())
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of the direct children of a process with a single thread; none if there is no such process."""
+    if not os.path.exists(f"/proc/{pid}"):
+        return []
     try:
         with open(f"/proc/{pid}/task/{pid}/children", "rb") as listing:
             return [int(child) for child in listing.read().split()]
@@ -29,6 +35,20 @@ def children_of_self() -> list[int]:
 def all_pids() -> list[int]:
     """Every process id there is now."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def parent_of(pid: int) -> int:
+    """Process id of a process' parent; 0 if there is no such process."""
+    return _stat(pid)[0]
+
+
+def called(pid: int) -> str:
+    """First word of the command that a process was executed with; "" if there is no such process, or only its zombie."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read().partition(b"\0")[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def session_of(pid: int) -> int:
@@ -48,9 +68,18 @@ def command_mark(pid: int) -> str:
 
 def kill_cluster_leftovers(cluster_id: str) -> list[int]:
     """SIGKILL every process whose environment names this cluster; for use when its daemon is gone. Returns the process ids."""
+    return _kill_marked(_CLUSTER_MARK, cluster_id)
+
+
+def kill_container_leftovers(container_id: str) -> list[int]:
+    """SIGKILL every process whose environment names this container, wherever it was inherited. Returns the process ids."""
+    return _kill_marked(_CONTAINER_MARK, container_id)
+
+
+def _kill_marked(mark: bytes, value: str) -> list[int]:
     killed: list[int] = []
     while True:  # until a whole pass finds nothing new: what is being killed may still have been forking
-        found = [pid for pid in all_pids() if pid not in killed and _mark(pid, _CLUSTER_MARK) == cluster_id]
+        found = [pid for pid in all_pids() if pid not in killed and _mark(pid, mark) == value]
         if not found:
             return killed
         for pid in found:

@@ -37,8 +37,8 @@ class ProcessAnswer(ProcessMessage, frozen=True, gc=False, tag=True):
 
 
 class Hello(ProcessMessage, frozen=True, gc=False, tag=True):
-    """First word of a daemon: who it is, where its state lies, that addresses `127.<block>.0.0/16` belong to this cluster, and at which level
-    of isolation it runs. `pid` is made that of whoever hears it."""
+    """First word of a daemon: who it is, where its state lies, that addresses `127.<block>.0.0/16` belong to this cluster, and at which
+    level of isolation it runs. `pid` is made that of whoever hears it."""
 
     pid: int
     state_dir: str

@@ -25,6 +25,7 @@ LOCK_NAME = "daemon.lock"
 PID_NAME = "daemon.pid"
 LOG_NAME = "daemon.log"
 BLOCK_NAME = "daemon.block"
+LEVEL_NAME = "daemon.level"
 
 _LENGTH = struct.Struct(">I")
 

@@ -1,0 +1,62 @@
+"""How a command gets beside a confined container's program: into its namespaces, with its privileges. Used inside the process daemon, in
+the child that is about to become the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from callboard.runtime.process import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_KINDS = (
+    ("net", kernel.CLONE_NEWNET),
+    ("ipc", kernel.CLONE_NEWIPC),
+    ("uts", kernel.CLONE_NEWUTS),
+    ("pid", kernel.CLONE_NEWPID),
+    ("mnt", kernel.CLONE_NEWNS),  # last: from then on /proc is the container's
+)
+
+
+def enter(pid: int, confinement: Mapping[str, Any], user: list[int] | None, cwd: str) -> None:
+    """Move to the namespaces of a process of the container, into a folder there, and give up what the container hasn't got.
+
+    Only a child can be in another namespace of processes: so this process forks, and comes back as the child, while the parent waits and
+    ends as the child does. Raises OSError.
+    """
+    spaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), kind) for name, kind in _KINDS]
+    for fd, kind in spaces:
+        kernel.setns(fd, kind)
+        os.close(fd)
+    os.chdir(cwd or "/")
+    child = os.fork()
+    if child:
+        _relay(child)
+    _become(confinement, user)
+
+
+def _become(confinement: Mapping[str, Any], user: list[int] | None) -> None:
+    capabilities = list(kernel.CAPABILITIES if confinement["privileged"] else confinement["capabilities"])
+    if user is not None:
+        os.setgroups(user[2:])
+        os.setresgid(user[1], user[1], user[1])
+    if not confinement["privileged"]:
+        kernel.bound_capabilities(capabilities)
+    if user is not None and user[0] != 0:
+        os.setresuid(user[0], user[0], user[0])  # the kernel takes the capabilities of who is not root any more
+    elif not confinement["privileged"]:
+        kernel.set_capabilities(capabilities)
+    kernel.gain_nothing()
+
+
+def _relay(child: int) -> None:
+    """Wait for the child and end with its exit code; nothing may be held open meanwhile, since others wait for that to be closed."""
+    signal.set_wakeup_fd(-1)
+    os.closerange(0, 65536)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(128 - code if code < 0 else code)
