@@ -20,6 +20,8 @@ class _Side(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.other: _Side
         self.said_all = False
+        self.early: list[bytes] | None = []
+        """What was said before the other side stood; None once it has."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -27,11 +29,15 @@ class _Side(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
-        if self.other.transport is not None:
+        if self.early is not None:
+            self.early.append(data)
+        elif self.other.transport is not None:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
         self.said_all = True
+        if self.early is not None:
+            return True
         other = self.other
         if other.transport is None or other.transport.is_closing():
             return False
@@ -39,6 +45,14 @@ class _Side(asyncio.Protocol):
         if other.said_all:
             self.relay.finish()
         return True
+
+    def begin(self) -> None:
+        """The other side stands: it gets what was said so far."""
+        early, self.early = self.early or [], None
+        for data in early:
+            self.data_received(data)
+        if self.said_all:
+            self.eof_received()
 
     def pause_writing(self) -> None:
         if self.other.transport is not None:
@@ -67,7 +81,9 @@ class Relay:
         # The server's first: the client's first bytes find somebody to go to.
         await loop.create_connection(lambda: self._server, sock=server)
         if self._server.transport is not None:
+            self._client.early = None
             await loop.create_connection(lambda: self._client, sock=client)
+            self._server.begin()  # it may have spoken first
         else:
             client.close()
 
