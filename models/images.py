@@ -18,7 +18,7 @@ import msgspec
 from callboard.models.base import EMPTY_MAP, FrozenMap
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where an image's programs are looked for, as the images of Docker's library have it."""
+"""As the images of Docker's library have it."""
 ERR_IMAGE_PULL = "ErrImagePull"
 ERR_NEVER_PULL = "ErrImageNeverPull"
 INVALID_NAME = "InvalidImageName"
@@ -37,12 +37,12 @@ class Program(msgspec.Struct, frozen=True):
 
     Args:
         command: what a container without a `command` of its own runs (an image's ENTRYPOINT).
-        args: further words, where the container gives neither `command` nor `args` (an image's CMD).
+        args: further words, where the container gives neither `command` nor `args` (an image's CMD). Either may be empty.
         env: variables; those of the container's own spec win.
         working_dir: where it runs, if the container doesn't say; made if it is missing.
         user: a user id, "uid:gid", or a name of this machine; None: the user of the cluster.
         mounts: files and folders of this machine, beside /usr, that it needs; they can be read at the same path in the container.
-        needs: programs that must be installed; if empty, the first word of `command` and no other.
+        needs: programs that must be installed; if empty, the first word of `command` (of `args`, if that is empty) and no other.
         aliases: commands that the image has and this machine calls otherwise; used for a container's own command too.
         install: what to do where it is missing, for people: "apt-get install nginx".
 
@@ -53,7 +53,7 @@ class Program(msgspec.Struct, frozen=True):
     ('redis-server',)
     """
 
-    command: Sequence[str]
+    command: Sequence[str] = ()
     args: Sequence[str] = ()
     env: Mapping[str, str] = EMPTY_MAP
     working_dir: str = ""
@@ -66,7 +66,7 @@ class Program(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in ("command", "args", "mounts", "needs"):
             msgspec.structs.force_setattr(self, name, _words(name, getattr(self, name)))
-        if not self.command or not self.command[0]:
+        if not (*self.command, *self.args, "")[0]:
             raise ValueError("command is empty: it says which program to run")
         if not isinstance(self.env, Mapping) or not all(isinstance(word, str) for pair in self.env.items() for word in pair):
             raise ValueError("env is no map of text to text")
@@ -78,11 +78,6 @@ class Program(msgspec.Struct, frozen=True):
         for path in self.mounts:
             if not path.startswith("/"):
                 raise ValueError(f"mounts: {path!r} is no absolute path")
-
-    @property
-    def path(self) -> str:
-        """Where its programs are looked for."""
-        return self.env.get("PATH", PATH)
 
 
 def _words(name: str, value: Any) -> tuple[str, ...]:
@@ -97,6 +92,10 @@ def _words(name: str, value: Any) -> tuple[str, ...]:
 class Machine(Protocol):
     """What is installed here. Its answers may differ from one question to the next: things are installed meanwhile."""
 
+    @property
+    def path(self) -> str:
+        """Where the programs of images are looked for that have no PATH of their own."""
+
     def find(self, program: str, path: str) -> str:
         """The full path of a program, looked for in the folders of `path` if its name has no slash; "" if there is none."""
 
@@ -108,8 +107,9 @@ class Machine(Protocol):
 
 
 class Resolved(msgspec.Struct, frozen=True, gc=False):
-    """What a container runs. `argv` is ready: Kubernetes' `$(NAME)` is replaced. `env` is what its image says, to be overruled by the
-    container's own; `working_dir` is "" for the default; `user` is that of the image; `mounts` are to be readable at the same path."""
+    """What a container runs. `argv` is ready: Kubernetes' `$(NAME)` is replaced. `env` is what its image says (its PATH included), to be
+    overruled by the container's own; `working_dir` is "" for the default; `user` is that of the image; `mounts` are to be readable at the
+    same path."""
 
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
@@ -162,11 +162,12 @@ class ImageTable:
         if isinstance(user, str):
             return PullProblem(ERR_IMAGE_PULL, user)
         argv = self._known_here(argv, program)
+        path = self._path(program)
         mounts = dict.fromkeys(program.mounts)
         for name in {argv[0]: None, **dict.fromkeys(program.needs)}:
-            if full := self._machine.find(name, program.path):
+            if full := self._machine.find(name, path):
                 mounts.update(dict.fromkeys(self._machine.mounts(full)))
-        return Resolved(argv, tuple(program.env.items()), program.working_dir, user, tuple(mounts))
+        return Resolved(argv, tuple({**program.env, "PATH": path}.items()), program.working_dir, user, tuple(mounts))
 
     def _missing(self, image: str, program: Program | None) -> str:
         """What an image lacks to be run; "" if nothing."""
@@ -174,9 +175,10 @@ class ImageTable:
             name = familiar(image)[-1]
             words = f'give the container a command, or name the program: images={{"{name}": Program([...])}}'
             return f'failed to resolve image "{image}": no program is known by this name; {words}'
-        for name in program.needs or program.command[:1]:
-            if not self._machine.find(name, program.path):
-                advice = program.install or f"install it, or name another program: images={{...: Program(...)}} (looked in {program.path})"
+        path = self._path(program)
+        for name in program.needs or (*program.command, *program.args)[:1]:
+            if not self._machine.find(name, path):
+                advice = program.install or f"install it, or name another program: images={{...: Program(...)}} (looked in {path})"
                 return f'failed to resolve image "{image}": its program {name!r} is not installed on this machine; to have it: {advice}'
         return ""
 
@@ -192,7 +194,10 @@ class ImageTable:
 
     def _known_here(self, argv: tuple[str, ...], program: Program) -> tuple[str, ...]:
         alias = program.aliases.get(argv[0])
-        return (*alias, *argv[1:]) if alias and not self._machine.find(argv[0], program.path) else argv
+        return (*alias, *argv[1:]) if alias and not self._machine.find(argv[0], self._path(program)) else argv
+
+    def _path(self, program: Program) -> str:
+        return program.env.get("PATH") or self._machine.path
 
 
 def familiar(image: str) -> tuple[str, ...]:
