@@ -1,4 +1,4 @@
-"""The dns helper: answers the pods' questions inside the cell. Started by the process daemon as `helper.py STATE_FOLDER ADDRESS`.
+"""The dns helper: answers the pods' questions inside the cell. Started by the process daemon.
 
 In every node's namespace it listens at the same address, which a route of the node leads to its own loopback (AnyIP), so a pod's question
 never leaves the node, and a node that is cut off still knows the names.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from callboard.runtime.helpers.program import HelperProgram, Refusal
 from callboard.runtime.network.spaces import in_space
 
 HELPER = "dns"
-MODULE = "callboard.runtime.dns.helper"
 
 
 class DnsProgram:
@@ -57,11 +55,14 @@ class DnsProgram:
         self._spaces[node] = space
 
 
-async def main(folder: Path, address: str) -> None:
+async def serve(folder: Path, address: str) -> None:
     """Serve until the end."""
     program = DnsProgram(address)
     await HelperProgram(folder / f"{HELPER}.sock", Requests, program.handle).serve()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+def main(arguments: list[str]) -> int:
+    """What `boot.py` calls: the folder of the socket, and the address at which names are answered."""
+    folder, address = arguments
+    asyncio.run(serve(Path(folder), address))
+    return 0
