@@ -1,14 +1,16 @@
-"""The container runtime of real processes at level C0: nothing installed, no privilege. See `models.messages.runtime` for its terms.
+"""The container runtime of real processes, at every level of isolation. See `models.messages.runtime` for its terms.
 
-A sandbox is an address of its own in 127.0.0.0/8 and a folder with the pod's volumes; a container is a process of the user who runs the
-cluster, child of the process daemon, which outlives this runtime and, with a data folder, the whole program. What runs is found again from
-the daemon and from a small file per sandbox. Nothing here blocks: folders are the workers' business, processes the daemon's.
+A sandbox is an address of its own and a folder with the pod's volumes, at levels A and B also a network namespace; a container is a
+process, confined as the level can, and child of the process daemon, which outlives this runtime and, with a data folder, the whole
+program. What runs is found again from the daemon and from a small file per sandbox. Nothing here blocks: folders are the workers'
+business, processes the daemon's, networks the network driver's.
 """
 
 from __future__ import annotations
 
-import os
 import signal
+
+import msgspec
 
 from callboard.actors.component import handles
 from callboard.models.messages.base import Message
@@ -26,10 +28,9 @@ from callboard.models.messages.runtime import (
 from callboard.runtime.containers import process_work as work
 from callboard.runtime.containers.process_addresses import NoAddressLeft
 from callboard.runtime.containers.process_inside import ProcessInside
+from callboard.runtime.containers.process_launch import ContainerPrepared, prepare
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.containers.process_usage import ProcessUsage
-from callboard.runtime.containers.process_users import UserRefused, user_of
-from callboard.runtime.process.podfolder import container_root
 from callboard.runtime.process.protocol import ProcessAnswer, Started, StartFailed
 from callboard.runtime.process.wire import BrokenFrame
 
@@ -69,8 +70,8 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
                 return
             sandbox = self.sandboxes[uid] = Sandbox(pod, ip)
             sandbox.waiting.append(request)
-            note, configs, home = sandbox.note(), request.configs, self._home
-            self._in_lane(uid, lambda: work.write_folder(home, note, configs, None))
+            note, configs, home, place = sandbox.note(), request.configs, self._home, self.place
+            self._in_lane(uid, lambda: work.write_folder(place, home, note, configs, None))
 
     @handles(UpdateVolumes)
     def _update(self, request: UpdateVolumes) -> None:
@@ -80,8 +81,8 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
         if sandbox is None or not sandbox.usable():
             self._refuse(request, request.pod_uid, "NotFound", f"pod {request.pod_uid} has no sandbox here")
             return
-        note, configs, home = sandbox.note(), request.configs, self._home
-        self._in_lane(sandbox.uid, lambda: work.write_folder(home, note, configs, request))
+        note, configs, home, place = sandbox.note(), request.configs, self._home, self.place
+        self._in_lane(sandbox.uid, lambda: work.write_folder(place, home, note, configs, request))
 
     @handles(work.FolderWritten)
     def _written(self, result: work.FolderWritten) -> None:
@@ -92,18 +93,29 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
             else:
                 self.port.send(request.reply_to, VolumesUpdated(request.id, result.uid))
             return
-        sandbox = self.sandboxes[result.uid]  # it can't be gone: it is removed only once it is made
+        if result.reason:
+            self._sandbox_failed(result.uid, result.reason, result.message)
+        else:
+            self._connect_sandbox(self.sandboxes[result.uid])  # it can't be gone: it is removed only once it is made
+
+    def _sandbox_connected(self, uid: str, problem: str) -> None:
+        if problem:
+            self._sandbox_failed(uid, "FailedCreatePodSandBox", f"the pod has no network: {problem}")
+            return
+        sandbox = self.sandboxes[uid]
         waiting, sandbox.waiting = sandbox.waiting, []
         sandbox.made = True
-        if result.reason:
-            for run in waiting:
-                self._refuse(run, result.uid, result.reason, result.message)
-            sandbox.failed = True
-            self._go_on_removing(sandbox)  # what was written of it
-            return
         for run in waiting:
-            self.port.send(run.reply_to, SandboxRunning(run.id, sandbox.uid, sandbox.ip, self.addresses.host))
+            self.port.send(run.reply_to, SandboxRunning(run.id, uid, sandbox.ip, self.addresses.host))
         self._go_on_removing(sandbox)
+
+    def _sandbox_failed(self, uid: str, reason: str, message: str) -> None:
+        sandbox = self.sandboxes[uid]
+        waiting, sandbox.waiting = sandbox.waiting, []
+        for run in waiting:
+            self._refuse(run, uid, reason, message)
+        sandbox.made = sandbox.failed = True
+        self._go_on_removing(sandbox)  # what was made of it
 
     @handles(work.NoteStored)
     def _note_stored(self, result: work.NoteStored) -> None:
@@ -141,22 +153,14 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
         elif known is not None and (known.state != "exited" or known.attempt > request.attempt):
             message = f"attempt {known.attempt} of container {name} is here ({known.state}), so attempt {request.attempt} can't start"
             self._refuse(request, uid, "CreateContainerError", message)
-        elif not request.container.command:
-            self._refuse(request, uid, "CreateContainerError", _no_command(request.container.image))
         else:
             if known is not None:
                 self._forget(known.id)
             container = sandbox.containers[name] = Container(uid, name, request.attempt, request.container)
             container.waiting.append(request)
-            try:
-                container.user = user_of(sandbox.pod, request.container, os.geteuid(), os.getegid())
-            except UserRefused as refused:
-                self._not_started(sandbox, container, "CreateContainerConfigError", str(refused))
-                return
-            root = container_root(self._home.pod(uid), name)
-            container.env = work.environment(sandbox.pod, sandbox.ip, root, request.env)
-            home, spec, attempt, shared = self._home, request.container, request.attempt, container.user is not None
-            self._in_lane(uid, lambda: work.prepare(home, uid, spec, attempt, shared))
+            home, place, pod, ip = self._home, self.place, sandbox.pod, sandbox.ip
+            spec, attempt, variables = request.container, request.attempt, request.env
+            self._in_lane(uid, lambda: prepare(place, home, pod, ip, spec, attempt, variables))
 
     def _start_again(self, container: Container, request: StartContainer) -> None:
         """Somebody asks for what has been done, perhaps since the answer was lost."""
@@ -167,23 +171,46 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
         if container.exited is not None:
             self.port.send(self.kubelet, container.exited)
 
-    @handles(work.ContainerPrepared)
-    def _prepared(self, result: work.ContainerPrepared) -> None:
+    @handles(ContainerPrepared)
+    def _prepared(self, result: ContainerPrepared) -> None:
         sandbox = self.sandboxes[result.uid]
         container = sandbox.by_id(result.container_id)
         assert container is not None
-        if result.problem or sandbox.removals:
+        if result.launch is None or sandbox.removals:
             self._not_started(sandbox, container, result.reason, result.problem or "the pod's sandbox is being removed")
             return
+        container.launch = result.launch
+        self._connect_container(sandbox, container)
+
+    def _container_connected(self, uid: str, container_id: str, netns: str, problem: str) -> None:
+        sandbox = self.sandboxes[uid]
+        container = sandbox.by_id(container_id)
+        assert container is not None
+        assert container.launch is not None
+        if problem or sandbox.removals:
+            words = f"the pod has no network: {problem}" if problem else "the pod's sandbox is being removed"
+            self._not_started(sandbox, container, "CreateContainerError", words)
+            return
         container.state = "starting"
-        uid, identity, tell = container.uid, container.id, self._tell
-        argv = work.command_line(container.spec, container.env)
+        launch, tell = container.launch, self._tell
+        confinement = msgspec.structs.replace(launch.confinement, netns=netns) if launch.confinement is not None else None
 
         def answered(answer: ProcessAnswer) -> None:
-            tell(StartAnswered(uid, identity, answer))
+            tell(StartAnswered(uid, container_id, answer))
 
         try:
-            self._daemon.start_container(identity, self.node, argv, container.env, result.cwd, result.log_path, answered, container.user)
+            self._daemon.start_container(
+                container_id,
+                self.node,
+                launch.argv,
+                launch.env,
+                launch.cwd,
+                launch.log_path,
+                answered,
+                launch.user,
+                confinement=confinement,
+                limits=launch.limits,
+            )
         except BrokenFrame as error:
             self._not_started(sandbox, container, "CreateContainerError", f"its command and environment are too large: {error}")
 
@@ -232,10 +259,3 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
             self._kill_later(container, request.grace_s)
             self._store(sandbox)
         self.port.send(request.reply_to, ContainerStopping(request.id, request.container_id))
-
-
-def _no_command(image: str) -> str:
-    return (
-        f"image {image!r} is only a name with real processes: nothing is pulled, so nothing says what to run; "
-        "set the container's command to a program of this machine"
-    )

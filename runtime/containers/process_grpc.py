@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ READ_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 64 * 1024
 SETTINGS_AT, SETTINGS = 3, b"\x04"
 """The first frame of a server that speaks HTTP/2 is of this type, which stands at this byte."""
+Connect = Callable[[tuple[str, int], float], socket.socket]
+"""Makes a connection to an address within so many seconds. Raises OSError."""
 _PREFIX = struct.Struct(">BI")
 
 
@@ -35,12 +38,14 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def check_health(ip: str, port: int, service: str, user_agent: str, timeout_s: float) -> tuple[bool, str]:
+def check_health(
+    ip: str, port: int, service: str, user_agent: str, timeout_s: float, connect: Connect = socket.create_connection
+) -> tuple[bool, str]:
     """Whether a service is SERVING, and what is to be said of it. Raises OSError where something else than gRPC fails."""
     deadline_s = time.monotonic() + timeout_s
     address = f"{ip}:{port}"
     try:
-        sock = socket.create_connection((ip, port), timeout_s)
+        sock = connect((ip, port), timeout_s)
     except TimeoutError:
         return False, f'timeout: failed to connect service "{address}" within {timeout_s:g}s: context deadline exceeded'
     except OSError as error:

@@ -59,7 +59,8 @@ class ProcessInside(ProcessNode):
         if request.probe.exec is not None:
             self._execute(request, request.probe.exec.command, b"", PROBE_OUTPUT_BYTES)
         else:
-            self._workers.probe(lambda: work.probe(request), self._tell)
+            place, node = self.place, self.node
+            self._workers.probe(lambda: work.probe(place, node, request), self._tell)
 
     @handles(work.ProbeEnded)
     def _probed(self, ended: work.ProbeEnded) -> None:

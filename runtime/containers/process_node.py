@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
-from callboard.actors.component import Component, Port, handles
+from callboard.actors.component import Port, handles
 from callboard.actors.heard import Heard
 from callboard.models.messages.base import Address, Message, Request
 from callboard.models.messages.runtime import (
@@ -21,10 +20,10 @@ from callboard.models.messages.runtime import (
     SandboxRemoved,
 )
 from callboard.runtime.containers import process_work as work
-from callboard.runtime.containers.process_addresses import AddressPool
+from callboard.runtime.containers.process_network import ProcessNetwork
+from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.containers.process_state import Home, exited_of, lost, parse_container_id
-from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.protocol import DaemonLost, Exited, NodeKilled, ProcessAnswer, RequestFailed, ShutDown
 
 Post = Callable[[Address, Message], None]
@@ -49,30 +48,31 @@ class DaemonRefused(Message, frozen=True, gc=False):
     message: str
 
 
-class ProcessNode(Component):
+class ProcessNode(ProcessNetwork):
     """The pods of one node as real processes.
 
-    `node_index` counts from 0 and chooses the node's addresses; `post` brings messages in from the threads of daemon and workers;
-    `workers` may be shared by all runtimes of a cluster, and then are closed by whoever made them.
+    `node_index` counts from 0 and chooses the node's addresses; `place` is shared by all runtimes of a cluster; `post` brings messages in
+    from the threads of daemon and workers; `workers` may be shared too, and then are closed by whoever made them.
     """
 
     def __init__(
         self,
         port: Port,
+        place: Place,
         node: str,
         node_index: int,
-        daemon: ProcessDaemon,
-        state_dir: str | Path,
         post: Post,
         workers: work.Workers | None = None,
     ) -> None:
         super().__init__(port)
         self.node = node
         self.kubelet: Address = f"kubelet/{node}"
-        self.addresses = AddressPool(daemon.block, node_index)
+        self.index = node_index
+        self.place = place
+        self.addresses = place.addresses(node_index)
         self.sandboxes: dict[str, Sandbox] = {}
-        self._daemon = daemon
-        self._home = Home(Path(state_dir), node)
+        self._daemon = place.daemon
+        self._home = Home(place.state_dir, node)
         self._own_workers = workers is None
         self._workers = workers or work.Workers()
         self._found_out = False
@@ -86,8 +86,8 @@ class ProcessNode(Component):
 
     def on_start(self) -> None:
         """Find out what runs here."""
-        daemon, state_dir, node, now_s = self._daemon, self._home.state_dir, self.node, self.port.now()
-        self._in_lane("", lambda: work.find_node(daemon, state_dir, node, now_s))
+        place, node, now_s = self.place, self.node, self.port.now()
+        self._in_lane("", lambda: work.find_node(place, node, now_s))
 
     def on_stop(self) -> None:
         """Containers go on; only the workers end."""
@@ -115,10 +115,16 @@ class ProcessNode(Component):
                 self._forget(stranger.container_id)
         if found.adopted or found.strangers:
             self.port.log.info("found again", sandboxes=len(found.adopted), strangers=len(found.strangers))
+        for uid in found.strange_networks:
+            self._disconnect(uid)
         self._found_out = True
         facts, self._facts = self._facts, []
         for fact in facts:
             self.on_receive(fact)
+        self._connect_node()
+
+    def _node_connected(self) -> None:
+        """The node has its network, if it is to have one: go to work as soon as no stranger is in the way."""
         if self._strangers:
             self.port.after(STRANGERS_LIMIT_S, StrangersExpired())
         else:
@@ -126,7 +132,8 @@ class ProcessNode(Component):
 
     @handles(StrangersExpired)
     def _strangers_expired(self, _timer: StrangersExpired) -> None:
-        self._open()
+        if self._early is not None:
+            self._open()
 
     def _open(self) -> None:
         """Handle the requests that have come so far, and from now on every one at once; a kubelet may have missed what ended meanwhile."""
@@ -165,7 +172,7 @@ class ProcessNode(Component):
         self._forget(exited.container_id)
         if exited.container_id in self._strangers:
             del self._strangers[exited.container_id]
-            if not self._strangers and self._early is not None:
+            if not self._strangers and self._early is not None and self._connected:
                 self._open()
 
     @handles(DaemonLost, ShutDown)
@@ -196,8 +203,10 @@ class ProcessNode(Component):
         """Remove the folder, if it is to go, as soon as nothing runs that could write into it."""
         if (sandbox.failed or sandbox.removals) and sandbox.at_rest() and not sandbox.dropping:
             sandbox.dropping = True
-            uid, home = sandbox.uid, self._home
-            self._in_lane(uid, lambda: work.remove_folder(home, uid))
+            uid, home, place = sandbox.uid, self._home, self.place
+            if not sandbox.on_host:
+                self._disconnect(uid)
+            self._in_lane(uid, lambda: work.remove_folder(place, home, uid))
 
     @handles(work.FolderRemoved)
     def _removed(self, result: work.FolderRemoved) -> None:

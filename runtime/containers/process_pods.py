@@ -15,6 +15,7 @@ from callboard.models.messages.runtime import (
     SandboxState,
     StartContainer,
 )
+from callboard.runtime.containers.process_launch import Launch
 from callboard.runtime.containers.process_state import Adopted, ContainerNote, SandboxNote, container_id
 
 
@@ -28,8 +29,7 @@ class Container:
         self.id = container_id(uid, name, attempt)
         self.spec = spec
         self.state: Literal["preparing", "starting", "running", "exited"] = "preparing"
-        self.env: dict[str, str] = {}
-        self.user: tuple[int, ...] | None = None
+        self.launch: Launch | None = None
         self.started_at_s = 0.0
         self.exited: ContainerExited | None = None
         self.kill_at_s = 0.0
@@ -96,6 +96,11 @@ class Sandbox:
     def by_id(self, identity: str) -> Container | None:
         """The container with this id, if it is the newest attempt."""
         return next((container for container in self.containers.values() if container.id == identity), None)
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the pod has its node's network."""
+        return self.pod.spec is not None and bool(self.pod.spec.host_network)
 
     def usable(self) -> bool:
         """Whether containers may be started in it."""

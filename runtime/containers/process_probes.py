@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from callboard.models.api import core
-from callboard.runtime.containers.process_grpc import check_health
+from callboard.runtime.containers.process_grpc import Connect, check_health
 
 BODY_LIMIT_BYTES = 10 * 1024
 REDIRECTS_LIMIT = 10
@@ -32,16 +32,16 @@ class Outcome(msgspec.Struct, frozen=True):
     message: str
 
 
-def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float) -> Outcome:
-    """Carry a probe out. `ip` is the pod's address, `port` the probe's port as a number."""
+def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float, connect: Connect = socket.create_connection) -> Outcome:
+    """Carry a probe out. `ip` is the pod's address, `port` the probe's port as a number; `connect` makes connections as the node does."""
     try:
         if probe.http_get is not None:
-            return _http(probe.http_get, ip, port, timeout_s)
+            return _http(probe.http_get, ip, port, timeout_s, connect)
         if probe.tcp_socket is not None:
-            with socket.create_connection((probe.tcp_socket.host or ip, port), timeout_s):
+            with connect((probe.tcp_socket.host or ip, port), timeout_s):
                 return Outcome(True, "")
         if probe.grpc is not None:
-            return Outcome(*check_health(ip, port, probe.grpc.service or "", USER_AGENT, timeout_s))
+            return Outcome(*check_health(ip, port, probe.grpc.service or "", USER_AGENT, timeout_s, connect))
     except TimeoutError:
         return Outcome(False, f"context deadline exceeded: no answer within {timeout_s:g} s")
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -49,7 +49,7 @@ def run_probe(probe: core.Probe, ip: str, port: int, timeout_s: float) -> Outcom
     return Outcome(False, "missing probe handler")
 
 
-def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float) -> Outcome:
+def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float, connect: Connect) -> Outcome:
     scheme = (action.scheme or "HTTP").lower()
     host = action.host or ip
     deadline_s = time.monotonic() + timeout_s
@@ -63,7 +63,7 @@ def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float) -> O
         else:
             headers[name] = header.value
     for _ in range(REDIRECTS_LIMIT):
-        status, location, body = _get(url, headers, deadline_s)
+        status, location, body = _get(url, headers, deadline_s, connect)
         target = urljoin(url, location) if 300 <= status < 400 and location else ""
         if not target or urlsplit(target).hostname != urlsplit(url).hostname:
             return Outcome(200 <= status < 400, body if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}")
@@ -71,13 +71,13 @@ def _http(action: core.HTTPGetAction, ip: str, port: int, timeout_s: float) -> O
     return Outcome(False, f"stopped after {REDIRECTS_LIMIT} redirects")
 
 
-def _get(url: str, headers: Mapping[str, str], deadline_s: float) -> tuple[int, str, str]:
+def _get(url: str, headers: Mapping[str, str], deadline_s: float, connect: Connect) -> tuple[int, str, str]:
     """(status, Location, beginning of the body) of one GET."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     connection = http.client.HTTPConnection(parts.hostname or "", port)
-    sock = socket.create_connection((parts.hostname or "", port), _remaining(deadline_s))
+    sock = connect((parts.hostname or "", port), _remaining(deadline_s))
     try:
         if secure:
             sock.settimeout(_remaining(deadline_s))

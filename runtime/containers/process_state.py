@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from callboard.models.base import decode_hook
 from callboard.models.messages.runtime import ContainerExited
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.folders import remove_tree
-from callboard.runtime.process.podfolder import pod_folder
+from callboard.runtime.process.podfolder import pod_folder, remove_pod_folder
 from callboard.runtime.process.protocol import ContainerRecord, Exited
 
 CONTAINER_SCHEME = "process://"
@@ -87,7 +87,7 @@ def exited_of(record: ContainerRecord | Exited) -> ContainerExited:
         record.signal,
         record.started_at_s,
         record.finished_at_s,
-        "Completed" if record.exit_code == 0 else "Error",
+        "OOMKilled" if record.oom_killed else "Completed" if record.exit_code == 0 else "Error",
     )
 
 
@@ -202,8 +202,9 @@ def remove_note(home: Home, uid: str) -> None:
     (home.notes / f"{home.pod(uid).name}.json").unlink(missing_ok=True)
 
 
-def load_notes(home: Home) -> tuple[SandboxNote, ...]:
-    """Read the sandboxes of a node, and remove what belongs to none. A file that can't be read counts as none. Raises OSError."""
+def load_notes(home: Home, remove_pod: Callable[[Path], None] = remove_pod_folder) -> tuple[SandboxNote, ...]:
+    """Read the sandboxes of a node, and remove what belongs to none, pods' folders by `remove_pod`. A file that can't be read counts as
+    none. Raises OSError, `VolumeError`."""
     notes = []
     for path in sorted(home.notes.glob("*.json")):
         try:
@@ -212,11 +213,14 @@ def load_notes(home: Home) -> tuple[SandboxNote, ...]:
             _log.warning("a sandbox's file can't be read; its pod is started anew", file=str(path), reason=str(error))
             path.unlink(missing_ok=True)
     known = {note.uid for note in notes}
-    for place, kept in ((home.folder / "pods", known), (home.folder / "sandboxes", {home.notes.name})):
+    for place, kept, remove in (
+        (home.folder / "pods", known, remove_pod),
+        (home.folder / "sandboxes", {home.notes.name}, lambda folder: remove_tree(str(folder))),
+    ):
         with contextlib.suppress(FileNotFoundError):
             for folder in place.iterdir():
                 if folder.name not in kept:
-                    remove_tree(str(folder))
+                    remove(folder)
     return tuple(notes)
 
 

@@ -19,10 +19,10 @@ import msgspec
 from callboard.actors.component import Port, handles
 from callboard.models.messages.base import Message
 from callboard.models.messages.runtime import ContainerUsage, PodMeasured, ReadUsage, UsageRead
+from callboard.runtime.containers.process_launch import container_log
 from callboard.runtime.containers.process_logs import LOG_FILE_BYTES, LOG_FILES, bound_log
 from callboard.runtime.containers.process_node import ProcessNode
 from callboard.runtime.containers.process_state import Home, parse_container_id
-from callboard.runtime.containers.process_work import container_log
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.podfolder import VolumeError

@@ -7,7 +7,8 @@ order, so that a folder is never removed while it's being written.
 from __future__ import annotations
 
 import os
-import re
+import socket
+import time
 import traceback
 import zlib
 from collections.abc import Callable, Mapping
@@ -15,11 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from callboard.models.api import core
+import msgspec
+
 from callboard.models.messages.base import Address, Message
 from callboard.models.messages.runtime import DOWNWARD, LogRead, ProbeContainer, Probed, ReadLog, RuntimeRefused, UpdateVolumes
+from callboard.models.podnames import NameTooLong, host_name, hosts_file, resolv_conf
+from callboard.runtime.containers.process_grpc import Connect
+from callboard.runtime.containers.process_launch import container_log
 from callboard.runtime.containers.process_logs import read_piece
+from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_probes import run_probe
+from callboard.runtime.containers.process_security import owned_group
 from callboard.runtime.containers.process_state import (
     Adopted,
     Home,
@@ -31,9 +38,10 @@ from callboard.runtime.containers.process_state import (
     remove_note,
     store_note,
 )
+from callboard.runtime.helpers.link import HelperError
 from callboard.runtime.logs import Logger
-from callboard.runtime.process.client import ProcessDaemon
-from callboard.runtime.process.podfolder import VolumeError, open_to_others, pod_folder, remove_pod_folder, working_folder, write_plan
+from callboard.runtime.process.podfolder import VolumeError, remove_pod_folder, write_plan
+from callboard.runtime.process.podmounts import ETC
 from callboard.runtime.process.protocol import ContainerRecord, ProcessDaemonError
 from callboard.runtime.process.volumes import MissingReferences, VolumesRefused, plan_volumes
 
@@ -41,19 +49,19 @@ FILE_LANES = 4
 PROBE_THREADS = 32
 PROBES_LIMIT = 1024
 """Probes of one node that are under way or wait for a thread; a kubelet has one at a time for each probe of a container."""
-LOGS_KEPT = 2
-"""Log files of the newest attempts of a container that are kept, as Kubernetes keeps the running one's and the previous one's."""
 Configs = tuple[tuple[str, Any], ...]
 _log = Logger(component="process")
 
 
 class NodeFound(Message, frozen=True, gc=False):
-    """What a runtime that has just started found: sandboxes, and containers that belong to none (to be killed and forgotten)."""
+    """What a runtime that has just started found: sandboxes, and what belongs to none: containers, to be killed and forgotten, and
+    networks (of pods with these uids), to be removed."""
 
     home: Home
     adopted: tuple[Adopted, ...]
     strangers: tuple[ContainerRecord, ...]
     problem: str = ""
+    strange_networks: tuple[str, ...] = ()
 
 
 class FolderWritten(Message, frozen=True, gc=False):
@@ -70,17 +78,6 @@ class NoteStored(Message, frozen=True, gc=False):
 
     uid: str
     problem: str = ""
-
-
-class ContainerPrepared(Message, frozen=True, gc=False):
-    """All that a container needs before its start is there, or `problem` says what isn't and `reason` which of Kubernetes' words it is."""
-
-    uid: str
-    container_id: str
-    cwd: str
-    log_path: str
-    problem: str = ""
-    reason: str = "CreateContainerError"
 
 
 class FolderRemoved(Message, frozen=True, gc=False):
@@ -141,66 +138,118 @@ def _carried_out(work: Callable[[], Message], tell: Callable[[Message], None]) -
     tell(result)
 
 
-def find_node(daemon: ProcessDaemon, state_dir: Path, node: str, now_s: float) -> NodeFound:
+def find_node(place: Place, node: str, now_s: float) -> NodeFound:
     """What is there of a node's pods: the answer of a runtime to "who am I?"."""
     problem = ""
     records: tuple[ContainerRecord, ...] = ()
     try:
-        records = daemon.list_now(node).containers
+        records = place.daemon.list_now(node).containers
     except ProcessDaemonError as error:
         problem = str(error)
-    home = Home(state_dir, node)
+    home = Home(place.state_dir, node)
     try:
-        home = home_of(state_dir, node)
-        notes = load_notes(home)
-    except (OSError, ValueError) as error:
+        home = home_of(place.state_dir, node)
+        notes = load_notes(home, _remover(place))
+    except (OSError, ValueError, VolumeError) as error:
         return NodeFound(home, (), records, f"the pods' folders of {node} can't be read: {error}")
     adopted, strangers = adopt(notes, records, now_s)
-    return NodeFound(home, adopted, strangers, problem)
+    for note in notes:
+        _keep_hosts(place, home, note)
+    return NodeFound(home, adopted, strangers, problem, _strange_networks(place, node, {note.uid for note in notes}))
 
 
-def write_folder(home: Home, note: SandboxNote, configs: Configs, request: UpdateVolumes | None) -> FolderWritten:
+def _strange_networks(place: Place, node: str, known: set[str]) -> tuple[str, ...]:
+    if place.network is None:
+        return ()
+    try:
+        pods = place.network.state_now().pods
+    except HelperError as error:
+        _log.warning("networks of pods that are gone can't be looked for", node=node, reason=str(error))
+        return ()
+    return tuple(pod.uid for pod in pods if pod.node == node and pod.uid not in known)
+
+
+def _remover(place: Place) -> Callable[[Path], None]:
+    return remove_pod_folder if place.files is None else place.files.remove
+
+
+def write_folder(place: Place, home: Home, note: SandboxNote, configs: Configs, request: UpdateVolumes | None) -> FolderWritten:
     """Make a pod's folder what its volumes say; for a new sandbox store its note too, last."""
-    plan = plan_volumes(note.pod, _by_name(configs, "configmaps"), _by_name(configs, "secrets"), _by_name(configs, DOWNWARD))
+    confined, pod, folder = place.files is not None, note.pod, home.pod(note.uid)
+    plan = plan_volumes(pod, _by_name(configs, "configmaps"), _by_name(configs, "secrets"), _by_name(configs, DOWNWARD), confined=confined)
     if isinstance(plan, MissingReferences | VolumesRefused):
         return FolderWritten(note.uid, request, "FailedMount", "; ".join(plan.messages))
+    plan = msgspec.structs.replace(plan, fs_group=owned_group(pod, place.level, os.geteuid()))
     try:
-        write_plan(home.pod(note.uid), plan)
+        if place.files is None:
+            write_plan(folder, plan)
+        else:
+            place.files.write(folder, plan, {} if request is not None else _etc_files(place, home, note))
         if request is None:
+            _keep_hosts(place, home, note)
             store_note(home, note)
     except VolumeError as error:
         return FolderWritten(note.uid, request, "FailedMount", str(error))
-    except OSError as error:
-        return FolderWritten(note.uid, request, "FailedCreatePodSandBox", f"the sandbox can't be stored: {error}")
+    except (OSError, NameTooLong) as error:
+        return FolderWritten(note.uid, request, "FailedCreatePodSandBox", f"the sandbox can't be made: {error}")
     return FolderWritten(note.uid, request)
+
+
+def _etc_files(place: Place, home: Home, note: SandboxNote) -> dict[str, str]:
+    """What a pod's containers see in /etc of their names and of whom they ask for others. Raises `NameTooLong`."""
+    name = host_name(note.pod, home.node, place.domain)
+    node_conf = "" if place.level.network else _text_of("/etc/resolv.conf")  # a cell with a network of its own doesn't reach them
+    return {
+        "hosts": _own_hosts(place, home, note),
+        "hostname": f"{name.hostname}\n",
+        "resolv.conf": resolv_conf(note.pod, place.cluster_dns, place.domain, node_conf),
+    }
+
+
+def _own_hosts(place: Place, home: Home, note: SandboxNote) -> str:
+    name = host_name(note.pod, home.node, place.domain)
+    node_hosts = _text_of("/etc/hosts") if not place.level.network else f"127.0.0.1\tlocalhost\n{note.ip}\t{home.node}\n"
+    return hosts_file(note.pod, note.ip, name, node_hosts)
+
+
+def _keep_hosts(place: Place, home: Home, note: SandboxNote) -> None:
+    if place.hosts is not None:
+        path = home.pod(note.uid) / ETC / "hosts"
+        place.hosts.put(note.uid, note.pod.metadata.namespace, path, _own_hosts(place, home, note))
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def connector_of(place: Place, node: str) -> Connect:
+    """How a connection is made from a node's network."""
+    network = place.network
+    if network is None:
+        return socket.create_connection
+
+    def connect(address: tuple[str, int], timeout_s: float) -> socket.socket:
+        deadline_s = time.monotonic() + timeout_s
+        try:
+            sock = network.socket_now(f"node/{node}", timeout_s)
+        except HelperError as error:
+            raise OSError(str(error)) from error
+        try:
+            sock.settimeout(max(deadline_s - time.monotonic(), 0.001))
+            sock.connect(address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    return connect
 
 
 def _by_name(configs: Configs, resource: str) -> Mapping[str, Any]:
     return {key.rpartition("/")[2]: obj for key, obj in configs if key.partition("/")[0] == resource}
-
-
-def prepare(home: Home, uid: str, container: core.Container, attempt: int, shared: bool = False) -> ContainerPrepared:
-    """Where a container starts and where its output goes; logs of attempts long past are removed. `shared`: it runs as another user."""
-    folder = home.pod(uid)
-    identity = container_id(uid, container.name, attempt)
-    log_path = container_log(home.state_dir, home.node, uid, container.name, attempt)
-    if container.working_dir and not container.working_dir.startswith("/"):
-        words = f"failed to start container {container.name!r}: workingDir {container.working_dir!r}: Cwd must be an absolute path"
-        return ContainerPrepared(uid, identity, "", "", words, "RunContainerError")
-    try:
-        cwd = working_folder(folder, container.name, container.working_dir)
-        if shared:
-            open_to_others(home.state_dir, folder)
-        if attempt >= LOGS_KEPT:
-            container_log(home.state_dir, home.node, uid, container.name, attempt - LOGS_KEPT).unlink(missing_ok=True)
-    except (VolumeError, OSError) as error:
-        return ContainerPrepared(uid, identity, "", "", str(error))
-    return ContainerPrepared(uid, identity, str(cwd), str(log_path))
-
-
-def container_log(state_dir: str | Path, node: str, uid: str, name: str, attempt: int) -> Path:
-    """The file that one attempt of a container writes its output to."""
-    return pod_folder(state_dir, node, uid) / "logs" / name / f"{attempt}.log"
 
 
 def note_sandbox(home: Home, note: SandboxNote) -> NoteStored:
@@ -212,26 +261,16 @@ def note_sandbox(home: Home, note: SandboxNote) -> NoteStored:
     return NoteStored(note.uid)
 
 
-def remove_folder(home: Home, uid: str) -> FolderRemoved:
+def remove_folder(place: Place, home: Home, uid: str) -> FolderRemoved:
     """Remove a pod's folder and its note."""
+    if place.hosts is not None:
+        place.hosts.drop(uid)
     try:
         remove_note(home, uid)
-        remove_pod_folder(home.pod(uid))
+        _remover(place)(home.pod(uid))
     except (OSError, VolumeError) as error:
         return FolderRemoved(uid, str(error))
     return FolderRemoved(uid)
-
-
-def environment(pod: core.Pod, ip: str, root: Path, resolved: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """A container's whole environment: what every container has here, then what its spec says."""
-    spec = pod.spec or core.PodSpec()
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOSTNAME": spec.hostname or pod.metadata.name,
-        "POD_IP": ip,
-        "CALLBOARD_ROOT": str(root),
-        **dict(resolved),
-    }
 
 
 def read_log(home: Home, request: ReadLog, attempt: int, ended: bool) -> PieceRead:
@@ -250,23 +289,7 @@ def read_log(home: Home, request: ReadLog, attempt: int, ended: bool) -> PieceRe
     return PieceRead(request.reply_to, answer)
 
 
-def probe(request: ProbeContainer) -> ProbeEnded:
-    """Carry out a probe that makes a connection; the daemon carries out those that are commands."""
-    outcome = run_probe(request.probe, request.ip, request.port, request.timeout_s)
+def probe(place: Place, node: str, request: ProbeContainer) -> ProbeEnded:
+    """Carry out a probe that makes a connection, from the node's network; the daemon carries out those that are commands."""
+    outcome = run_probe(request.probe, request.ip, request.port, request.timeout_s, connector_of(place, node))
     return ProbeEnded(request.reply_to, Probed(request.id, outcome.ok, outcome.message))
-
-
-def command_line(container: core.Container, env: Mapping[str, str]) -> list[str]:
-    """Command and arguments, with Kubernetes' `$(NAME)` replaced from the environment; `$$(NAME)` stays `$(NAME)`."""
-    return [expanded(word, env) for word in (*container.command, *container.args)]
-
-
-def expanded(text: str, env: Mapping[str, str]) -> str:
-    """`$(NAME)` replaced where `env` has that name, else left as it is; `$$` is one `$`."""
-
-    def one(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return env.get(match[1], match[0])
-
-    return re.sub(r"\$\$|\$\(([^)]*)\)", one, text)

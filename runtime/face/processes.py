@@ -12,10 +12,13 @@ from callboard.models.errors import BadRequest
 from callboard.models.messages.base import Message
 from callboard.runtime.containers.process import ProcessRuntime
 from callboard.runtime.containers.process_addresses import NODES_LIMIT
+from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_state import abandon_node
 from callboard.runtime.face.assembly import CONTROL_PLANE, NodeParts, Part
 from callboard.runtime.face.fleet import Wires
+from callboard.runtime.face.images import image_table
 from callboard.runtime.face.nodespec import NodeSpec
+from callboard.runtime.isolation.levels import C0
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.launch import state_folder
@@ -45,6 +48,7 @@ class Processes(Wires):
             self._daemon = ProcessDaemon.start(None, self._heard, revive=True)
         else:
             self._daemon = ProcessDaemon.connect(state_folder(data), self._heard, revive=True)
+        self._place = Place(self._daemon, C0, images=image_table())
         self._post: Any = None
         self._names: dict[str, str] = {}
         self._slot = DriverSlot()
@@ -69,7 +73,7 @@ class Processes(Wires):
 
         def parts_of(index: int, spec: NodeSpec) -> tuple[Part, ...]:
             name = self._names[spec.name] = f"runtime/{spec.name}"
-            return (Part(name, ProcessRuntime, (spec.name, index, self._daemon, self._daemon.state_dir, system.post)),)
+            return (Part(name, ProcessRuntime, (self._place, spec.name, index, system.post)),)
 
         return parts_of
 

@@ -12,11 +12,9 @@ from pathlib import Path
 
 from callboard.runtime.helpers.program import HelperProgram, Refusal
 from callboard.runtime.helpers.wire import close_all
-from callboard.runtime.process.podfiles import LocalPodFiles
+from callboard.runtime.process import podmounts
 from callboard.runtime.process.podfolder import VolumeError
 from callboard.runtime.process.podrequests import Answers, MountsPrepared, PrepareMounts, RemovePod, Requests, WritePod
-
-_files = LocalPodFiles(mounting=True)
 
 
 async def handle(request: Requests, descriptors: list[int]) -> Answers | None:
@@ -31,11 +29,11 @@ async def handle(request: Requests, descriptors: list[int]) -> Answers | None:
 def _done(request: Requests) -> MountsPrepared | None:
     match request:
         case WritePod(folder, plan, files):
-            _files.write(Path(folder), plan, files)
+            podmounts.write_pod(Path(folder), plan, files)
         case PrepareMounts(folder, container, mounts, volumes):
-            return MountsPrepared(_files.prepare(Path(folder), container, mounts, volumes))
+            return MountsPrepared(podmounts.prepare_mounts(Path(folder), container, mounts, volumes))
         case RemovePod(folder):
-            _files.remove(Path(folder))
+            podmounts.remove_pod(Path(folder))
     return None
 
 

@@ -6,8 +6,7 @@
         etc/                       hosts, hostname, resolv.conf of all the pod's containers
 
 Pods can write into their emptyDir and hostPath volumes at any time, so what lies below these is only ever opened as `beneath.py` does, and
-a subPath is mounted by the descriptor that was found. Where nothing can be mounted in advance (`mounting` is False), the path is given on,
-together with the folder that it must not leave.
+a subPath is mounted by the descriptor that was found, in advance and where no pod can write: what its container gets is that mount.
 """
 
 from __future__ import annotations
@@ -16,14 +15,13 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from callboard.runtime.process.beneath import make_beneath, make_file_beneath, open_beneath
 from callboard.runtime.process.folders import remove_tree
 from callboard.runtime.process.mounts import bind, mount_tmpfs, mounted_below, unmount
 from callboard.runtime.process.podfolder import VolumeError, check_host, descend, opened, told, write_volume
-from callboard.runtime.process.podrequests import Source
 from callboard.runtime.process.volumemounts import PlannedMount
 from callboard.runtime.process.volumes import VOLUMES, PlannedVolume, VolumePlan
 
@@ -33,7 +31,7 @@ _OPEN_TO_ALL = 0o777
 _STATE_DEPTH = 3  # <state>/nodes/<node>/pods/<uid>
 
 
-def write_pod(folder: Path, plan: VolumePlan, files: Mapping[str, str], *, mounting: bool) -> None:
+def write_pod(folder: Path, plan: VolumePlan, files: Mapping[str, str]) -> None:
     """Make a pod's folder what its plan says; also for a changed plan, then only what differs is replaced. Raises `VolumeError`."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,7 +41,7 @@ def write_pod(folder: Path, plan: VolumePlan, files: Mapping[str, str], *, mount
                     if volume.kind == "host":
                         _make_host(volume, folder)
                     else:
-                        _write_own(top, folder, volume, plan.fs_group, mounting)
+                        _write_own(top, folder, volume, plan.fs_group)
             for name, text in files.items():
                 _write_in_place(top, name, text)
     except OSError as error:
@@ -51,10 +49,14 @@ def write_pod(folder: Path, plan: VolumePlan, files: Mapping[str, str], *, mount
 
 
 def prepare_mounts(
-    folder: Path, container: str, mounts: tuple[PlannedMount, ...], volumes: tuple[PlannedVolume, ...], *, mounting: bool
-) -> tuple[Source, ...]:
-    """Sources for a container's mounts, with places for those that lie inside others. Raises `VolumeError`, in the kubelet's words where a
-    subPath leads out of its volume."""
+    folder: Path,
+    container: str,
+    mounts: tuple[PlannedMount, ...],
+    volumes: tuple[PlannedVolume, ...],
+    bind: Callable[[int, str], None] = bind,
+) -> tuple[str, ...]:
+    """Sources for a container's mounts, with places for those that lie inside others; `bind` mounts what a descriptor is at a path. Raises
+    `VolumeError`, in the kubelet's words where a subPath leads out of its volume."""
     by_name = {volume.name: volume for volume in volumes}
     sources = []
     with contextlib.ExitStack() as held:
@@ -63,7 +65,7 @@ def prepare_mounts(
         except OSError as error:
             raise VolumeError(f"the pod's folder {folder} is gone: the process daemon that kept it has ended") from error
         for volume in volumes:
-            if volume.memory and mounting:  # it went with the cell, if that has been lost meanwhile
+            if volume.memory:  # it went with the cell, if that has been lost meanwhile
                 with told(f'volume "{volume.name}"'):
                     _in_memory(folder, volume)
         found = [_found(held, top, container, mount, by_name[mount.volume]) for mount in mounts]
@@ -73,15 +75,13 @@ def prepare_mounts(
                 with told(f"mountPath /{'/'.join(mount.path)}"):
                     _make_place(found[mounts.index(around[-1])], mount.path[len(around[-1].path) :], found[index])
         for index, mount in enumerate(mounts):
-            whole = _whole(folder, by_name[mount.volume])
             if not mount.sub_path:
-                sources.append(Source(whole))
-            elif mounting:
-                with told(f"subPath {'/'.join(mount.sub_path)!r}"):
-                    sources.append(Source(_mounted(top, folder, container, index, found[index])))
-            else:
-                fixed = mount.kind == "files"  # the kubelet alone writes there
-                sources.append(Source(os.readlink(f"/proc/self/fd/{found[index]}"), "" if fixed else whole))
+                sources.append(_whole(folder, by_name[mount.volume]))
+                continue
+            with told(f"subPath {'/'.join(mount.sub_path)!r}"):
+                place = _place_for(top, folder, container, index, found[index])
+                bind(found[index], place)
+                sources.append(place)
     return tuple(sources)
 
 
@@ -93,12 +93,12 @@ def remove_pod(folder: Path) -> None:
         raise VolumeError(f"the pod's folder {folder} cannot be removed: {error}") from error
 
 
-def _write_own(top: int, folder: Path, volume: PlannedVolume, group: int | None, mounting: bool) -> None:
+def _write_own(top: int, folder: Path, volume: PlannedVolume, group: int | None) -> None:
     if volume.kind != "empty":
         write_volume(top, volume, group)
         return
     os.close(descend(top, (VOLUMES, volume.name)))
-    if volume.memory and mounting:
+    if volume.memory:
         _in_memory(folder, volume)
     place = descend(top, (VOLUMES, volume.name))
     try:
@@ -163,8 +163,8 @@ def _make_place(outer: int, path: tuple[str, ...], inner: int) -> None:
         make_file_beneath(outer, path)
 
 
-def _mounted(top: int, folder: Path, container: str, index: int, source: int) -> str:
-    """Mount a source, in the place of what an earlier life of the container had there; its path."""
+def _place_for(top: int, folder: Path, container: str, index: int, source: int) -> str:
+    """A place for a source to be mounted at, where an earlier life of the container may have had something; its path."""
     place = folder / MOUNTS / container / str(index)
     for old in mounted_below(str(place)):
         unmount(old)
@@ -179,7 +179,6 @@ def _mounted(top: int, folder: Path, container: str, index: int, source: int) ->
             os.mkdir(place.name, 0o700, dir_fd=parent)
         else:
             os.close(os.open(place.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent))
-    bind(source, str(place))
     return str(place)
 
 

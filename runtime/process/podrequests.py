@@ -1,7 +1,4 @@
-"""What the main program asks of the pods helper, which writes the folders of pods where it is root: inside the cell. Plain data.
-
-The same requests are carried out in the main program itself where there is no cell; see `podfiles.py`.
-"""
+"""What the main program asks of the pods helper, which writes the folders of pods where it is root: inside the cell. Plain data."""
 
 from __future__ import annotations
 
@@ -35,18 +32,10 @@ class RemovePod(msgspec.Struct, frozen=True, gc=False, tag=True):
     folder: str
 
 
-class Source(msgspec.Struct, frozen=True, gc=False):
-    """What is to be mounted for one of a container's mounts: a path. Unless `beneath` is "", others may change what the path leads to: then
-    it has to be found below that folder, in the moment in which it is mounted."""
-
-    path: str
-    beneath: str = ""
-
-
 class MountsPrepared(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """One source for each mount, in their order."""
+    """One source for each mount, in their order: a path inside the cell that no pod can change the meaning of."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[str, ...]
 
 
 Requests = WritePod | PrepareMounts | RemovePod

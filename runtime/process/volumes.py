@@ -113,6 +113,20 @@ def plan_volumes(
     return VolumePlan(tuple(container.name for container in containers), planned, tuple(mounts), group)
 
 
+def bare_volumes(pod: core.Pod) -> tuple[PlannedVolume, ...]:
+    """A pod's volumes without the content of files, which is not needed for mounting them. Raises `PlanRefused`."""
+    spec = pod.spec or core.PodSpec()
+    bare = []
+    for volume in spec.volumes:
+        if volume.host_path is not None:
+            bare.append(_plan_host_path(volume.name, volume.host_path))
+        elif any(one is not None for one in (volume.config_map, volume.secret, volume.projected, volume.downward_api)):
+            bare.append(PlannedVolume(volume.name, "files"))
+        else:
+            bare.append(_plan_empty_dir(volume.name, volume.empty_dir or core.EmptyDirVolumeSource(), spec))
+    return tuple(bare)
+
+
 def _for_group(volume: PlannedVolume) -> PlannedVolume:
     """Files that the group may read, whatever their modes said (kubernetes pkg/volume/volume_linux.go, roMask)."""
     files = tuple(msgspec.structs.replace(file, mode=file.mode | GROUP_READS) for file in volume.files)

@@ -22,7 +22,9 @@ from callboard.models.messages.runtime import (
     StartContainer,
 )
 from callboard.runtime.containers.process import ProcessRuntime
+from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_state import abandon_node
+from callboard.runtime.isolation.levels import C0
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.systems import RealTimeSystem
 
@@ -51,7 +53,7 @@ class World:
         self.heard: queue.Queue[Message] = queue.Queue()
         self.daemon = ProcessDaemon.start(None, lambda message: self.system.post("runtime/node-1", message))
         self.system.start("kubelet/node-1", KubeletOfTest, self.heard, machine="node-1")
-        arguments = ("node-1", 0, self.daemon, self.daemon.state_dir, self.system.post)
+        arguments = (Place(self.daemon, C0), "node-1", 0, self.system.post)
         self.system.start("runtime/node-1", ProcessRuntime, *arguments, machine="node-1")
         assert self.heard.get(timeout=WAIT_S) == RuntimeStarted("node-1")
 
@@ -62,7 +64,7 @@ class World:
 
     def run(self, pod: core.Pod, *command: str) -> ContainerStarted:
         self.ask(SandboxRunning, RunSandbox, pod=pod)
-        container = core.Container(name="web", command=command)
+        container = core.Container(name="web", image="web:1", command=command)
         return self.ask(ContainerStarted, StartContainer, pod_uid=pod.metadata.uid, name="web", attempt=0, container=container, env=())
 
 

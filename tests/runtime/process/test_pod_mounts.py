@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from callboard.models.api import core
-from callboard.runtime.process.podfiles import LocalPodFiles
+from callboard.models.base import FrozenMap
 from callboard.runtime.process.podfolder import VolumeError, pod_folder
+from callboard.runtime.process.podmounts import prepare_mounts, remove_pod, write_pod
 from callboard.runtime.process.volumemounts import PlannedMount, PlanRefused, plan_mounts
 from callboard.runtime.process.volumes import VolumePlan, VolumesRefused, plan_volumes
 
 from .test_beneath import AT_FDCWD, RENAME_EXCHANGE
 from .test_volumes import CFG, EMPTY, configmap, mount, pod, secret
 
-FILES = LocalPodFiles()
 libc = ctypes.CDLL(None)
 
 
@@ -35,13 +35,21 @@ def confined(spec: core.Pod, **configmaps: core.ConfigMap) -> VolumePlan:
 
 
 def sources(folder: Path, plan: VolumePlan, container: str = "web") -> list[str]:
+    """What a container would have mounted: mounting itself needs privileges, so the descriptors' own paths stand for it here."""
     mounts = tuple(one for one in plan.mounts if one.container == container)
-    return [source.path for source in FILES.prepare(folder, container, mounts, plan.volumes)]
+    bound: dict[str, str] = {}
+
+    def bind(descriptor: int, target: str) -> None:
+        assert Path(target).is_dir() is Path(f"/proc/self/fd/{descriptor}").is_dir(), "a place of the same kind"
+        bound[target] = os.readlink(f"/proc/self/fd/{descriptor}")
+
+    found = prepare_mounts(folder, container, mounts, plan.volumes, bind)
+    return [bound.get(source, source) for source in found]
 
 
 def test_a_volume_is_mounted_as_the_folder_that_is_swapped_inside(folder: Path) -> None:
     plan = confined(pod([CFG, EMPTY], web=[mount("cfg", "/etc/web"), mount("data", "/data")]), cfg=configmap(a="1"))
-    FILES.write(folder, plan, {"hosts": "127.0.0.1 localhost\n"})
+    write_pod(folder, plan, {"hosts": "127.0.0.1 localhost\n"})
     assert sources(folder, plan) == [str(folder / "volumes/data"), str(folder / "volumes/cfg")]
     assert (folder / "etc/hosts").read_text() == "127.0.0.1 localhost\n"
     assert [one.read_only for one in plan.mounts] == [False, True], "what the kubelet writes is read-only"
@@ -49,29 +57,29 @@ def test_a_volume_is_mounted_as_the_folder_that_is_swapped_inside(folder: Path) 
 
 def test_nobody_else_on_this_machine_can_read_a_pods_files(folder: Path) -> None:
     volume = {"name": "key", "secret": {"secretName": "key"}}
-    FILES.write(folder, confined(pod([volume], web=[mount("key", "/key")])), {})
+    write_pod(folder, confined(pod([volume], web=[mount("key", "/key")])), {})
     assert folder.stat().st_mode & 0o077 == 0
     assert (folder / "volumes/key/password").stat().st_mode & 0o777 == 0o644, "within the pod, what its defaultMode says"
 
 
 def test_hosts_and_the_like_are_written_anew_in_place(folder: Path) -> None:
     plan = confined(pod([]))
-    FILES.write(folder, plan, {"hosts": "a long first text\n"})
+    write_pod(folder, plan, {"hosts": "a long first text\n"})
     with (folder / "etc/hosts").open() as opened:
-        FILES.write(folder, plan, {"hosts": "second\n"})
+        write_pod(folder, plan, {"hosts": "second\n"})
         assert opened.read() == "second\n"
 
 
 def test_a_sub_path_of_a_configmap_is_the_file_itself(folder: Path) -> None:
     plan = confined(pod([CFG], web=[mount("cfg", "/etc/a", subPath="a")]), cfg=configmap(a="1"))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     (source,) = sources(folder, plan)
     assert Path(source) == folder / "volumes/cfg" / os.readlink(folder / "volumes/cfg/..data") / "a"
 
 
 def test_a_missing_sub_path_is_made_as_a_folder_with_the_volumes_mode(folder: Path) -> None:
     plan = confined(pod([EMPTY], web=[mount("data", "/data", subPath="a/b")]))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     assert sources(folder, plan) == [str(folder / "volumes/data/a/b")]
     assert (folder / "volumes/data/a/b").stat().st_mode & 0o777 == 0o777
 
@@ -79,11 +87,11 @@ def test_a_missing_sub_path_is_made_as_a_folder_with_the_volumes_mode(folder: Pa
 def test_mounts_inside_others_get_a_place_there(folder: Path) -> None:
     mounts = [mount("cfg", "/etc/web"), mount("data", "/etc/web/cache"), mount("cfg", "/etc/web/cache/one", subPath="a")]
     plan = confined(pod([CFG, EMPTY], web=mounts), cfg=configmap(a="1"))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     sources(folder, plan)
     assert (folder / "volumes/cfg/cache").is_dir()
     assert (folder / "volumes/data/one").read_text() == ""
-    FILES.write(folder, confined(pod([CFG, EMPTY], web=mounts), cfg=configmap(b="2")), {})
+    write_pod(folder, confined(pod([CFG, EMPTY], web=mounts), cfg=configmap(b="2")), {})
     assert (folder / "volumes/cfg/cache").is_dir(), "also after new content was swapped in"
 
 
@@ -91,7 +99,7 @@ def test_mounts_inside_others_get_a_place_there(folder: Path) -> None:
 def test_a_link_out_of_an_empty_dir_is_not_followed_by_another_containers_sub_path(folder: Path, tmp_path: Path, target: str) -> None:
     mounts = {"evil": [mount("data", "/data")], "web": [mount("data", "/in", subPath="out/deeper")]}
     plan = confined(pod([EMPTY, CFG], **mounts), cfg=configmap(a="1"))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     (folder / "volumes/data/out").symlink_to(target)
     words = 'failed to prepare subPath for volumeMount "data" of container "web": out/deeper: a link in it leads out of the volume'
     with pytest.raises(VolumeError, match=words):
@@ -101,7 +109,7 @@ def test_a_link_out_of_an_empty_dir_is_not_followed_by_another_containers_sub_pa
 
 def test_a_link_within_the_volume_may_be_a_sub_path(folder: Path) -> None:
     plan = confined(pod([EMPTY], web=[mount("data", "/in", subPath="link/deep")]))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     (folder / "volumes/data/real").mkdir()
     (folder / "volumes/data/link").symlink_to("real")
     assert sources(folder, plan) == [str(folder / "volumes/data/real/deep")]
@@ -113,17 +121,16 @@ def test_a_link_in_a_host_path_is_the_users_own_but_a_sub_path_below_it_stays_th
     (tmp_path / "real/out").symlink_to(tmp_path)
     volume = {"name": "host", "hostPath": {"path": str(tmp_path / "link")}}
     plan = confined(pod([volume], web=[mount("host", "/host")], side=[mount("host", "/host", subPath="out")]))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     assert sources(folder, plan) == [str(tmp_path / "link")]
     with pytest.raises(VolumeError, match="leads out of the volume"):
         sources(folder, plan, "side")
 
 
 def test_a_sub_path_that_is_swapped_for_a_link_all_the_time_shows_the_inside_or_nothing(folder: Path, tmp_path: Path) -> None:
-    """The attacker exchanges the sub path for a link as fast as it can. Where nothing can be mounted in advance, the source says below
-    which folder it must be found again when it is mounted."""
+    """The attacker exchanges the sub path for a link as fast as it can."""
     plan = confined(pod([EMPTY], evil=[mount("data", "/data")], web=[mount("data", "/in", subPath="swap")]))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     volume = folder / "volumes/data"
     (volume / "swap").mkdir()
     (volume / "link").symlink_to(tmp_path)
@@ -136,16 +143,14 @@ def test_a_sub_path_that_is_swapped_for_a_link_all_the_time_shows_the_inside_or_
     attacker = threading.Thread(target=swap)
     attacker.start()
     outcomes: dict[str, int] = {}
-    (web,) = (one for one in plan.mounts if one.container == "web")
     try:
         for _ in range(1500):
             try:
-                (source,) = FILES.prepare(folder, "web", (web,), plan.volumes)
+                (source,) = sources(folder, plan)
             except VolumeError:
                 outcomes["refused"] = outcomes.get("refused", 0) + 1
             else:
-                assert source.path in (str(volume / "swap"), str(volume / "link")), "the folder itself, by either of its names"
-                assert source.beneath == str(volume)
+                assert source in (str(volume / "swap"), str(volume / "link")), "the folder itself, by either of its names"
                 outcomes["found"] = outcomes.get("found", 0) + 1
     finally:
         over.set()
@@ -156,7 +161,7 @@ def test_a_sub_path_that_is_swapped_for_a_link_all_the_time_shows_the_inside_or_
 @pytest.mark.parametrize("kind", ["", "DirectoryOrCreate", "FileOrCreate"])
 def test_a_host_path_is_made_where_its_type_says_so(folder: Path, tmp_path: Path, kind: str) -> None:
     volume = {"name": "host", "hostPath": {"path": str(tmp_path / "new"), "type": kind}}
-    FILES.write(folder, confined(pod([volume], web=[mount("host", "/host")])), {})
+    write_pod(folder, confined(pod([volume], web=[mount("host", "/host")])), {})
     assert (tmp_path / "new").is_file() if kind == "FileOrCreate" else (tmp_path / "new").is_dir()
 
 
@@ -171,16 +176,16 @@ def test_a_host_path_of_the_wrong_kind_or_into_the_clusters_own_folder_is_refuse
     ):
         volume = {"name": "host", "hostPath": {"path": str(path), "type": kind}}
         with pytest.raises(VolumeError, match=words):
-            FILES.write(folder, confined(pod([volume], web=[mount("host", "/host")])), {})
+            write_pod(folder, confined(pod([volume], web=[mount("host", "/host")])), {})
 
 
 def test_removing_a_pod_leaves_what_its_links_lead_to(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").touch()
     plan = confined(pod([EMPTY], web=[mount("data", "/data")]))
-    FILES.write(folder, plan, {})
+    write_pod(folder, plan, {})
     (folder / "volumes/data/link").symlink_to(tmp_path / "mine")
-    FILES.remove(folder)
+    remove_pod(folder)
     assert not folder.exists()
     assert (tmp_path / "mine/file").exists()
 
@@ -226,7 +231,7 @@ def test_an_empty_dir_in_memory_is_bounded_by_its_size_limit_and_the_pods_memory
         spec = pod([volume], **{f"c{number}": [mount("m", "/m")] for number in range(max(len(memory), 1))}).spec
         assert spec is not None
         containers = [
-            core.Container(name=one.name, resources=core.ResourceRequirements(limits=core.FrozenMap({"memory": wanted})))
+            core.Container(name=one.name, resources=core.ResourceRequirements(limits=FrozenMap({"memory": wanted})))
             for one, wanted in zip(spec.containers, memory or ("",), strict=False)
             if wanted
         ]
@@ -249,7 +254,7 @@ def test_files_of_a_pod_with_a_group_can_be_read_by_that_group(folder: Path) -> 
     spec = core.PodSpec(
         volumes=base.spec.volumes, containers=base.spec.containers, security_context=core.PodSecurityContext(fs_group=group)
     )
-    FILES.write(folder, confined(core.Pod(metadata=base.metadata, spec=spec)), {})
+    write_pod(folder, confined(core.Pod(metadata=base.metadata, spec=spec)), {})
     password = (folder / "volumes/key/password").stat()
     assert (password.st_mode & 0o777, password.st_gid) == (0o440, group)
     assert (folder / "volumes/data").stat().st_mode & 0o7777 == 0o2777

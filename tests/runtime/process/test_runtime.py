@@ -96,19 +96,19 @@ def test_a_changed_configmap_is_swapped_in_while_the_container_runs(node: Node) 
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "reason", "said"),
     [
-        (("no-such-program-here",), "no program 'no-such-program-here' was found in PATH"),
-        ((), "set the container's command to a program of this machine"),
-        (("x" * (17 * 1024 * 1024),), "too large"),
+        (("no-such-program-here",), "CreateContainerError", "no program 'no-such-program-here' was found in PATH"),
+        ((), "ErrImagePull", "give the container a command, or name the program"),
+        (("x" * (17 * 1024 * 1024),), "CreateContainerError", "too large"),
     ],
 )
-def test_what_cannot_be_started_is_a_create_container_error_and_the_node_lives(node: Node, command: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_started_is_told_why_and_the_node_lives(node: Node, command: tuple[str, ...], reason: str, said: str) -> None:
     pod = make_pod("a")
     node.run(pod)
     refused = node.start(pod, *command)
     assert isinstance(refused, RuntimeRefused)
-    assert refused.reason == "CreateContainerError"
+    assert refused.reason == reason
     assert said in refused.message
     assert isinstance(node.start(pod, "true"), ContainerStarted), "the same attempt may be tried again"
 

@@ -25,6 +25,9 @@ from callboard.models.messages.runtime import (
     StartContainer,
 )
 from callboard.runtime.containers.process import ProcessRuntime
+from callboard.runtime.containers.process_place import Place
+from callboard.runtime.isolation.levels import C0, Level
+from callboard.runtime.network.driver import NetworkDriver
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.protocol import ProcessMessage
 from callboard.runtime.systems.hooks import LoopHooks
@@ -79,13 +82,23 @@ class PortOfTest:
 class Node:
     """A runtime on a thread of its own, which may be started again; a failure of it fails the test."""
 
-    def __init__(self, daemon: Callable[[Callable[[ProcessMessage], None]], ProcessDaemon], name: str = "node-1", index: int = 0) -> None:
+    def __init__(
+        self,
+        daemon: Callable[[Callable[[ProcessMessage], None]], ProcessDaemon],
+        name: str = "node-1",
+        index: int = 0,
+        *,
+        level: Level = C0,
+        cluster_dns: str = "",
+    ) -> None:
         self.name = name
         self.index = index
         self.said: queue.Queue[Message] = queue.Queue()
         self._inbox: queue.Queue[tuple[Address, Message] | None] = queue.Queue()
         self.daemon = daemon(lambda message: self.post(f"runtime/{name}", message))
         self.failure: BaseException | None = None
+        self.network = NetworkDriver(self.daemon, lambda _message: None) if level.network else None
+        self.place = Place(self.daemon, level, self.network, cluster_dns=cluster_dns)
         self._begin()
 
     def post(self, to: Address, message: Message) -> None:
@@ -94,7 +107,7 @@ class Node:
     def _begin(self) -> None:
         self.port = PortOfTest(f"runtime/{self.name}", self.post, self.said)
         hooked = type("Runtime", (LoopHooks, ProcessRuntime), {})
-        self.runtime = hooked(self.port, self.name, self.index, self.daemon, self.daemon.state_dir, self.post)
+        self.runtime = hooked(self.port, self.place, self.name, self.index, self.post)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -127,6 +140,9 @@ class Node:
     def close(self) -> None:
         self.crash()
         self.runtime.on_stop()
+        self.place.close()
+        if self.network is not None:
+            self.network.close()
 
     # What a kubelet does
 
