@@ -125,7 +125,7 @@ def _addressed(
     address = asked or _choose_address(view, context)
     key = object_key(ADDRESSES, "", address)
     if asked:
-        _check_address(service, asked, view.get(key) is not None, context)
+        _check_address(service, asked, not _may_be_given(asked, view, context), context)
     compares.append(Compare(key, 0))
     ops.append(Put(key, _holder("IPAddress", "networking.k8s.io/v1", address, service, context, _LABELS)))
     return replace(spec, cluster_ip=address, cluster_ips=(address,), **families)
@@ -168,13 +168,17 @@ def _choose_address(view: View, context: Context) -> str:
     start = int(context.random() * width)
     for step in range(width):
         address = str(IPv4Address(chosen_from + (start + step) % width))
-        if _is_free(object_key(ADDRESSES, "", address), view):
+        if _may_be_given(address, view, context):
             return address
     for number in range(first, chosen_from):
         address = str(IPv4Address(number))
-        if _is_free(object_key(ADDRESSES, "", address), view):
+        if _may_be_given(address, view, context):
             return address
     raise InternalError("Internal error occurred: failed to allocate a serviceIP: range is full")
+
+
+def _may_be_given(address: str, view: View, context: Context) -> bool:
+    return address != context.settings.reserved_address and _is_free(object_key(ADDRESSES, "", address), view)
 
 
 def _is_free(key: str, view: View) -> bool:

@@ -13,6 +13,8 @@ class ApiServerSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     store: Address = "store"
     service_cidr: str = "10.96.0.0/12"
     """Where ClusterIPs come from (--service-cluster-ip-range)."""
+    reserved_address: str = ""
+    """One of them that no Service may have, since the cluster's name service is there; "" if none."""
     node_port_first: int = 30000
     node_port_last: int = 32767
     """Both included (--service-node-port-range)."""

@@ -115,6 +115,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
     settings = ApiServerSettings(
         store="store",
         service_cidr=blueprint.service_cidr,
+        reserved_address=blueprint.cluster_dns,
         watch_heartbeat_s=timing.watch_heartbeat_s,
         event_ttl_s=timing.event_ttl_s,
         toleration_s=timing.toleration_s,

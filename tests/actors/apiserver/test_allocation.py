@@ -46,6 +46,15 @@ def test_an_address_that_was_asked_for_is_given_once(world: Any, objects: Any) -
     assert "failed to allocate IP 10.96.0.10: provided IP is already allocated" in refusal.message
 
 
+def test_the_name_services_address_is_given_to_nobody(make_world: Callable[..., Any], objects: Any) -> None:
+    world = make_world(service_cidr="10.96.0.0/30", reserved_address="10.96.0.2")
+    refusal = world.refused(CreateObject, resource="services", obj=objects.service("a", cluster_ip="10.96.0.2"))
+    assert "failed to allocate IP 10.96.0.2: provided IP is already allocated" in refusal.message
+    world.ok(CreateObject, resource="services", obj=objects.service("b"))
+    assert world.refused(CreateObject, resource="services", obj=objects.service("c")).code == 500
+    assert _addresses(world) == ["10.96.0.1"]
+
+
 def test_an_address_outside_the_range_is_refused(world: Any, objects: Any) -> None:
     refusal = world.refused(CreateObject, resource="services", obj=objects.service("b", cluster_ip="192.168.0.1"))
     words = "the provided IP (192.168.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
