@@ -68,10 +68,10 @@ class DnsDriver:
             self._link.ask(ServeNode(node, netns), self._answered)
 
     def leave_node(self, node: str) -> None:
-        """Let go of a node's namespace."""
+        """Let go of a node's namespace, also of one that a former main program had served."""
         with self._lock:
-            if self._nodes.pop(node, None) is not None:
-                self._link.ask(LeaveNode(node), self._answered)
+            self._nodes.pop(node, None)
+            self._link.ask(LeaveNode(node), self._answered)
 
     def close(self) -> None:
         """Let go of the helper, which goes on with what it was told. Calling it twice is allowed."""

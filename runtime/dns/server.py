@@ -27,6 +27,10 @@ RECEIVE_BYTES = 1024 * 1024
 """What a socket of UDP may hold of questions that come while another is being answered."""
 
 
+UNSENT_LIMIT_BYTES = 256 * 1024
+"""Answers that the kernel does not take at once; beyond, further ones are dropped, as datagrams may be."""
+
+
 class NameServer:
     """One zone, and the places where it is answered for. Use it inside a running loop of asyncio."""
 
@@ -149,7 +153,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, client: Any) -> None:
         reply = self._server.answer(data, False)
-        if reply is not None and not self._transport.is_closing():
+        if reply is not None and not self._transport.is_closing() and self._transport.get_write_buffer_size() < UNSENT_LIMIT_BYTES:
             self._transport.sendto(reply, client)
 
     def error_received(self, error: Exception) -> None:
