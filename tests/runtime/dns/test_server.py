@@ -1,8 +1,9 @@
-"""The server of names over real sockets on 127.0.0.1."""
+"""The server of names over real sockets of this machine."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,8 @@ from callboard.runtime.dns.server import NameServer, sockets_at
 WEB = "web.default.svc.cluster.local"
 DB = "db.default.svc.cluster.local"
 LIMIT_S = 20.0
+HERE = f"127.53.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+"""Where nobody else's connections take ports away, since both sockets need the same one."""
 
 
 def part(key: str, *records: Record) -> NamesPart:
@@ -34,8 +37,8 @@ def run(test: Callable[[NameServer, int], Awaitable[None]], told: bool = True) -
     """Run a test beside a server on a port of its own."""
 
     async def whole() -> None:
-        server = NameServer("127.0.0.1")
-        datagrams, listener = sockets_at("127.0.0.1", 0)
+        server = NameServer(HERE)
+        datagrams, listener = sockets_at(HERE, 0)
         await server.serve("here", datagrams, listener)
         if told:
             server.tell(True, ("default",), NAMES)
@@ -49,13 +52,13 @@ def run(test: Callable[[NameServer, int], Awaitable[None]], told: bool = True) -
 
 async def by_udp(port: int, name: str, kind: str = "A") -> Any:
     query = DNSRecord.question(name, kind)
-    reply = await asyncio.to_thread(query.send, "127.0.0.1", port, False, 10)
+    reply = await asyncio.to_thread(query.send, HERE, port, False, 10)
     return DNSRecord.parse(reply)
 
 
 async def by_tcp(port: int, *names: str) -> list[Any]:
     """Several questions on one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection(HERE, port)
     replies = []
     for name in names:
         data = bytes(DNSRecord.question(name).pack())
@@ -120,9 +123,9 @@ def test_scraps_are_dropped_and_the_next_question_is_answered() -> None:
     async def test(_server: NameServer, port: int) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for scrap in (b"", b"x", b"\xff" * 12, bytes(3000)):
-                sock.sendto(scrap, ("127.0.0.1", port))
+                sock.sendto(scrap, (HERE, port))
         for scrap in (b"\0", b"\0\3abc", b"\xff\xff"):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(HERE, port)
             writer.write(scrap)
             writer.write_eof()
             assert await reader.read() == b""
@@ -137,9 +140,9 @@ def test_silent_connections_are_hung_up_on_and_too_many_closed_at_once(monkeypat
     monkeypatch.setattr(serving, "CONNECTIONS_LIMIT", 3)
 
     async def test(_server: NameServer, port: int) -> None:
-        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        silent = [await asyncio.open_connection(HERE, port) for _ in range(3)]
         silent[0][1].write(b"\0")
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(HERE, port)
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
@@ -154,14 +157,14 @@ def test_silent_connections_are_hung_up_on_and_too_many_closed_at_once(monkeypat
 
 def test_a_place_that_is_left_is_closed_and_may_be_served_again() -> None:
     async def test(server: NameServer, port: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(HERE, port)
         server.leave("here")
         server.leave("here")
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
         await asyncio.sleep(0)  # a loop closes what was given up with its next turn
-        datagrams, listener = sockets_at("127.0.0.1", port)
+        datagrams, listener = sockets_at(HERE, port)
         await server.serve("here", datagrams, listener)
         assert server.places == ("here",)
         assert addresses(await by_udp(port, WEB)) == ["10.96.0.7"]
