@@ -40,6 +40,8 @@ from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.systems import System
 
 CONTROL_PLANE = "control-plane"
+DATA_PLANE = "dataplane"
+"""What listens for Services at the edge of a cluster of real processes; a node's own is `dataplane/<node>`."""
 SIMULATED_SERVICES = "10.96.0.0/12"
 NODE_PROCESSES = ("proxy", "kubelet", "dataplane", "runtime")
 """First parts of the names of what runs on a node."""
@@ -157,7 +159,7 @@ def start_node(system: System, blueprint: Blueprint, parts_of: NodeParts, index:
         system.start(part.name, part.component, *part.arguments, machine=name)
     system.start(f"kubelet/{name}", Kubelet, blueprint.client(index), kubelet_settings(spec, blueprint), machine=name)
     if blueprint.proxy_per_node:
-        data_plane = f"dataplane/{name}" if blueprint.node_networks else ""
+        data_plane = f"{DATA_PLANE}/{name}" if blueprint.node_networks else ""
         system.start(f"proxy/{name}", ServiceProxy, blueprint.client(index), data_plane, machine=name)
 
 

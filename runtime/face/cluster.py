@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from callboard.actors.kubelet.settings import Events
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest, WaitTimeout
+from callboard.models.images import Program
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.face.assembly import (
     CONTROL_PLANE,
+    DATA_PLANE,
     SHARED_PROXY_FROM_NODES,
     SIMULATED_SERVICES,
     Blueprint,
@@ -43,7 +45,10 @@ class Cluster(Verbs):
     """A cluster of actors in this process. Use it in a `with` statement, or call `stop()` in the end.
 
     `nodes`: how many, or a list of `NodeSpec`. `containers`: "simulated" or "process" (real processes behind real Service addresses).
-    `images`: what simulated containers do, by image name or pattern. `timing`: "kubernetes", "fast" or a `Timing`. `data`: None keeps
+    `isolation`: how real processes are kept apart: "A" (root: each pod and node has a network of its own, each container a view of files of
+    its own), "B" (the same without root), "C1" (loopback addresses, a view of its own), "C0" (plain processes), or "auto" for the first
+    that works here; `callboard doctor` tells. `images`: what image names mean, by name or pattern: for simulated containers a `Behaviour`;
+    for real ones a `Program`, in a mapping or a YAML file. `timing`: "kubernetes", "fast" or a `Timing`. `data`: None keeps
     everything in memory, and containers die with the program; a folder keeps objects in a journal there, and containers live on. `system`:
     "realtime" (one engine) or "threaded" (a thread per actor). `controllers`: so many copies of the scheduler and of each controller, of
     which one leads. `events`: "warnings", or "all", which also tells of each pod that is well how it came up and ended (Pulled, Created,
@@ -64,7 +69,8 @@ class Cluster(Verbs):
         nodes: int | Sequence[NodeSpec] = 3,
         *,
         containers: Literal["simulated", "process"] = "simulated",
-        images: Mapping[str, Behaviour] | None = None,
+        isolation: str = "auto",
+        images: Mapping[str, Behaviour] | Mapping[str, Program] | str | Path | None = None,
         timing: str | Timing = "kubernetes",
         data: str | Path | None = None,
         system: Literal["realtime", "threaded"] = "realtime",
@@ -80,25 +86,31 @@ class Cluster(Verbs):
         if apiservers < 1 or controllers < 1:
             raise BadRequest(f"apiservers={apiservers}, controllers={controllers}: a cluster has at least one of each")
         check_events(events)
-        behaviours = check_images(images)
+        if containers == "simulated" and isolation != "auto":
+            raise BadRequest(f'isolation={isolation!r} is for real processes; leave it away, or say containers="process"')
+        behaviours = check_images(images) if containers == "simulated" else ()
         # the journal first: a folder that can't be used must not leave a process daemon behind
         journal = self._journal = open_journal(data) if data is not None else None
         try:
-            self._processes = _processes(data, len(specs)) if containers == "process" else None
+            self._processes = _processes(data, len(specs), isolation, images) if containers == "process" else None
         except BaseException:
             if journal is not None:
                 journal.close()
             raise
         real = self._processes
+        network = real.network if real is not None else None
         self._blueprint = Blueprint(
             nodes=specs,
             timing=profile,
             events=events,
             apiservers=apiservers,
             copies=controllers,
-            service_cidr=real.service_cidr if real is not None else SIMULATED_SERVICES,
-            proxy_per_node=real is None and len(specs) < SHARED_PROXY_FROM_NODES,
-            data_plane="dataplane" if real is not None else "",
+            service_cidr=network.service_cidr if network is not None else SIMULATED_SERVICES,
+            proxy_per_node=network.per_node if network is not None else len(specs) < SHARED_PROXY_FROM_NODES,
+            data_plane=DATA_PLANE if network is not None else "",
+            cluster_dns=network.cluster_dns if network is not None else "",
+            names_server=network.names_server if network is not None else "",
+            node_networks=network.per_node if network is not None else False,
             journal="journal" if journal is not None else "",
         )
         self._system = SYSTEMS[system](restart_s=profile.supervisor_restart_s, restart_limit_s=profile.supervisor_restart_limit_s)
@@ -106,7 +118,7 @@ class Cluster(Verbs):
         self._links: list[RemoteServer] = []
         self._own = RealTimeHost(self._system, self._blueprint)
         super().__init__(self._own, "default")
-        self._fleet = Fleet(self._system, self._blueprint, *((real, real.nodes_limit) if real is not None else ()))
+        self._fleet = Fleet(self._system, self._blueprint, *((real, real.network.nodes_limit) if real is not None else ()))
         self.nodes = Nodes(self._fleet, self)
         """The nodes by name: `c.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
@@ -226,6 +238,11 @@ class Cluster(Verbs):
         return start_controller(self._system, name_of(controller, name), settings, program, CONTROL_PLANE, blocking=blocking)
 
     @property
+    def isolation(self) -> str:
+        """The level of isolation of real processes: "A", "B", "C1" or "C0"; "" with simulated containers."""
+        return self._processes.level.name if self._processes is not None else ""
+
+    @property
     def folder(self) -> str | None:
         """Where the files of pods lie; None with simulated containers."""
         return self._processes.folder if self._processes is not None else None
@@ -241,10 +258,11 @@ class Cluster(Verbs):
         return self._system.call(lambda: stats_of(self._system))
 
 
-def _processes(data: str | Path | None, nodes: int) -> Processes:
+def _processes(data: str | Path | None, nodes: int, isolation: str, images: Any) -> Processes:
+    from callboard.runtime.face.images import image_table
     from callboard.runtime.face.processes import Processes  # asyncio and subprocesses: only for who wants real processes
 
-    return Processes(data, nodes)
+    return Processes(data, nodes, isolation, image_table(images))
 
 
 def _timing(timing: str | Timing) -> Timing:

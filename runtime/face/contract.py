@@ -57,12 +57,14 @@ def plain_tree(value: Any, what: str) -> Any:
     return freeze(value)
 
 
-def check_images(images: Mapping[str, Any] | None) -> tuple[tuple[str, Behaviour], ...]:
-    """What `images=` says, as the runtimes take it.
+def check_images(images: Any) -> tuple[tuple[str, Behaviour], ...]:
+    """What `images=` says of simulated containers, as their runtimes take it.
 
     Raises:
-        BadRequest: something in it is no `Behaviour`.
+        BadRequest: it is no mapping, or something in it is no `Behaviour`.
     """
+    if not isinstance(images, Mapping | None):
+        raise BadRequest(f"images={images!r}: for simulated containers it maps image names to Behaviour(...)")
     pairs = tuple((images or {}).items())
     for image, behaviour in pairs:
         if not isinstance(behaviour, Behaviour):

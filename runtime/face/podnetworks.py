@@ -15,7 +15,7 @@ from callboard.runtime.containers.process_place import HostsKeeper
 from callboard.runtime.dns.component import NamesServer
 from callboard.runtime.dns.driver import DnsDriver
 from callboard.runtime.dns.hostsbook import HostsBook
-from callboard.runtime.face.assembly import CONTROL_PLANE, Part
+from callboard.runtime.face.assembly import CONTROL_PLANE, DATA_PLANE, Part
 from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.logs import Logger
 from callboard.runtime.network import plan
@@ -27,7 +27,6 @@ from callboard.runtime.proxy.doors import Doors
 from callboard.runtime.proxy.nftplane import NftDataPlane, edge_spot, node_spot
 from callboard.runtime.systems import System
 
-DATA_PLANE = "dataplane"
 NAMES_SERVER = "nameserver"
 _log = Logger(component="network")
 
@@ -35,14 +34,33 @@ _log = Logger(component="network")
 class PodNetwork(Protocol):
     """What a cluster of real processes needs of the network that its pods live in."""
 
-    nodes_limit: int
-    service_cidr: str
-    cluster_dns: str
-    """The address of the cluster's name service; "" where it has none that answers packets."""
-    names_server: str
-    """The component that makes names known inside pods; "" where none does."""
-    driver: NetworkDriver | None
-    hosts: HostsKeeper | None
+    @property
+    def nodes_limit(self) -> int:
+        """For so many nodes there are addresses."""
+
+    @property
+    def per_node(self) -> bool:
+        """Whether each node has a network of its own, and so a service proxy of its own."""
+
+    @property
+    def service_cidr(self) -> str:
+        """Where ClusterIPs come from."""
+
+    @property
+    def cluster_dns(self) -> str:
+        """The address of the cluster's name service; "" where it has none that answers packets."""
+
+    @property
+    def names_server(self) -> str:
+        """The component that makes names known inside pods; "" where none does."""
+
+    @property
+    def driver(self) -> NetworkDriver | None:
+        """Who makes namespaces; None where pods have loopback addresses."""
+
+    @property
+    def hosts(self) -> HostsKeeper | None:
+        """Who keeps the names of Services in pods' hosts files, where that is how they are known."""
 
     def start(self, system: System) -> None:
         """Start the components that the cluster has once."""
@@ -68,6 +86,7 @@ class Loopback:
     components; their pods' traffic goes on."""
 
     nodes_limit = NODES_LIMIT
+    per_node = False
     cluster_dns = ""
     driver = None
 
@@ -108,6 +127,7 @@ class Namespaces:
     """A namespace for each node and pod, joined by a fabric; Services by the kernel's rules on every node; a name service on every node."""
 
     nodes_limit = plan.NODES_LIMIT
+    per_node = True
     service_cidr = plan.SERVICE_NETWORK
     cluster_dns = plan.CLUSTER_DNS
     names_server = NAMES_SERVER

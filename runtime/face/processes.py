@@ -1,4 +1,4 @@
-"""What a cluster of real processes holds besides actors: the process daemon, the data plane, and the addresses of both.
+"""What a cluster of real processes holds besides actors: the process daemon, and the network that pods live in.
 
 Used by `Cluster`.
 """
@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from callboard.models.errors import BadRequest
+from callboard.models.images import ImageTable
 from callboard.models.messages.base import Message
 from callboard.runtime.containers.process import ProcessRuntime
-from callboard.runtime.containers.process_addresses import NODES_LIMIT
 from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_state import abandon_node
-from callboard.runtime.face.assembly import CONTROL_PLANE, NodeParts, Part
+from callboard.runtime.face.assembly import NodeParts, Part
 from callboard.runtime.face.fleet import Wires
-from callboard.runtime.face.images import image_table
 from callboard.runtime.face.nodespec import NodeSpec
-from callboard.runtime.isolation.levels import C0
+from callboard.runtime.face.podnetworks import Loopback, Namespaces, PodNetwork
+from callboard.runtime.isolation.levels import Level, chosen
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
-from callboard.runtime.process.launch import state_folder
-from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
+from callboard.runtime.process.launch import remembered_level, state_folder
 from callboard.runtime.systems import System
 
 _log = Logger(component="process")
@@ -31,59 +30,80 @@ _log = Logger(component="process")
 class Processes(Wires):
     """The process daemon of one cluster: one of its own that ends with it, or (with `data`) a durable one that containers live on under.
 
+    `isolation` is the level by its name, or "auto" for the one that the data folder was made at, else for the best that works here;
+    `images` says what image names mean.
+
     Raises:
         BadRequest: more nodes than addresses.
+        IsolationRefused: the level can't be had here; says what failed and what to install or set.
         ProcessDaemonError: the daemon could not be started; says why and what to do.
     """
 
-    nodes_limit = NODES_LIMIT
-
-    def __init__(self, data: str | Path | None, nodes: int) -> None:
-        if nodes > NODES_LIMIT:
-            raise BadRequest(
-                f'nodes={nodes}: with containers="process" a cluster has at most {NODES_LIMIT} nodes; use containers="simulated"'
-            )
+    def __init__(self, data: str | Path | None, nodes: int, isolation: str, images: ImageTable) -> None:
+        before = remembered_level(state_folder(data)) if data is not None and isolation == "auto" else ""
+        self.level: Level = chosen(before or isolation)
+        limit = Namespaces.nodes_limit if self.level.network else Loopback.nodes_limit
+        if nodes > limit:
+            words = f'with containers="process" and isolation {self.level.name} a cluster has at most {limit} nodes'
+            raise BadRequest(f'nodes={nodes}: {words}; use containers="simulated"')
         self._durable = data is not None
         if data is None:
-            self._daemon = ProcessDaemon.start(None, self._heard, revive=True)
+            self._daemon = ProcessDaemon.start(None, self._heard, revive=True, level=self.level)
         else:
-            self._daemon = ProcessDaemon.connect(state_folder(data), self._heard, revive=True)
-        self._place = Place(self._daemon, C0, images=image_table())
+            self._daemon = ProcessDaemon.connect(state_folder(data), self._heard, revive=True, level=self.level)
         self._post: Any = None
         self._names: dict[str, str] = {}
-        self._slot = DriverSlot()
+        try:
+            self.network = self._network()
+            self._place = Place(self._daemon, self.level, self.network.driver, images, self.network.cluster_dns, hosts=self.network.hosts)
+        except BaseException:
+            self._end()
+            raise
+
+    def _network(self) -> PodNetwork:
+        return Namespaces(self._daemon) if self.level.network else Loopback(self._daemon, keeps_hosts=self.level.confined)
 
     @property
     def folder(self) -> str:
         """The daemon's folder, in which pods have theirs."""
         return str(self._daemon.state_dir)
 
-    @property
-    def service_cidr(self) -> str:
-        """Where ClusterIPs come from: the upper half of the cluster's block."""
-        return f"127.{self._daemon.block}.128.0/17"
-
     def start(self, system: System) -> None:
-        """Start the data plane."""
-        system.start("dataplane", UserspaceDataPlane, system.post, "proxy", self._slot, machine=CONTROL_PLANE)
+        """Start what the cluster has once."""
+        self.network.start(system)
 
     def parts(self, system: System) -> NodeParts:
-        """Container runtimes of real processes."""
+        """What each node has: a container runtime of real processes, and what its network needs."""
         self._post = system.post
 
         def parts_of(index: int, spec: NodeSpec) -> tuple[Part, ...]:
             name = self._names[spec.name] = f"runtime/{spec.name}"
-            return (Part(name, ProcessRuntime, (self._place, spec.name, index, system.post)),)
+            runtime = Part(name, ProcessRuntime, (self._place, spec.name, index, system.post))
+            return (runtime, *self.network.parts(system, index, spec))
 
         return parts_of
 
     def lost(self, node: str) -> None:
+        """A node has lost its power: its network falls silent first, then its containers end."""
+        self.network.lost(node)
         self._daemon.kill_node(node)
         abandon_node(self._daemon.state_dir, node)
 
+    def cut(self, node: str, peers: tuple[str, ...]) -> None:
+        """Cut the traffic of a node's pods too, where the network can."""
+        self.network.cut(node, peers)
+
+    def heal(self, node: str, peers: tuple[str, ...]) -> None:
+        """Let it flow again."""
+        self.network.heal(node, peers)
+
     def leave(self) -> None:
         """End containers and daemon, unless they are to live on."""
-        self._slot.close()
+        self.network.close()
+        self._place.close()
+        self._end()
+
+    def _end(self) -> None:
         if self._durable:
             self._daemon.disconnect()
         else:
