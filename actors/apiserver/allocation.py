@@ -22,6 +22,7 @@ from callboard.models.errors import FieldError, InternalError, Invalid, invalid
 from callboard.models.generic import GenericObject
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare, Put, Remove
+from callboard.models.services import is_reachable_outside
 
 ADDRESSES = "ipaddresses.networking.k8s.io"
 HEADLESS = "None"
@@ -61,19 +62,33 @@ def releases(service: Service) -> tuple[Remove, ...]:
 
 
 def carried_over(new: Service, old: Service) -> Service:
-    """An updated Service that keeps what was allocated for it and isn't mentioned any more (patchAllocatedValues)."""
+    """An updated Service that keeps what was allocated for it and isn't mentioned any more (patchAllocatedValues), and loses what its new
+    type has no use for, unless that was changed at the same time (dropTypeDependentFields)."""
     if new.spec is None or old.spec is None:
         return new
-    spec = new.spec
-    if spec.type != "ExternalName" and old.spec.type != "ExternalName" and not spec.cluster_ip:
-        spec = replace(spec, cluster_ip=old.spec.cluster_ip, cluster_ips=spec.cluster_ips or old.spec.cluster_ips)
-    before = {(port.protocol or "TCP", port.port): port.node_port for port in old.spec.ports if port.node_port}
+    spec, former = new.spec, old.spec
+    if spec.type == "ExternalName":
+        if former.type != "ExternalName":
+            spec = _without_addresses(spec, former)
+    elif former.type != "ExternalName" and not spec.cluster_ip:
+        spec = replace(spec, cluster_ip=former.cluster_ip, cluster_ips=spec.cluster_ips or former.cluster_ips)
+    if is_reachable_outside(former) and not is_reachable_outside(spec) and spec.external_traffic_policy == former.external_traffic_policy:
+        spec = replace(spec, external_traffic_policy="")
+    before = {(port.protocol or "TCP", port.port): port.node_port for port in former.ports if port.node_port}
     if before and ports_of(old):
-        if spec.type in ("NodePort", "LoadBalancer"):
-            spec = replace(spec, ports=tuple(_with_former_port(port, before) for port in spec.ports))
-        else:
-            spec = replace(spec, ports=tuple(_without_former_port(port, before) for port in spec.ports))
+        adapted = _with_former_port if spec.type in ("NodePort", "LoadBalancer") else _without_former_port
+        spec = replace(spec, ports=tuple(adapted(port, before) for port in spec.ports))
     return replace(new, spec=spec)
+
+
+def _without_addresses(spec: ServiceSpec, former: ServiceSpec) -> ServiceSpec:
+    if (spec.cluster_ip, spec.cluster_ips) == (former.cluster_ip, former.cluster_ips):
+        spec = replace(spec, cluster_ip="", cluster_ips=())
+    if spec.ip_families == former.ip_families:
+        spec = replace(spec, ip_families=())
+    if spec.ip_family_policy == former.ip_family_policy:
+        spec = replace(spec, ip_family_policy="")
+    return spec
 
 
 def _with_former_port(port: ServicePort, before: Mapping[tuple[str, int | None], int | None]) -> ServicePort:

@@ -12,6 +12,7 @@ from callboard.models.api.core import ClientIPConfig, Service, ServicePort, Serv
 from callboard.models.api.discovery import EndpointPort, EndpointSlice
 from callboard.models.base import replace
 from callboard.models.defaults.pods import each
+from callboard.models.services import is_reachable_outside
 
 CLIENT_IP_AFFINITY_S = 10800
 HEADLESS = "None"
@@ -28,8 +29,7 @@ def service_defaults(obj: Service) -> Service:
     _affinity(spec, changes)
     if (ports := each(spec.ports, _port)) is not spec.ports:
         changes["ports"] = ports
-    outside = type_ in ("NodePort", "LoadBalancer") or (type_ == "ClusterIP" and bool(spec.external_ips))
-    if outside and not spec.external_traffic_policy:
+    if is_reachable_outside(replace(spec, type=type_)) and not spec.external_traffic_policy:
         changes["external_traffic_policy"] = "Cluster"
     if type_ in _REACHABLE_TYPES and not spec.internal_traffic_policy:
         changes["internal_traffic_policy"] = "Cluster"

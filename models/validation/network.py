@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from callboard.models.api.core import Service, ServicePort, ServiceSpec
 from callboard.models.api.discovery import Endpoint, EndpointSlice
+from callboard.models.services import is_reachable_outside
 from callboard.models.validation import formats, words
 from callboard.models.validation.handlers import check_port
 from callboard.models.validation.meta import Errors, check_labels
@@ -32,13 +33,19 @@ def check_service(obj: Service, old: Service | None, errors: Errors) -> None:
     _check_affinity(spec, errors)
     _check_ports(spec, errors)
     _check_addresses(spec, errors)
+    if spec.external_traffic_policy and not is_reachable_outside(spec):
+        detail = "may only be set for externally-accessible services"
+        errors.append(words.invalid("spec.externalTrafficPolicy", spec.external_traffic_policy, detail))
     for field, value, options in (
-        ("externalTrafficPolicy", spec.external_traffic_policy, POLICIES),
+        ("externalTrafficPolicy", spec.external_traffic_policy if is_reachable_outside(spec) else "", POLICIES),
         ("internalTrafficPolicy", spec.internal_traffic_policy, POLICIES),
         ("ipFamilyPolicy", spec.ip_family_policy, FAMILY_POLICIES),
     ):
         if value and value not in options:
             errors.append(words.unsupported(f"spec.{field}", value, options))
+    if spec.health_check_node_port and not (spec.type == "LoadBalancer" and spec.external_traffic_policy == "Local"):
+        detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        errors.append(words.invalid("spec.healthCheckNodePort", spec.health_check_node_port, detail))
     if old is not None and old.spec is not None:
         _check_address_kept(spec, old.spec, errors)
 

@@ -136,3 +136,20 @@ def test_a_service_that_becomes_external_releases_all(world: Any, objects: Any) 
     world.ok(UpdateObject, resource="services", obj=replace(before, spec=spec))
     assert _addresses(world) == []
     assert _ports(world) == []
+
+
+def _change(world: Any, **spec: Any) -> Any:
+    wanted = freeze({"spec": spec})
+    patch = {"resource": "services", "namespace": "default", "name": "web", "type": "merge", "patch": wanted}
+    return world.ok(PatchObject, **patch).obj.spec
+
+
+def test_what_a_new_type_has_no_use_for_goes_with_the_old_one(world: Any, objects: Any) -> None:
+    world.ok(CreateObject, resource="services", obj=objects.service("web", type="NodePort"))
+    inside = _change(world, type="ClusterIP")
+    assert (inside.external_traffic_policy, inside.ports[0].node_port, _ports(world)) == ("", None, [])
+    elsewhere = _change(world, type="ExternalName", externalName="example.com")
+    assert (elsewhere.cluster_ip, elsewhere.cluster_ips, elsewhere.ip_families, _addresses(world)) == ("", (), (), [])
+    back = _change(world, type="NodePort", externalTrafficPolicy="Local")
+    assert (back.cluster_ip in _addresses(world), str(back.ports[0].node_port)) == (True, _ports(world)[0])
+    assert back.external_traffic_policy == "Local"

@@ -13,6 +13,8 @@ Reader = Callable[[str], Any]
 Checker = Callable[..., list[str]]
 
 SERVICE = "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: default}, spec: {%s}}"
+_LOCAL_BALANCER = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+HEALTH = f"spec.healthCheckNodePort: Invalid value: 31000: {_LOCAL_BALANCER}"
 SERVICES = [
     ("ports: [{port: 80}]", []),
     ("selector: {a: b}", ["spec.ports: Required value"]),
@@ -33,6 +35,23 @@ SERVICES = [
     ),
     ("ports: [{port: 80, nodePort: 30000}]", ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"]),
     ("type: NodePort, ports: [{port: 80, nodePort: 30000}]", []),
+    (
+        "type: NodePort, ports: [{name: a, port: 80, nodePort: 30000}, {name: b, port: 81, nodePort: 30000}]",
+        ['spec.ports[1].nodePort: Duplicate value: {"nodePort":30000,"protocol":"TCP"}'],
+    ),
+    (
+        "externalTrafficPolicy: Local, ports: [{port: 80}]",
+        ['spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services'],
+    ),
+    ("externalTrafficPolicy: Local, externalIPs: [192.0.2.7], ports: [{port: 80}]", []),
+    (
+        "type: NodePort, externalTrafficPolicy: Here, ports: [{port: 80}]",
+        ['spec.externalTrafficPolicy: Unsupported value: "Here": supported values: "Cluster", "Local"'],
+    ),
+    (
+        "type: NodePort, externalTrafficPolicy: Local, healthCheckNodePort: 31000, ports: [{port: 80}]",
+        [HEALTH],
+    ),
     (
         "type: NodePort, clusterIP: None, ports: [{port: 80}]",
         ["spec.clusterIPs[0]: Invalid value: \"None\": may not be set to 'None' for NodePort services"],
