@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from callboard.models.behaviour import Behaviour, Usage
+    from callboard.models.dns import Resolution
     from callboard.models.errors import (
         AlreadyExists,
         ApiError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         WaitTimeout,
         YamlError,
     )
+    from callboard.models.images import Program
     from callboard.models.timing import Timing
     from callboard.runtime.errors import CallboardError, InvariantBroken, RealTimeOnly
     from callboard.runtime.face.asynchronous import AsyncCluster
@@ -55,6 +57,8 @@ _PLACES = {
         ),
         "callboard.models.errors",
     ),
+    "Program": "callboard.models.images",
+    "Resolution": "callboard.models.dns",
     "Timing": "callboard.models.timing",
     **dict.fromkeys(("CallboardError", "InvariantBroken", "RealTimeOnly"), "callboard.runtime.errors"),
     "AsyncCluster": "callboard.runtime.face.asynchronous",
@@ -82,7 +86,9 @@ __all__ = [
     "InvariantBroken",
     "NodeSpec",
     "NotFound",
+    "Program",
     "RealTimeOnly",
+    "Resolution",
     "Response",
     "Simulation",
     "SystemStopped",

@@ -24,7 +24,7 @@ def test_two_clusters_and_a_simulation_do_not_see_each_other() -> None:
 
 
 def test_two_clusters_of_real_processes_have_addresses_of_their_own() -> None:
-    with Cluster(nodes=1, containers="process") as a, Cluster(nodes=1, containers="process") as b:
+    with Cluster(nodes=1, containers="process", isolation="C0") as a, Cluster(nodes=1, containers="process", isolation="C0") as b:
         addresses = []
         for cluster in (a, b):
             cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": [{"port": 8080}]}})

@@ -49,6 +49,14 @@ class _Stop:
     "--containers", type=click.Choice(["process", "simulated"]), default="process", show_default=True, help="What containers are."
 )
 @click.option(
+    "--isolation",
+    type=click.Choice(["auto", "A", "B", "C1", "C0"]),
+    default="auto",
+    show_default=True,
+    help="How processes are kept apart; `callboard doctor` tells what works here.",
+)
+@click.option("--images", type=click.Path(exists=True, dir_okay=False), help="A YAML file that says which programs image names mean.")
+@click.option(
     "--timing", type=click.Choice(["kubernetes", "fast"]), default="kubernetes", show_default=True, help="Profile of all periods."
 )
 @click.option("--data", type=click.Path(file_okay=False), help="Keep state in this folder; containers then live on when this program ends.")
@@ -58,6 +66,8 @@ def command(
     files: tuple[str, ...],
     nodes: int,
     containers: Literal["process", "simulated"],
+    isolation: str,
+    images: str | None,
     timing: str,
     data: str | None,
     name: str | None,
@@ -66,6 +76,8 @@ def command(
     """Bring a cluster up and keep it running; Ctrl-C or SIGTERM stops it, a second one ends it at once."""
     if name == "":
         raise click.UsageError("--name is empty; leave it away, or give the cluster a name")
+    if containers == "simulated" and (images or isolation != "auto"):
+        raise click.UsageError("--isolation and --images are for processes; leave them away, or leave --containers=simulated away")
     sources = _read(files)
     _check_free(name or "")
     from callboard import Cluster
@@ -74,9 +86,18 @@ def command(
     with contextlib.ExitStack() as stack:
         if data is not None:
             stack.enter_context(holding(Path(data)))
-        with Cluster(nodes=nodes, containers=containers, timing=timing, data=data, events="all") as cluster:
+        about: dict[str, Any] = {
+            "nodes": nodes,
+            "containers": containers,
+            "isolation": isolation,
+            "images": images,
+            "timing": timing,
+            "data": data,
+        }
+        with Cluster(**about, events="all") as cluster:
             stop.is_up = True
-            click.echo(f"{nodes} node{' is' if nodes == 1 else 's are'} Ready.")
+            level = f" (isolation level {cluster.isolation})" if cluster.isolation else ""
+            click.echo(f"{nodes} node{' is' if nodes == 1 else 's are'} Ready{level}.")
             failed = _apply(cluster, sources)
             if containers == "simulated":
                 click.echo("Containers are simulated, so Services have no address that a program can open.")
