@@ -62,14 +62,14 @@ class Trial(msgspec.Struct, frozen=True):
 
 def try_namespaces(prefix: Sequence[str]) -> Outcome:
     """Whether the namespaces that this command makes can be had."""
-    code, _, complaints = _run([*prefix, "true"])
+    code, _, complaints = run([*prefix, "true"])
     return Outcome(code == 0, "" if code == 0 else complaints or f"{prefix[0]} ended with {code}")
 
 
 def try_subuids() -> Outcome:
     """Whether a user namespace with more than one user can be had: needs newuidmap and an entry in /etc/subuid. Only to be asked where a
     user namespace with one can."""
-    code, printed, complaints = _run(["unshare", "--user", "--map-root-user", "--map-auto", "cat", "/proc/self/uid_map"])
+    code, printed, complaints = run(["unshare", "--user", "--map-root-user", "--map-auto", "cat", "/proc/self/uid_map"])
     if code != 0:
         return Outcome(False, complaints or f"unshare --map-auto ended with {code}")
     count = sum(int(line.split()[2]) for line in printed.splitlines() if len(line.split()) == 3)
@@ -79,7 +79,7 @@ def try_subuids() -> Outcome:
 def try_steps(trial: Trial) -> dict[str, Outcome]:
     """How each step went; all are tried, whatever became of those before."""
     env = {**os.environ, "LC_ALL": "C", "USERXATTR": ",userxattr" if trial.user_namespace else ""}
-    code, printed, complaints = _run([*trial.prefix, "sh", "-c", _STEPS, "sh", *trial.steps], env)
+    code, printed, complaints = run([*trial.prefix, "sh", "-c", _STEPS, "sh", *trial.steps], env)
     outcomes = {}
     for line in printed.splitlines():
         step, _, rest = line.partition(" ")
@@ -88,7 +88,7 @@ def try_steps(trial: Trial) -> dict[str, Outcome]:
     return {step: outcomes.get(step, untold) for step in trial.steps}
 
 
-def _run(command: Sequence[str], env: dict[str, str] | None = None) -> tuple[int, str, str]:
+def run(command: Sequence[str], env: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Exit code, what was printed and the complaints of a command; when it ends, or after the limit, its whole session is killed."""
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
         try:

@@ -24,7 +24,7 @@ import msgspec
 
 from callboard.runtime.isolation.levels import C0, Level
 from callboard.runtime.logs import Logger
-from callboard.runtime.process import folders, launch
+from callboard.runtime.process import launch
 from callboard.runtime.process.cell import NETNS_FOLDER
 from callboard.runtime.process.procfs import kill_cluster_leftovers
 from callboard.runtime.process.protocol import (
@@ -36,9 +36,11 @@ from callboard.runtime.process.protocol import (
     ProcessMessage,
     RequestFailed,
     ShutDown,
+    UsageMeasured,
 )
+from callboard.runtime.process.removal import remove_state_folder
 from callboard.runtime.process.requests import Callback, Requests
-from callboard.runtime.process.usage import Meter
+from callboard.runtime.process.usage import ContainerSample
 from callboard.runtime.process.wire import LOG_NAME, BrokenFrame, pack
 
 Emit = Callable[[ProcessMessage], None]
@@ -71,8 +73,6 @@ class ProcessDaemon(Requests):
         self._outgoing: deque[bytes] = deque()
         self._waiting: dict[int, Callback | None] = {}
         self._last_id = 0
-        self.meter = Meter()
-        """What the containers use; its passes are shared by all nodes."""
         self._ended = ""  # why no request can be sent any more
         self._asked_to_end = False
         self._take_over(connected)
@@ -113,6 +113,7 @@ class ProcessDaemon(Requests):
         self._frames = connected.frames
         self._bodies = connected.bodies
         self._sock.setblocking(False)
+        self._pidfd = launch.open_process(self.hello.pid)
         self._since_s = time.monotonic()
 
     @property
@@ -160,6 +161,10 @@ class ProcessDaemon(Requests):
         """`list`, waiting for the answer."""
         return self.ask(Listed, self.list, node, timeout_s=timeout_s)
 
+    def usage_now(self, container_ids: Sequence[str], timeout_s: float = 10.0) -> dict[str, ContainerSample]:
+        """`usage`, waiting for the answer: samples by container."""
+        return {one.container_id: one for one in self.ask(UsageMeasured, self.usage, container_ids, timeout_s=timeout_s).samples}
+
     def stop(self, grace_s: float = 0.0, timeout_s: float = GONE_LIMIT_S) -> tuple[str, ...]:
         """`shutdown`, and wait until the daemon's process is gone. Returns the ids of the containers that ran.
 
@@ -172,14 +177,9 @@ class ProcessDaemon(Requests):
             self._thread.join()  # it may have been about to start another one
             self._remove_private_folder()
             return ()
-        pidfd = launch.open_process(self.hello.pid)
-        try:
-            answer = self.ask(ShutDown, lambda callback: self.shutdown(grace_s, callback), timeout_s=grace_s + timeout_s)
-            self._thread.join(timeout_s)
-            launch.wait_gone(pidfd, self.hello.pid, self._process, timeout_s)
-        finally:
-            if pidfd is not None:
-                os.close(pidfd)
+        answer = self.ask(ShutDown, lambda callback: self.shutdown(grace_s, callback), timeout_s=grace_s + timeout_s)
+        self._thread.join(timeout_s)
+        self._wait_gone(timeout_s)
         return answer.stopped
 
     def disconnect(self) -> None:
@@ -191,8 +191,22 @@ class ProcessDaemon(Requests):
         self._wake()
         self._thread.join()
         if not self.hello.durable:
-            launch.wait_gone(None, self.hello.pid, self._process, GONE_LIMIT_S)
+            self._wait_gone(GONE_LIMIT_S)
             self._remove_private_folder()
+        elif self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _wait_gone(self, timeout_s: float) -> None:
+        """Wait for the end of the daemon's process, and so of all that the kernel takes along, and of what made its namespaces. Raises
+        `ProcessDaemonError`."""
+        if self._process is None or self._process.pid != self.hello.pid:
+            launch.wait_gone(self._pidfd, self.hello.pid, None, timeout_s)
+        if self._process is not None:
+            launch.wait_gone(None, self.hello.pid, self._process, timeout_s)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
 
     # The reader thread, and what callers share with it
 
@@ -331,8 +345,8 @@ class ProcessDaemon(Requests):
 
     def _clear_up_after_loss(self, why: str) -> str:
         """The kernel has killed the containers' main processes; kill what these had started, and remove a temporary folder."""
-        if self._process is not None:
-            self._process.wait()
+        with contextlib.suppress(ProcessDaemonError):  # if it hangs in the kernel, that can't be helped from here
+            self._wait_gone(GONE_LIMIT_S)
         killed = kill_cluster_leftovers(self.hello.cluster_id)
         tail = _tail(self.state_dir / LOG_NAME)
         _log.error("process daemon lost", pid=self.hello.pid, leftovers_killed=len(killed), log_tail=tail)
@@ -342,7 +356,7 @@ class ProcessDaemon(Requests):
 
     def _remove_private_folder(self) -> None:
         if not self.hello.durable:
-            folders.remove_tree(self.hello.state_dir)
+            remove_state_folder(self.hello.state_dir, self.level)
 
 
 def _tail(path: Path, limit_bytes: int = 2000) -> str:

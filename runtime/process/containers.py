@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from callboard.runtime.process.cell import Cell
+    from callboard.runtime.process.cgroups import Cgroups, Group
 
 LEFTOVERS_LIMIT_S = 2.0
 LOOK_AGAIN_S = 0.1
@@ -50,6 +51,7 @@ class Container:
         "id",
         "log_path",
         "node",
+        "oom_killed",
         "pid",
         "process",
         "sandbox",
@@ -86,6 +88,7 @@ class Container:
         self.started_at_s = time.time()
         self.state = "running"  # then "ending": its main process has ended, what it left is being killed; then "exited"
         self.exit_code = 0
+        self.oom_killed = False
         self.signal = 0
         self.finished_at_s = 0.0
         self.give_up_at_s = 0.0
@@ -112,6 +115,7 @@ class Container:
             "exit_code": self.exit_code,
             "signal": self.signal,
             "finished_at_s": self.finished_at_s,
+            "oom_killed": self.oom_killed,
         }
 
 
@@ -121,11 +125,13 @@ class Containers:
     def __init__(
         self,
         cluster_id: str,
+        cgroups: Cgroups,
         cell: Cell | None = None,
         selector: selectors.BaseSelector | None = None,
         other_ended: Callable[[int, int], Any] = lambda _pid, _code: None,
     ) -> None:
         self._cluster_id = cluster_id
+        self._cgroups = cgroups
         self._sandboxes = Sandboxes(cell, selector) if cell is not None and cell.exists and selector is not None else None
         self._other_ended = other_ended
         self._by_id: dict[str, Container] = {}
@@ -146,10 +152,12 @@ class Containers:
         log_path: str,
         user: list[int] | None = None,
         confinement: Mapping[str, Any] | None = None,
+        limits: Mapping[str, int] | None = None,
         settled: Callable[[Container], None] = lambda _container: None,
     ) -> Container:
         """Start a program as the leader of a session of its own. `user` is a user id, a group id and further group ids (None: as this
-        process). A confined one has been started when `settled` is called, if its sandbox tells of no failure. Raises `StartFailure`."""
+        process); `limits` are the fields of `confinement.Limits`. A confined one has been started when `settled` is called, if its sandbox
+        tells of no failure. Raises `StartFailure`."""
         if container_id in self._by_id:
             raise StartFailure(
                 "CreateContainerError", f"there is a container {container_id!r} already; every attempt needs an id of its own"
@@ -166,23 +174,38 @@ class Containers:
             log = os.open(log_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StartFailure("CreateContainerError", f"cannot open the log file {log_path!r}: {error.strerror}") from error
+        group = self._group(container_id, limits or {}, log)
         sandbox = None
         try:
             if confinement is not None and self._sandboxes is not None:
-                sandbox = self._sandboxes.start(argv, marked, cwd, user, log, confinement, lambda: self._settle(container, settled))
+                sandbox = self._sandboxes.start(
+                    argv, marked, cwd, user, log, confinement, lambda: self._settle(container, settled), group.enter
+                )
                 process = sandbox.process
             else:
-                process = spawn(argv, marked, cwd, user, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        except PreparationFailed as error:
-            raise StartFailure("CreateContainerError", f"what surrounds {argv[0]!r} could not be made: {error}") from error
-        except (OSError, subprocess.SubprocessError, ValueError) as error:
+                process = spawn(argv, marked, cwd, user, group.enter, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        except (OSError, subprocess.SubprocessError, ValueError, PreparationFailed) as error:
+            self._cgroups.remove(container_id)
             raise StartFailure("CreateContainerError", why_not_started(error, argv[0], cwd, env)) from error
         finally:
             os.close(log)
+            group.close()
         container = Container(container_id, node, process, log_path, marked, cwd, user, sandbox)
         self._by_id[container_id] = container
         self._by_pid[container.pid] = container
         return container
+
+    def _group(self, container_id: str, limits: Mapping[str, int], log: int) -> Group:
+        """A control group for a container, open to be entered. Raises `StartFailure`, and closes the log then."""
+        try:
+            group = self._cgroups.create(container_id, **limits)
+            group.open()
+        except OSError as error:
+            os.close(log)
+            raise StartFailure(
+                "CreateContainerError", f"its control group with limits {dict(limits)} could not be made: {error.strerror}"
+            ) from error
+        return group
 
     def _settle(self, container: Container, settled: Callable[[Container], None]) -> None:
         container.unwanted = container.sandbox is not None and bool(container.sandbox.failure)
@@ -195,10 +218,14 @@ class Containers:
 
     def execute(self, container: Container, argv: list[str], env: dict[str, str], **streams: Any) -> subprocess.Popen[bytes]:
         """Start a command beside a container's program. Raises OSError, ValueError, `PreparationFailed`."""
-        if container.sandbox is None or self._sandboxes is None:
-            return spawn(argv, env, container.cwd, container.user, **streams)
-        process: subprocess.Popen[bytes] = self._sandboxes.execute(container.sandbox, argv, env, container.cwd, container.user, **streams)
-        return process
+        group = self._cgroups.group(container.id)
+        group.open()
+        try:
+            if container.sandbox is None or self._sandboxes is None:
+                return spawn(argv, env, container.cwd, container.user, group.enter, **streams)
+            return self._sandboxes.execute(container.sandbox, argv, env, container.cwd, container.user, group.enter, **streams)
+        finally:
+            group.close()
 
     def get(self, container_id: str) -> Container | None:
         """A container by its id, running or ended."""
@@ -236,11 +263,14 @@ class Containers:
         if any_ended or (due_s is not None and now_s >= due_s):  # only then can there be more orphans to kill than before
             self._look_again_at_s = now_s + LOOK_AGAIN_S if any_ended else None
             self._kill_leftovers()
+        if self._cgroups.sweep():
+            self._look_again_at_s = self._look_again_at_s or now_s + LOOK_AGAIN_S
         with_leftovers = set(self._dying.values())
         finished = []
         for container in list(self._by_id.values()):
             if container.state == "ending" and (container.id not in with_leftovers or now_s >= container.give_up_at_s):
                 container.state = "exited"
+                self._cgroups.remove(container.id)
                 self._release(container)
                 if container.unwanted:
                     del self._by_id[container.id]
@@ -325,6 +355,7 @@ class Containers:
             container.signal = container.exit_code - 128 if container.exit_code - 128 in container.sent else container.signal
             if not container.sandbox.has_init:
                 procfs.kill_container_leftovers(container.id)
+        container.oom_killed = container.exit_code != 0 and self._cgroups.oom_killed(container.id)
         container.finished_at_s = time.time()
         container.give_up_at_s = time.monotonic() + LEFTOVERS_LIMIT_S
 

@@ -23,11 +23,13 @@ import time
 
 from callboard.runtime.process.block import NoBlock, reserve
 from callboard.runtime.process.cell import Cell
+from callboard.runtime.process.cgroups import open_cgroups
 from callboard.runtime.process.commands import Commands
 from callboard.runtime.process.containers import Containers
 from callboard.runtime.process.folders import remove_tree
 from callboard.runtime.process.helpers import Helpers
 from callboard.runtime.process.kernel import become_subreaper
+from callboard.runtime.process.measuring import Meter
 from callboard.runtime.process.operations import Operations
 from callboard.runtime.process.procfs import kill_cluster_leftovers
 from callboard.runtime.process.spawning import spawn
@@ -84,9 +86,9 @@ class State:
             self.cluster_id = self.cluster_id or os.urandom(8).hex()
             self.block, self._block_lock = _block(settings, remembered)
             if mode != "again":
+                _write_atomically(self.path(LEVEL_NAME), f"{self.level['name']}\n")
                 _write_atomically(self.path(BLOCK_NAME), f"{self.cluster_id} {self.block}\n")
             if durable:
-                _write_atomically(self.path(LEVEL_NAME), f"{self.level['name']}\n")
                 _write_atomically(self.path(PID_NAME), f"{os.getpid()}\n")
             self.cell = Cell(self.folder, self.level)
         except (NoBlock, OSError, CannotStart) as error:
@@ -117,9 +119,11 @@ class Daemon:
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
         self._helpers = Helpers(state.folder, state.cluster_id, settings["helper_site"], spawn, self._tell_all)
-        self._containers = Containers(state.cluster_id, state.cell, self._selector, self._helpers.ended)
+        self._cgroups = open_cgroups(state.cluster_id)
+        self._cgroups.tell_janitor(settings["janitor"])
+        self._containers = Containers(state.cluster_id, self._cgroups, state.cell, self._selector, self._helpers.ended)
         self._commands = Commands(self._selector, self._containers)
-        self._operations = Operations(self._containers, self._commands, self._helpers)
+        self._operations = Operations(self._containers, self._commands, self._helpers, Meter(self._containers, self._cgroups))
         self._leave_at_s = 0.0
         self._listen_for_signals()
         if state.durable:
@@ -138,6 +142,7 @@ class Daemon:
                 self._tell_all({"type": "Exited", **container.record()})
             if self._operations.closing and self._wind_up():
                 break
+        self._cgroups.close()
         self._say_goodbye()
 
     def _timeout_s(self) -> float | None:
@@ -293,11 +298,11 @@ class Daemon:
 def main(arguments: list[str]) -> int:
     """Run a daemon. The argument is a JSON object: `socket` (number of the inherited one), `mode` (`durable`, `ephemeral` or `again`:
     ephemeral, in the folder of one that was lost), `place` (state folder, or the folder for temporary ones), `parent` and `parent_pidfd` of
-    the main program, `level`, `helper_site`, and, where the host's addresses are out of reach, `block` and `block_lock` or `block_problem`.
-    Returns the exit code."""
+    the main program, `level`, `helper_site`, `janitor` (see `cgroups.JANITOR`), and, where the host's addresses are out of reach, `block`
+    and `block_lock` or `block_problem`. Returns the exit code."""
     settings = json.loads(arguments[0])
     first = socket.socket(fileno=settings["socket"])
-    for fd in (first.fileno(), settings["parent_pidfd"], settings["block_lock"]):
+    for fd in (first.fileno(), settings["parent_pidfd"], settings["block_lock"], settings["janitor"]):
         if fd >= 0:
             os.set_inheritable(fd, False)
     try:

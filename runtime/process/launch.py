@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import msgspec
 
 from callboard.runtime.isolation.levels import C0, Level
 from callboard.runtime.process.block import NoBlock, reserve
+from callboard.runtime.process.cgroups import JANITOR
 from callboard.runtime.process.protocol import (
     CannotStart,
     ContainerRecord,
@@ -135,11 +137,33 @@ def _launched(theirs: socket.socket, mode: str, place: str, level: Level, compla
             kept.callback(os.close, pidfd)
         if level.network:  # the daemon can't lock addresses of the host any more
             settings.update(_reserved(place if mode != "ephemeral" else "", kept))
-        inherited = [fd for fd in (theirs.fileno(), settings["parent_pidfd"], settings["block_lock"]) if fd >= 0]
+        settings["janitor"] = kept.enter_context(_janitor())
+        inherited = [fd for fd in (theirs.fileno(), settings["parent_pidfd"], settings["block_lock"], settings["janitor"]) if fd >= 0]
         command = [*level.unshare, sys.executable, "-I", "-S", str(_BOOT), str(_SITE), _DAEMON, json.dumps(settings)]
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, pass_fds=inherited, start_new_session=True
         )
+
+
+@contextlib.contextmanager
+def _janitor() -> Iterator[int]:
+    """Start who removes the control groups of a daemon that is killed; the descriptor is for that daemon alone. It is the child of a shell
+    that ends at once, so that nobody has to wait for it. Raises OSError."""
+    reader, writer = os.pipe()
+    try:
+        started = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- &', "janitor", *JANITOR],
+            stdin=reader,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+        started.wait()
+        yield writer
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def _reserved(folder: str, kept: contextlib.ExitStack) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import time
 
 from callboard.runtime.process.commands import Commands, NoContainer, TooManyCommands
 from callboard.runtime.process.containers import Container, Containers, StartFailure
+from callboard.runtime.process.measuring import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class Operations:
     """Carries out requests on the containers; `closing` once the daemon is to end."""
 
-    def __init__(self, containers: Containers, commands: Commands, helpers: Helpers) -> None:
+    def __init__(self, containers: Containers, commands: Commands, helpers: Helpers, meter: Meter) -> None:
         self._containers = containers
+        self._meter = meter
         self._helpers = helpers
         self._commands = commands
         self._later: Reply | None = None
@@ -88,7 +90,7 @@ class Operations:
                 self._containers.abandon(container)
 
         try:
-            container = self._containers.start(container_id, node, argv, env, cwd, log_path, user, confinement, settled)
+            container = self._containers.start(container_id, node, argv, env, cwd, log_path, user, confinement, limits, settled)
         except StartFailure as failure:
             return _not_started(number, container_id, node, failure.reason, str(failure))
         return _started(number, container) if container.sandbox is None else None
@@ -118,6 +120,9 @@ class Operations:
     def _do_list(self, number: int, node: str) -> dict[str, Any]:
         records = [container.record() for container in self._containers.of_node(node)]
         return {"type": "Listed", "id": number, "node": node, "containers": records}
+
+    def _do_usage(self, number: int, container_ids: list[str]) -> dict[str, Any]:
+        return {"type": "UsageMeasured", "id": number, "samples": self._meter.read(container_ids)}
 
     def _do_forget(self, number: int, container_id: str) -> dict[str, Any]:
         container = self._containers.get(container_id)

@@ -9,6 +9,7 @@ import msgspec
 
 from callboard.models.messages.base import Message
 from callboard.runtime.errors import CallboardError
+from callboard.runtime.process.usage import ContainerSample
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, gc=False):
@@ -162,6 +163,12 @@ class Listed(ProcessAnswer, frozen=True, gc=False, tag=True):
         return self.node
 
 
+class UsageMeasured(ProcessAnswer, frozen=True, gc=False, tag=True):
+    """What the containers that were asked for use; those without a process are not in it."""
+
+    samples: tuple[ContainerSample, ...]
+
+
 class Forgotten(ProcessAnswer, frozen=True, gc=False, tag=True):
     """The daemon knows nothing of this container any more (`node` is "" if it never did)."""
 
@@ -202,6 +209,7 @@ FromDaemon = (
     | Signalled
     | NodeKilled
     | Listed
+    | UsageMeasured
     | Forgotten
     | RequestFailed
     | ShutDown

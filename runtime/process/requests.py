@@ -81,6 +81,10 @@ class Requests:
         """What runs, and what has ended and isn't forgotten, on a node ("": on all). Answered by `Listed`."""
         return self._request("list", callback, node=node)
 
+    def usage(self, container_ids: Sequence[str], callback: Callback | None = None) -> int:
+        """What the processes of these containers use now. Answered by `UsageMeasured`."""
+        return self._request("usage", callback, container_ids=[*container_ids])
+
     def forget(self, container_id: str, callback: Callback | None = None) -> int:
         """Drop the record of an ended container. Answered by `Forgotten`."""
         return self._request("forget", callback, container_id=container_id)

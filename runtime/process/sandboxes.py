@@ -16,6 +16,7 @@ import selectors
 import signal
 import stat
 import subprocess
+import sys
 import time
 
 from callboard.runtime.process import bubblewrap, kernel, procfs
@@ -89,6 +90,7 @@ class Sandbox:
         if not self.settled:
             words = self._complaint(code)
             if words:
+                print(f"{self.program!r} was not started: {words}", file=sys.stderr, flush=True)
                 os.ftruncate(self.log, self.log_offset)  # what our own tools said is no output of the container
                 self.failure = words
                 self.settled = True
@@ -166,10 +168,25 @@ class Sandboxes:
         self._selector.register(status, selectors.EVENT_READ, lambda fd, _events: self._read(sandbox, fd))
         return sandbox
 
-    def execute(self, sandbox: Sandbox, argv: list[str], env: dict[str, str], cwd: str, user: list[int] | None, **streams: Any) -> Any:
-        """Start a command beside a container's program; its Popen. Raises OSError, ValueError, `PreparationFailed`."""
+    def execute(
+        self,
+        sandbox: Sandbox,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        user: list[int] | None,
+        in_child: Callable[[], None] | None = None,
+        **streams: Any,
+    ) -> subprocess.Popen[bytes]:
+        """Start a command beside a container's program. Raises OSError, ValueError, `PreparationFailed`."""
         pid = sandbox.child_pid
-        return spawn_prepared(argv, env, lambda: enter(pid, sandbox.confinement, user, cwd), **streams)
+
+        def prepare() -> None:
+            if in_child is not None:
+                in_child()
+            enter(pid, sandbox.confinement, user, cwd)
+
+        return spawn_prepared(argv, env, prepare, **streams)
 
     def look(self) -> None:
         """Move on what isn't settled."""

@@ -23,13 +23,25 @@ class PreparationFailed(Exception):
     """What had to be done in the child before its program is executed failed; the text says why."""
 
 
-def spawn(argv: list[str], env: dict[str, str], cwd: str, user: list[int] | None, **streams: Any) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, as this user; the kernel kills it if this process ends. Raises OSError, ValueError."""
-    who: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": user[2:]}
+def spawn(
+    argv: list[str], env: dict[str, str], cwd: str, user: list[int] | None, in_child: Callable[[], None] = lambda: None, **streams: Any
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, as this user; the kernel kills it if this process ends. `in_child` is called in the child
+    before. Raises OSError, ValueError, SubprocessError (for what fails in the child otherwise)."""
+    die = _die_with(os.getpid())
+
+    def prepare() -> None:
+        die()
+        in_child()
+
     return subprocess.Popen(
-        argv, env=env, cwd=cwd, start_new_session=True, **streams, **who,
-        preexec_fn=_die_with(os.getpid()),  # safe: this process has one thread
+        argv, env=env, cwd=cwd, start_new_session=True, **streams, **_who(user),
+        preexec_fn=prepare,  # safe: this process has one thread
     )  # fmt: skip
+
+
+def _who(user: list[int] | None) -> dict[str, Any]:
+    return {} if user is None else {"user": user[0], "group": user[1], "extra_groups": user[2:]}
 
 
 def spawn_prepared(argv: list[str], env: dict[str, str], prepare: Callable[[], None], **more: Any) -> subprocess.Popen[bytes]:
@@ -61,6 +73,8 @@ def spawn_prepared(argv: list[str], env: dict[str, str], prepare: Callable[[], N
 
 def why_not_started(error: Exception, program: str, cwd: str, env: dict[str, str]) -> str:
     """The operating system's reason in plain words."""
+    if isinstance(error, PreparationFailed):
+        return f"what surrounds {program!r} could not be made: {error}"
     if not isinstance(error, OSError):
         return f"cannot start {program!r}: {error}"
     if error.filename == cwd and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
