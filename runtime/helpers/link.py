@@ -25,6 +25,8 @@ from callboard.runtime.logs import Logger
 
 CONNECT_LIMIT_S = 20.0
 LOOK_AGAIN_S = 0.01
+START_AGAIN_S = 0.5
+"""A helper that does not listen after so long may have been taken for running while it ended: have it started again."""
 PAUSE_S = 0.5
 PAUSE_LIMIT_S = 30.0
 """A helper that was lost is started anew at once; if that fails, again after these pauses, the first doubling up to the limit."""
@@ -146,7 +148,8 @@ class HelperLink:
     def _connect(self) -> socket.socket | None:
         """A connection; None if the link is to be closed. Raises `CallboardError`, OSError."""
         self._start()
-        deadline_s = time.monotonic() + CONNECT_LIMIT_S
+        began_s = time.monotonic()
+        deadline_s, start_at_s = began_s + CONNECT_LIMIT_S, began_s + START_AGAIN_S
         while not self._closing.is_set():
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
@@ -162,6 +165,9 @@ class HelperLink:
                 if time.monotonic() > deadline_s:
                     log = self._folder / f"{self.name}.log"
                     raise HelperError(f"it does not listen within {CONNECT_LIMIT_S:g} s; {_tail(log)}") from None
+                if time.monotonic() > start_at_s:
+                    self._start()
+                    start_at_s = time.monotonic() + START_AGAIN_S
                 self._closing.wait(LOOK_AGAIN_S)  # its process has just been started, and nothing tells when it listens
             except OSError:
                 sock.close()

@@ -114,6 +114,23 @@ def test_a_helper_that_was_killed_is_started_again_and_told_all_anew(make: Make,
     assert [connections.get(timeout=10) for _ in range(2)] == ["again", "again"]
 
 
+def test_a_helper_that_is_taken_for_running_while_it_ends_is_started_all_the_same(starter: Starter) -> None:
+    asked: list[str] = []
+
+    def start() -> None:
+        asked.append("start")
+        if len(asked) != 2:  # the second time its process is not quite gone yet
+            starter()
+
+    link = HelperLink("echo", starter.folder, start, Said)
+    try:
+        os.kill(link.ask_now(Say("one"))[0].pid, signal.SIGKILL)
+        starter.processes[-1].wait()
+        assert link.ask_now(Say("two"), 15)[0].pid == starter.processes[1].pid
+    finally:
+        link.close()
+
+
 def test_a_helper_that_cannot_be_started_fails_who_asks_and_says_why(tmp_path: Path) -> None:
     def start() -> None:
         raise HelperError("there is no room")
