@@ -1,8 +1,7 @@
 """What the pods of a node of real processes use, measured on a worker's thread. A base of `ProcessRuntime`.
 
 CPU is what a container's processes have spent since the sample before, divided by the time between; that of a container seen for the first
-time is its average since its start. Nothing here knows of a memory limit: without control groups of its own a process that uses too much is
-not killed, nor is one that the kernel killed told from any other that got SIGKILL.
+time is its average since its start. The process daemon takes the samples, from control groups where there are some.
 
 Whoever looks at how much a container has written also sees to it that its output stays within bounds, so that this takes no timer of
 its own: between two looks (timing's `usage_s`, 15 s in Kubernetes' profile) a container may write more.
@@ -26,6 +25,7 @@ from callboard.runtime.containers.process_state import Home, parse_container_id
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.podfolder import VolumeError
+from callboard.runtime.process.protocol import ProcessDaemonError
 from callboard.runtime.process.usage import ContainerSample, PodStorage, pod_storage
 
 _log = Logger(component="process")
@@ -104,8 +104,11 @@ def measure(
     """Measure the running pods of a node; `before` holds the samples of the last time. Folders are looked through if `storage` is None,
     and those of pods that it does not know."""
     ids = [identity for pod in pods for _, identity in pod.containers]
-    all_samples = daemon.meter.read(daemon.hello.pid, ids)
-    samples = {identity: all_samples[identity] for identity in ids if identity in all_samples}
+    samples: Mapping[str, ContainerSample] = {}
+    try:
+        samples = daemon.usage_now(ids) if ids else {}
+    except ProcessDaemonError as problem:  # it has just been lost, and its containers with it
+        _log.warning("what containers use can't be measured", node=home.node, reason=str(problem))
     began_s = time.monotonic()
     looked = {pod.uid: (storage or {}).get(pod.uid) or _storage_of(home, pod) for pod in pods}
     took_s = time.monotonic() - began_s

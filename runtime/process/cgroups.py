@@ -87,6 +87,8 @@ class Group:
         (cadvisor's container/libcontainer/handler.go)."""
         files, where = self._files, self._by_controller
         cpu_s = memory = None
+        if not self.folders:
+            return Used(None, None, 0)
         if self._version == 2:
             cpu_s = number(files, f"{self.folders[0]}/cpu.stat", "usage_usec") / 1e6
         elif "cpuacct" in where:
@@ -142,6 +144,7 @@ class Cgroups:
         self._version = version
         self._locks = locks
         self._folders = folders
+        self._nothing = Group(files, version, {})
         self._groups: dict[str, Group] = {}
         self._to_remove: dict[str, None] = {}
         self.kind = f"v{version}" if folders else "none"
@@ -152,18 +155,19 @@ class Cgroups:
 
     def tell_janitor(self, pipe: int) -> None:
         """Say to the janitor what to remove once the daemon is gone; the pipe stays open until then. Raises OSError."""
-        if self.folders:
+        if self.folders and pipe >= 0:
             os.write(pipe, "".join(f"{folder}\n" for folder in self.folders).encode())
-        else:
+        elif pipe >= 0:
             os.close(pipe)
 
-    def create(self, container_id: str, memory_bytes: int = 0, cpu_milli: int = 0, pids: int = 0) -> Group | None:
-        """A group for a container that is about to be started, with its limits (0: none); None where there are no control groups.
+    def create(self, container_id: str, memory_bytes: int = 0, cpu_milli: int = 0, pids: int = 0) -> Group:
+        """A group for a container that is about to be started, with its limits (0: none); where there are no control groups, one that is
+        nothing.
 
         The caller then: `group.open()`, fork, `group.enter()` in the child before anything else, `group.close()`. Raises OSError.
         """
         if not self._folders:
-            return None
+            return self._nothing
         name = _folder_name(container_id)
         group = Group(self._files, self._version, {controller: f"{folder}/{name}" for controller, folder in self._folders.items()})
         try:
@@ -177,14 +181,13 @@ class Cgroups:
         self._groups[container_id] = group
         return group
 
-    def group(self, container_id: str) -> Group | None:
-        """The group of a container; None if it has none."""
-        return self._groups.get(container_id)
+    def group(self, container_id: str) -> Group:
+        """The group of a container; one that is nothing if it has none."""
+        return self._groups.get(container_id, self._nothing)
 
     def oom_killed(self, container_id: str) -> bool:
         """Whether the kernel killed a process of this container for its memory. To be asked before it is removed."""
-        group = self._groups.get(container_id)
-        return group is not None and group.oom_killed()
+        return self.group(container_id).oom_killed()
 
     def remove(self, container_id: str) -> None:
         """The container has ended: its group goes now, or at a later `sweep` while something of it is still dying."""
@@ -218,6 +221,11 @@ class Cgroups:
                 continue
             except OSError:  # EBUSY: a process in it has been killed and is not gone yet
                 self._to_remove[folder] = None
+
+
+def no_cgroups(reason: str) -> Cgroups:
+    """Where there are none."""
+    return Cgroups(Files(), 0, {}, [], reason)
 
 
 def open_cgroups(

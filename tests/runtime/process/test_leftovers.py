@@ -11,6 +11,7 @@ import pytest
 
 from callboard.runtime.process import containers as module
 from callboard.runtime.process import procfs
+from callboard.runtime.process.cgroups import no_cgroups
 from callboard.runtime.process.containers import LOOK_AGAIN_S, Container, Containers
 
 MAIN, COMMAND, ORPHAN = 101, 102, 103
@@ -24,7 +25,7 @@ class Table:
         self.any_ended = False
         self.asked: list[int] = []
         self.killed: list[int] = []
-        self.containers = Containers("cluster")
+        self.containers = Containers("cluster", no_cgroups("none are needed"))
         process: Any = SimpleNamespace(pid=MAIN)
         self.container = Container("web", "node-1", process, "/log", {}, "/", None)
         self.containers._by_id["web"] = self.container

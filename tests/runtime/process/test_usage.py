@@ -17,17 +17,8 @@ from callboard.models.api import core
 from callboard.models.messages.runtime import LogRead, PodMeasured, ReadLog, ReadUsage, UsageRead
 from callboard.runtime.containers.process_usage import cpu_milli
 from callboard.runtime.process.client import ProcessDaemon
-from callboard.runtime.process.usage import (
-    ENTRIES_LIMIT,
-    ContainerSample,
-    ProcessTimes,
-    bytes_in,
-    memory_of,
-    parse_stat,
-    pod_storage,
-    process_table,
-    spent_s,
-)
+from callboard.runtime.process.measuring import ProcessTimes, memory_of, parse_stat, process_table, spent_s
+from callboard.runtime.process.usage import ENTRIES_LIMIT, ContainerSample, bytes_in, pod_storage
 from tests.runtime.process.world import WAIT_S, Node, make_pod
 
 
@@ -88,11 +79,11 @@ def test_no_pair_of_samples_is_negative_or_more_than_was_ever_spent(before: dict
 
 
 def test_a_rate_is_over_the_time_between_two_samples_and_at_first_over_a_containers_life() -> None:
-    first, second = ContainerSample(4.0, 0, 1, 16.0, 100.0), ContainerSample(5.0, 0, 1, 20.0, 104.0)
+    first, second = ContainerSample("a", 4.0, 0, 1, 16.0, 100.0), ContainerSample("a", 5.0, 0, 1, 20.0, 104.0)
     assert cpu_milli(None, first) == 250
     assert cpu_milli(first, second) == 250
     assert cpu_milli(second, second) == 250
-    assert cpu_milli(None, ContainerSample(0.0, 0, 1, 0.0, 0.0)) == 0
+    assert cpu_milli(None, ContainerSample("a", 0.0, 0, 1, 0.0, 0.0)) == 0
 
 
 # -- memory and files ---------------------------------------------------------------------------------------------------------------
