@@ -20,7 +20,7 @@ import threading
 from callboard.runtime.helpers.program import Refusal
 from callboard.runtime.network import plan
 from callboard.runtime.network.messages import NodeNetwork, PodNetwork
-from callboard.runtime.network.netlink import Netlink, Order, order, pair
+from callboard.runtime.network.netlink import Netlink, Order, neighbour, order, pair
 from callboard.runtime.network.spaces import OWN, new_space, remove_space, set_kernel, socket_in, visiting
 
 DOOMED = 99
@@ -75,6 +75,8 @@ class Fabric:
         self.nodes: dict[str, NodeSpace] = {}
         self.pods: dict[str, PodSpace] = {}
         self.bridge = 0
+        self.isolated: frozenset[str] = frozenset()
+        """Nodes whose links are to be down. Set by `Cuts`."""
         self._opening = threading.Lock()  # a descriptor of a namespace is not closed while another thread is about to use it
         self._graves: set[Netlink] = set()
         self._buried = 0
@@ -82,7 +84,7 @@ class Fabric:
     def ensure_bridge(self) -> None:
         """The bridge, the edge's address and its routes. Raises OSError."""
         _set_all(_NODE_KERNEL)
-        self.netlink.do(order("link", "add", errno.EEXIST, ifname=plan.BRIDGE, kind="bridge", address=_hardware(254)))
+        self.netlink.do(order("link", "add", errno.EEXIST, ifname=plan.BRIDGE, kind="bridge", address=plan.hardware(plan.EDGE_ADDRESS)))
         self.bridge = bridge = socket.if_nametoindex(plan.BRIDGE)
         lo = socket.if_nametoindex("lo")
         self.netlink.do(
@@ -128,23 +130,23 @@ class Fabric:
         return NodeNetwork(there.node, plan.node_address(there.index), plan.pod_cidr(there.index), path)
 
     def _make_node(self, node: str, index: int) -> NodeSpace:
-        link, path = plan.node_link(index), self._path(plan.node_space(node))
+        address, link, path = plan.node_address(index), plan.node_link(index), self._path(plan.node_space(node))
         for other in self.nodes.values():
             if other.index == index:
-                raise Refusal(f'the address {plan.node_address(index)} that node "{node}" should have is that of node "{other.node}"')
+                raise Refusal(f'the address {address} that node "{node}" should have is that of node "{other.node}"')
         remove_space(path)
         self.netlink.do(_no_link(link))
         try:
             with new_space(path, self.home) as space:
                 _set_all(_NODE_KERNEL)
-                self.netlink.do(pair(link, "eth0", space, _hardware(index + 1)))
+                self.netlink.do(pair(link, _far_end(address), "eth0", plan.hardware(address), space))
                 netlink, eth0 = Netlink(), socket.if_nametoindex("eth0")
                 netlink.do(*_node_orders(index, eth0, socket.if_nametoindex("lo")))
                 with visiting(self.home, space):
                     there = socket.if_nametoindex(link)
                 self.netlink.do(
                     order("link", "set", index=there, master=self.bridge),
-                    order("link", "set", index=there, state="up"),
+                    order("link", "set", index=there, state="down" if node in self.isolated else "up"),
                     order("link", "set", index=there, ifalias=node),
                 )
         except OSError:
@@ -191,13 +193,14 @@ class Fabric:
         try:
             with new_space(path, self.home) as space:
                 _set_all(_POD_KERNEL)
-                on.netlink.do(pair(link, "eth0", space))
+                on.netlink.do(pair(link, _far_end(ip), "eth0", plan.hardware(ip), space))
                 _wire_pod(ip)
                 with visiting(on.space, space):
                     there = socket.if_nametoindex(link)
                 on.netlink.do(
                     order("addr", "add", index=there, address=plan.GATEWAY, prefixlen=32, scope=_LINK_SCOPE),
                     order("link", "set", index=there, state="up"),
+                    neighbour(there, ip, plan.hardware(ip)),
                     order("route", "add", dst=f"{ip}/32", oif=there, scope=_LINK_SCOPE, prefsrc=plan.node_address(on.index)),
                     order("link", "set", index=there, ifalias=uid),
                 )
@@ -247,9 +250,9 @@ def _set_all(values: dict[str, str]) -> None:
         set_kernel(name, value)
 
 
-def _hardware(number: int) -> str:
-    """A hardware address that stays the same when a node is made anew, so that its peers need not learn another."""
-    return f"02:00:ac:1f:00:{number:02x}"
+def _far_end(address: str) -> str:
+    """The hardware address of the other end of the link of who has this address."""
+    return "02" + plan.hardware(address)[2:]
 
 
 def _no_link(name: str) -> Order:
@@ -293,6 +296,7 @@ def _wire_pod(ip: str) -> None:
             order("link", "set", index=socket.if_nametoindex("lo"), state="up"),
             order("addr", "add", index=eth0, address=ip, prefixlen=32),
             order("link", "set", index=eth0, state="up"),
+            neighbour(eth0, plan.GATEWAY, _far_end(ip)),
             order("route", "add", dst=f"{plan.GATEWAY}/32", oif=eth0, scope=_LINK_SCOPE),
             order("route", "add", dst="default", gateway=plan.GATEWAY, oif=eth0),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,9 @@ class NetworkHelper:
             case CloseOutside(key):
                 self._outside.close(key)
             case MakeSocket(where, kind):
+                name = where.partition("/")[2]
+                if name and name not in self._fabric.nodes and name not in self._fabric.pods:
+                    await self._made(bool)  # it may have been asked for just before
                 with self._fabric.socket_of(where, KINDS[kind]) as made:
                     return Done(), [made.detach()]
             case TellState():
@@ -150,8 +154,10 @@ class NetworkHelper:
         """Do this on a thread in the node's namespace, after what was asked for the node before."""
         path = os.path.join(self._folder, plan.node_space(node)) if node else ""
         async with self._order[node]:
-            if path and not await asyncio.to_thread(os.path.exists, path):
-                raise Refusal(f'there is no network of node "{node}"')
+            if node and node not in self._fabric.nodes:
+                await self._made(bool)  # it may have been asked for just before
+                if node not in self._fabric.nodes:
+                    raise Refusal(f'there is no network of node "{node}"')
             return await (asyncio.to_thread(in_space, path, doing) if path else asyncio.to_thread(doing))
 
 
@@ -181,6 +187,8 @@ async def serve(state_folder: str, netns_folder: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the helper with these two folders. Returns the exit code."""
     state_folder, netns_folder = arguments
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every pod and every connection from outside needs some
     asyncio.run(serve(state_folder, netns_folder))
     return 0
 

@@ -26,7 +26,7 @@ _CAPPED, _HAS_WORDS = 0x100, 0x200
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
 _AT_ONCE = 64
 READ_BYTES = 1024 * 1024
-PERMANENT = 0x80
+_PERMANENT = 0x80
 
 
 class KernelRefusal(OSError):
@@ -146,12 +146,16 @@ def order(what: str, command: str, *allowed: int, **fields: Any) -> Order:
     return Order(words, _constant(what, command, tuple(fields.items())), allowed)
 
 
-def pair(name: str, peer: str, space: int, peer_hardware: str = "") -> Order:
-    """A veth pair: one end here, the other in the namespace of this descriptor."""
-    there: dict[str, Any] = {"ifname": peer, "net_ns_fd": space}
-    if peer_hardware:
-        there["address"] = peer_hardware
-    return Order(f"link add {name} with {peer}", encoded("link", "add", ifname=name, kind="veth", peer=there))
+def pair(name: str, hardware: str, peer: str, peer_hardware: str, space: int) -> Order:
+    """A veth pair: one end here, the other in the namespace of this descriptor, each with its hardware address."""
+    there = {"ifname": peer, "net_ns_fd": space, "address": peer_hardware}
+    return Order(f"link add {name} with {peer}", encoded("link", "add", ifname=name, kind="veth", address=hardware, peer=there))
+
+
+def neighbour(index: int, address: str, hardware: str, command: str = "replace") -> Order:
+    """Who has this address on the interface of this index, for ever: nobody is asked. Such entries don't count against the kernel's limit,
+    which all namespaces of a machine share (net.ipv4.neigh.default.gc_thresh3)."""
+    return order("neigh", command, ifindex=index, dst=address, lladdr=hardware, state=_PERMANENT)
 
 
 def _words(message: bytes, flags: int) -> str:

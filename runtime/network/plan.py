@@ -84,6 +84,16 @@ def pod_ip(index: int, link: str) -> str:
     return f"10.244.{_number(index)}.{link.removeprefix('v')}"
 
 
+def hardware(address: str) -> str:
+    """The hardware address of who has this address, as the CNI plugins make it: the same whenever a node or pod is made anew, so that its
+    peers need not learn another.
+
+    >>> hardware("10.244.1.2")
+    '0a:58:0a:f4:01:02'
+    """
+    return "0a:58:" + ipaddress.IPv4Address(address).packed.hex(":")
+
+
 def node_space(node: str) -> str:
     """The file name at which a node's namespace is bound. Raises `BadPlan`."""
     return _space("node", node)

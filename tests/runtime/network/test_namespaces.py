@@ -196,3 +196,21 @@ def test_a_pod_has_ipv6_only_for_itself(world: World, nodes: Nodes) -> None:
 def test_a_pod_needs_no_right_for_low_ports(world: World, nodes: Nodes) -> None:
     nodes(1)
     assert world.run_in("pod-n0-pod", "cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start").strip() == "0"
+
+
+def test_who_asks_for_rules_or_sockets_right_behind_the_network_need_not_wait_for_it(world: World, nodes: Nodes) -> None:
+    nodes(1)
+    driver, answers = world.driver, queue.SimpleQueue[Any]()
+    driver.ensure_node("n7", 7, answers.put)
+    driver.ensure_pod("n7-pod", "n7", "10.244.8.2", answers.put)
+    driver.forget_flows("n7", "TCP", (), answers.put)
+    driver.socket_now("pod/n7-pod", LIMIT_S).close()
+    heard = [answers.get(timeout=LIMIT_S) for _ in range(3)]
+    assert not any(isinstance(answer, NetworkFailed) for answer in heard)
+    asked(driver.remove_node, "n7")
+
+
+def test_pods_know_their_node_and_nodes_their_pods_without_asking(world: World, nodes: Nodes) -> None:
+    nodes(1)
+    assert world.run_in("pod-n0-pod", "ip", "neigh") == "169.254.1.1 dev eth0 lladdr 02:58:0a:f4:01:02 PERMANENT \n"
+    assert world.run_in("node-n0", "ip", "neigh") == "10.244.1.2 dev v2 lladdr 0a:58:0a:f4:01:02 PERMANENT \n"

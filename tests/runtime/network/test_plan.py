@@ -70,3 +70,11 @@ def test_who_is_apart_from_another_the_other_is_apart_from(pairs: list[tuple[str
         assert addresses[one] not in plan.apart(one, cut, indices)
         for other in addresses:
             assert (addresses[other] in plan.apart(one, cut, indices)) == (frozenset((one, other)) in cut)
+
+
+@given(INDICES, st.integers(0, 252))
+def test_a_hardware_address_is_of_one_address_only_and_given_out_by_nobody_else(index: int, which: int) -> None:
+    addresses = [plan.EDGE_ADDRESS, plan.node_address(index), plan.pod_addresses(index)[which]]
+    hardware = [plan.hardware(address) for address in addresses]
+    assert len(set(hardware)) == 3
+    assert all(int(text[:2], 16) & 3 == 2 for text in hardware)  # of one machine, and locally administered

@@ -31,13 +31,17 @@ LIMIT_S = 30.0
 HELPER_MODULE = "callboard.runtime.network.helper"
 
 
+def _env() -> dict[str, str]:
+    """An environment in which the programs for administrators are found, also by an ordinary user."""
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}"}
+
+
 def refused(level: str) -> str:
     """Why this machine has no such cells; "" if it has."""
     if shutil.which("unshare") is None:
         return "needs unshare: apt-get install util-linux"
     words = [*PREFIXES[level], "sh", "-c", "ip link add v0 type veth peer name v1 && ip link add b0 type bridge"]
-    env = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}"}
-    tried = subprocess.run(words, capture_output=True, timeout=LIMIT_S, env=env)
+    tried = subprocess.run(words, capture_output=True, timeout=LIMIT_S, env=_env())
     return "" if tried.returncode == 0 else f"no cell of level {level} here: {tried.stderr.decode().strip()}"
 
 
@@ -86,7 +90,7 @@ class World:
         as_whom = ["--user", "--preserve-credentials"] if self._level == "B" else []
         enter = ["nsenter", "--target", str(first), *as_whom, "--mount", "--pid", "--net"]
         into = ["nsenter", f"--net={self.netns_folder / space}"] if space else []
-        return subprocess.run([*enter, *into, *command], capture_output=True, text=True, check=True).stdout
+        return subprocess.run([*enter, *into, *command], capture_output=True, text=True, check=True, env=_env()).stdout
 
     def links(self, space: str = "") -> list[str]:
         """The names of the interfaces in a namespace of the cell, "" for the fabric's."""
