@@ -22,6 +22,7 @@ from callboard.runtime.isolation.levels import Level, chosen
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.launch import remembered_level, state_folder
+from callboard.runtime.process.protocol import HelperEnded
 from callboard.runtime.systems import System
 
 _log = Logger(component="process")
@@ -113,6 +114,9 @@ class Processes(Wires):
         """Facts that the daemon pushes go to the runtime of their node; the loss of the daemon itself goes to all."""
         if self._post is None:
             return  # nothing has been started yet, so nothing can have ended
+        if isinstance(message, HelperEnded):
+            _log.warning("a helper has ended", helper=message.name, exit_code=message.exit_code)
+            return  # whoever has a link to it notices by that, and starts it again
         node = getattr(message, "node", "")
         targets = [self._names[node]] if node in self._names else [] if node else list(self._names.values())
         for name in targets:
