@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from pathlib import Path
+
+from callboard.runtime.isolation.probing import search_path
 
 _PACKAGES = {
     "unshare": "util-linux",
@@ -26,7 +29,7 @@ _SYSCTLS = (
 
 def absent(level: str) -> list[str]:
     """Programs that a level can't do without and that aren't installed."""
-    return [program for program in _NEEDED[level] if shutil.which(program) is None]
+    return [program for program in _NEEDED[level] if shutil.which(program, path=search_path()) is None]
 
 
 def install(program: str) -> str:
@@ -40,7 +43,7 @@ def for_step(step: str, why: str, user_namespace: bool) -> str:
         return _for_user_namespaces()
     if step == "more users":
         return _for_subuids()
-    if step == "rules" and shutil.which("nft") is None:
+    if step == "rules" and shutil.which("nft", path=search_path()) is None:
         return f"{install('nft')}; without it Services are answered by a proxy of Callboard's own"
     if step == "rules":
         return "load the kernel's nf_tables modules (modprobe nft_chain_nat); without them a proxy of Callboard's own answers Services"
@@ -67,8 +70,11 @@ def _for_user_namespaces() -> str:
 
 
 def _for_subuids() -> str:
-    if shutil.which("newuidmap") is None:
+    if shutil.which("newuidmap", path=search_path()) is None:
         return f"{install('newuidmap')}; without it containers have no other user than root"
-    user = os.environ.get("USER") or str(os.getuid())
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
     ids = "--add-subuids 100000-165535 --add-subgids 100000-165535"
     return f"usermod {ids} {user} (and util-linux 2.38 or later); without it containers have no other user than root"

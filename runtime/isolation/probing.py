@@ -17,6 +17,8 @@ from collections.abc import Sequence
 import msgspec
 
 LIMIT_S = 10.0
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where programs for administrators are; an ordinary user's PATH lacks these, and in a user namespace they are of use."""
 _WORDS_LIMIT = 300
 
 _STEPS = """
@@ -78,8 +80,8 @@ def try_subuids() -> Outcome:
 
 def try_steps(trial: Trial) -> dict[str, Outcome]:
     """How each step went; all are tried, whatever became of those before."""
-    env = {**os.environ, "LC_ALL": "C", "USERXATTR": ",userxattr" if trial.user_namespace else ""}
-    code, printed, complaints = run([*trial.prefix, "sh", "-c", _STEPS, "sh", *trial.steps], env)
+    userxattr = ",userxattr" if trial.user_namespace else ""
+    code, printed, complaints = run([*trial.prefix, "sh", "-c", _STEPS, "sh", *trial.steps], {"USERXATTR": userxattr})
     outcomes = {}
     for line in printed.splitlines():
         step, _, rest = line.partition(" ")
@@ -98,7 +100,7 @@ def run(command: Sequence[str], env: dict[str, str] | None = None) -> tuple[int,
                 stdout=printed,
                 stderr=complaints,
                 start_new_session=True,
-                env=env or {**os.environ, "LC_ALL": "C"},
+                env={**os.environ, "PATH": search_path(), "LC_ALL": "C", **(env or {})},
             )
         except OSError as error:
             return 127, "", f"{command[0]}: {error.strerror}"
@@ -112,6 +114,12 @@ def run(command: Sequence[str], env: dict[str, str] | None = None) -> tuple[int,
         if not in_time:
             words = f"no end within {LIMIT_S:g} s {words}".strip()
         return (code if in_time else -1), printed.read().decode(errors="replace"), words
+
+
+def search_path() -> str:
+    """The user's PATH, with the folders of programs for administrators."""
+    own = os.environ.get("PATH", os.defpath)
+    return os.pathsep.join([own, *(folder for folder in SYSTEM_FOLDERS if folder not in own.split(os.pathsep))])
 
 
 def _ends(pid: int) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_SYSTEM_PATH = ":/usr/local/sbin:/usr/sbin:/sbin"
+"""Helpers call programs for administrators, such as nft."""
 _BOOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
 
 
@@ -50,7 +52,7 @@ class Helpers:
         with open(os.path.join(self._folder, f"{name}.log"), "ab") as log:
             process = self._spawn(
                 [sys.executable, "-I", "-S", _BOOT, self._site, module, *arguments],
-                {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", ENV_CLUSTER: self._cluster_id},
+                {"PATH": os.environ.get("PATH", os.defpath) + _SYSTEM_PATH, "LC_ALL": "C.UTF-8", ENV_CLUSTER: self._cluster_id},
                 "/",
                 None,
                 stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ COMMANDS = {
     "up": ("up:command", "Bring a cluster up and keep it running."),
     "down": ("down:command", "End the cluster of a data folder."),
     "demo": ("demo:command", "See a cluster work: real processes, requests, a lost node."),
+    "doctor": ("doctor:command", "Say which isolation of containers this machine allows."),
     "bench": ("bench:command", "Measure this machine."),
     "get": ("get:command", "Show objects."),
     "describe": ("insight:describe", "Show objects in detail, with their Events."),
