@@ -87,7 +87,7 @@ def test_a_name_comes_and_goes_with_its_service(yard: Yard) -> None:
 def test_a_pod_is_called_and_asks_as_its_spec_says(yard: Yard) -> None:
     config = {"nameservers": [DNS], "searches": ["kube-system.svc.cluster.local"], "options": [{"name": "ndots", "value": "2"}]}
     alias = {"ip": "192.0.2.7", "hostnames": ["first.example", "second"]}
-    named = {"hostname": "zero", "subdomain": "peers", "setHostnameAsFQDN": True}
+    named: dict[str, Any] = {"hostname": "zero", "subdomain": "peers", "setHostnameAsFQDN": True}
     yard.run(pod("own", dnsPolicy="None", dnsConfig=config, hostAliases=[alias], **named))
     assert yard.sh("own", "cat /etc/resolv.conf").splitlines() == [
         "search kube-system.svc.cluster.local",
