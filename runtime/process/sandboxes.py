@@ -264,13 +264,19 @@ class Sandboxes:
             options = ["--unshare-pid", "--cap-drop", "ALL", "--bind", "/", "/"]
             process, status = self._bubblewrap(options, ["/usr/bin/sleep", "infinity"], {}, lambda: None, [], stdout=subprocess.DEVNULL)
             try:
-                if not select.select([status], [], [], PAUSE_LIMIT_S)[0]:
-                    raise OSError(errno.ETIMEDOUT, "the pod's own namespace of processes was not made in time", name)
-                told = os.read(status, 4096)
+                told = b""
+                while b"\n" not in told:  # a line may come in pieces
+                    if not select.select([status], [], [], PAUSE_LIMIT_S)[0]:
+                        raise OSError(errno.ETIMEDOUT, "the pod's own namespace of processes was not made in time", name)
+                    if not (piece := os.read(status, 4096)):
+                        raise OSError(errno.ECHILD, "the pod's own namespace of processes could not be made", name)
+                    told += piece
+            except OSError:
+                process.kill()
+                process.wait()
+                raise
             finally:
                 os.close(status)
-            if not told:
-                raise OSError(errno.ECHILD, "the pod's own namespace of processes could not be made", name)
             self._pauses[name] = process, json.loads(told.splitlines()[0])["child-pid"]
         return os.open(f"/proc/{self._pauses[name][1]}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
