@@ -78,22 +78,26 @@ def _check_pod(pod: core.Pod, level: Level) -> None:
         _refuse("securityContext.sysctls", level, f"{context.sysctls[0].name} would be the machine's own", "no level can; leave them out")
     if spec.host_users is False and not level.user_namespace:
         _refuse("hostUsers: false", level, "pods have the users of this machine", "level B can")
+    if spec.share_process_namespace and not level.confined:
+        _refuse("shareProcessNamespace", level, "containers are plain processes of this machine", CONFINED)
     if spec.host_ipc and level.confined:
         _refuse("hostIPC", level, "every container has shared memory of its own", "level C0 can")
 
 
 def _check_ids(pod: core.Pod, user: tuple[int, ...] | None, level: Level) -> None:
+    """Whether the users and groups that are asked for exist in the user namespace, if there is one."""
     context = (pod.spec.security_context if pod.spec is not None else None) or core.PodSecurityContext()
-    asked = [*(user or ()), *((context.fs_group,) if context.fs_group is not None else ())]
-    strange = [number for number in asked if level.user_namespace and not _mapped(number, level)]
-    if not strange:
-        return
-    why = (
-        f"its user namespace has the ids 0 to {MAPPED_IDS - 1} only"
-        if level.subuids
-        else "its user namespace has no ids but 0, since this user has no subordinate ones (package uidmap, /etc/subuid, /etc/subgid)"
-    )
-    _refuse(f"user or group {strange[0]}", level, why, "level A can")
+    asked = [("runAsUser", user[0]), ("runAsGroup", user[1])] if user is not None else []
+    asked += [("supplementalGroups", group) for group in context.supplemental_groups]
+    asked += [("fsGroup", context.fs_group)] if context.fs_group is not None else []
+    for field, number in asked:
+        if level.user_namespace and not _mapped(number, level):
+            why = (
+                f"its user namespace has the ids 0 to {MAPPED_IDS - 1} only"
+                if level.subuids
+                else "its user namespace has no ids but 0, since this user has no subordinate ones (package uidmap, /etc/subuid, /etc/subgid)"
+            )
+            _refuse(f"{field} {number}", level, why, "level A can")
 
 
 def _mapped(number: int, level: Level) -> bool:

@@ -99,7 +99,7 @@ def open_to_others(state_dir: Path, folder: Path) -> None:
     volumes = folder / VOLUMES
     for place in sorted(volumes.iterdir()) if volumes.is_dir() else ():
         if place.is_dir() and not place.is_symlink() and not (place / _DATA).is_symlink():
-            place.chmod(0o777)
+            place.chmod(stat.S_IMODE(place.stat().st_mode) | 0o777)
 
 
 def remove_pod_folder(folder: Path) -> None:

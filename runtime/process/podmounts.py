@@ -75,12 +75,15 @@ def prepare_mounts(
                 with told(f"mountPath /{'/'.join(mount.path)}"):
                     _make_place(found[mounts.index(around[-1])], mount.path[len(around[-1].path) :], found[index])
         for index, mount in enumerate(mounts):
-            if not mount.sub_path:
+            hides = _leads_to_state(found[index], folder) if mount.kind == "host" else ""
+            if not mount.sub_path and not hides:
                 sources.append(_whole(folder, by_name[mount.volume]))
                 continue
-            with told(f"subPath {'/'.join(mount.sub_path)!r}"):
+            with told(f"mountPath /{'/'.join(mount.path)}"):
                 place = _place_for(top, folder, container, index, found[index])
                 bind(found[index], place)
+                if hides:
+                    _hide(place, hides)
                 sources.append(place)
     return tuple(sources)
 
@@ -153,6 +156,22 @@ def _found(held: contextlib.ExitStack, top: int, container: str, mount: PlannedM
         raise VolumeError(f"{words}: {'/'.join(mount.sub_path)}: {why}") from error
     held.callback(os.close, found)
     return found
+
+
+def _leads_to_state(source: int, folder: Path) -> str:
+    """The path from a folder of the machine to the cluster's own, if that lies below it; else ""."""
+    top, state = Path(os.readlink(f"/proc/self/fd/{source}")), Path(os.path.realpath(folder.parents[_STATE_DEPTH]))
+    return str(state.relative_to(top)) if top in state.parents else ""
+
+
+def _hide(place: str, path: str) -> None:
+    """Cover a folder below `place` with an empty one: a pod that sees much of the machine sees nothing of other pods' Secrets."""
+    with opened(Path(place)) as top:
+        inner = open_beneath(top, path)
+        try:
+            mount_tmpfs(f"/proc/self/fd/{inner}", mode=0)
+        finally:
+            os.close(inner)
 
 
 def _make_place(outer: int, path: tuple[str, ...], inner: int) -> None:

@@ -89,6 +89,7 @@ def test_what_is_asked_for_is_handed_on_where_the_level_can(level: Level, our: i
         (ME, {"privileged": True}, "privileged is not possible at isolation level C0"),
         (ME, {"read_only_root_filesystem": True}, "levels C1, B and A can"),
         (ME, {"run_as_user": 5}, "runAsUser 5 is not possible here"),
+        (ROOT, {"pod": {"share_process_namespace": True}}, "shareProcessNamespace is not possible at isolation level C0"),
     ],
 )
 def test_level_c0_refuses_what_it_cannot_do_and_says_which_level_can(our: int, own: dict[str, Any], said: str) -> None:
@@ -99,7 +100,7 @@ def test_level_c0_refuses_what_it_cannot_do_and_says_which_level_can(our: int, o
 def test_level_c0_honours_what_comes_to_nothing_there() -> None:
     assert judged(C0, ME, capabilities=core.Capabilities(drop=("ALL",))).capabilities == ()
     assert judged(C0, ROOT, privileged=True, allow_privilege_escalation=True).user is None
-    assert judged(C0, ROOT, {"host_ipc": True, "share_process_namespace": True, "host_pid": True}).user is None
+    assert judged(C0, ROOT, {"host_ipc": True, "host_pid": True}).user is None
 
 
 @pytest.mark.parametrize(
@@ -112,11 +113,11 @@ def test_level_c0_honours_what_comes_to_nothing_there() -> None:
             B,
             ME,
             {"shared": {"run_as_user": 65536}},
-            "user or group 65536 is not possible at .*0 to 65535 only; level A can",
+            "runAsUser 65536 is not possible at .*0 to 65535 only; level A can",
         ),
-        (B_ALONE, ME, {"shared": {"run_as_user": 33}}, "user or group 33 is not possible at isolation level B: .*no subordinate ones"),
-        (B_ALONE, ME, {"shared": {"fs_group": 33}}, "user or group 33 is not possible at isolation level B"),
-        (B_ALONE, ME, {"shared": {"supplemental_groups": (33,)}}, "user or group 33 is not possible at isolation level B"),
+        (B_ALONE, ME, {"shared": {"run_as_user": 33}}, "runAsUser 33 is not possible at isolation level B: .*no subordinate ones"),
+        (B_ALONE, ME, {"shared": {"fs_group": 33}}, "fsGroup 33 is not possible at isolation level B"),
+        (B_ALONE, ME, {"shared": {"supplemental_groups": (33,)}}, "supplementalGroups 33 is not possible at isolation level B"),
     ],
 )
 def test_what_a_confined_level_cannot_do_is_refused(level: Level, our: int, pod: dict[str, Any], said: str) -> None:
