@@ -11,10 +11,11 @@ from typing import Any
 from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.kubelet.agent import NodeWrite
-from callboard.actors.kubelet.containers import PULL_REASONS, ContainerRecord
+from callboard.actors.kubelet.containers import ContainerRecord
 from callboard.actors.kubelet.downward import shows_itself
 from callboard.actors.kubelet.inside import InsidePods
 from callboard.actors.kubelet.pods import PodRecord
+from callboard.actors.kubelet.refusals import told_of
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.kubelet.usage import Measuring
 from callboard.actors.kubelet.work import ConfigRead, Deletion, Existence, StatusWrite
@@ -336,7 +337,8 @@ class Kubelet(InsidePods, Measuring):
                 pod.lose_sandbox(now_s)
             else:
                 one.start_refused(answer.reason, answer.message, now_s, self.own.timing)
-                self._tell_refusal(pod, one, answer)
+                for kind, reason, message in told_of(one.spec.image, answer.reason, answer.message):
+                    self.tell(pod, kind, reason, message, one)
         elif (stopped := self.stops.pop(answer.id, None)) is not None:
             if stopped.stop_request == answer.id:
                 stopped.lose(now_s)
@@ -344,15 +346,6 @@ class Kubelet(InsidePods, Measuring):
             self.port.log.info("the runtime refused", pod=pod.key, reason=answer.reason, problem=answer.message)
             return
         self.look(pod)
-
-    def _tell_refusal(self, pod: PodRecord, one: ContainerRecord, answer: RuntimeRefused) -> None:
-        """Why a container could not be started. A pull that failed is told twice, as a kubelet does, and then that it is in back-off."""
-        if answer.reason in PULL_REASONS:
-            self.tell(pod, "Warning", "Failed", f'Failed to pull image "{one.spec.image}": {answer.message}', one)
-            self.tell(pod, "Warning", "Failed", f"Error: {answer.reason}", one)
-            self.tell(pod, "Normal", "BackOff", f'Back-off pulling image "{one.spec.image}"', one)
-        else:
-            self.tell(pod, "Warning", "Failed", f"Error: {answer.message}", one)
 
     # -- what the API answers -----------------------------------------------------------------------------------------------------
 

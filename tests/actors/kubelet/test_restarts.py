@@ -203,5 +203,9 @@ def test_a_pull_that_fails_is_err_image_pull_then_image_pull_back_off_until_it_s
     assert 30 <= world.now - began_s < 32
     assert (world.phase(), world.status().restart_count) == ("Running", 0)
     told = {one.message for one in world.events("Failed")}
-    assert told == {'Failed to pull image "far:1": failed to pull and unpack image "far:1": not found', "Error: ErrImagePull"}
+    assert told == {
+        'Failed to pull image "far:1": failed to pull and unpack image "far:1": not found',
+        "Error: ErrImagePull",
+        "Error: ImagePullBackOff",
+    }
     assert {(one.type, one.message) for one in world.events("BackOff")} == {("Normal", 'Back-off pulling image "far:1"')}
