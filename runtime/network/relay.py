@@ -84,6 +84,8 @@ class Relay:
             self._client.early = None
             await loop.create_connection(lambda: self._client, sock=client)
             self._server.begin()  # it may have spoken first
+            if self._server.transport is None and self._client.transport is not None:  # or have broken off meanwhile
+                self._client.transport.close()
         else:
             client.close()
 

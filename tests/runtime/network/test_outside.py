@@ -78,6 +78,23 @@ def test_each_direction_ends_by_itself_and_nothing_is_lost(world: World, nodes: 
     assert got.get(timeout=LIMIT_S) == LARGE
 
 
+def test_a_server_that_speaks_first_and_leaves_at_once_is_heard(world: World, nodes: Nodes) -> None:
+    nodes(1)
+
+    def serve(server: Server) -> None:
+        for _ in range(50):
+            with server.accept() as accepted:
+                accepted.sendall(b"220 ready")
+
+    with Server(world.driver, "pod/n0-pod", "0.0.0.0", 25) as server, door(world, "n0", "10.244.1.2", 25) as place:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        for _ in range(50):
+            with entered(place) as client:
+                assert _all(client) == b"220 ready"
+        thread.join(LIMIT_S)
+
+
 def test_a_client_that_reads_nothing_holds_up_nobody_else_and_no_memory(world: World, nodes: Nodes) -> None:
     nodes(1)
     with (
