@@ -115,8 +115,7 @@ class Processes(Wires):
         if self._post is None:
             return  # nothing has been started yet, so nothing can have ended
         if isinstance(message, HelperEnded):
-            _log.warning("a helper has ended", helper=message.name, exit_code=message.exit_code)
-            return  # whoever has a link to it notices by that, and starts it again
+            return  # whoever has a link to it notices by that, says so, and starts it again
         node = getattr(message, "node", "")
         targets = [self._names[node]] if node in self._names else [] if node else list(self._names.values())
         for name in targets:
