@@ -24,7 +24,7 @@ from callboard.runtime.containers.process_network import ProcessNetwork
 from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.containers.process_state import Home, exited_of, lost, parse_container_id
-from callboard.runtime.process.protocol import DaemonLost, Exited, NodeKilled, ProcessAnswer, RequestFailed, ShutDown
+from callboard.runtime.process.protocol import DaemonLost, Exited, HelperEnded, NodeKilled, ProcessAnswer, RequestFailed, ShutDown
 
 Post = Callable[[Address, Message], None]
 STRANGERS_LIMIT_S = 5.0
@@ -193,6 +193,10 @@ class ProcessNode(ProcessNetwork):
     @handles(NodeKilled)
     def _node_killed(self, message: NodeKilled) -> None:
         self.port.log.info("all containers were killed", containers=len(message.container_ids))  # each is told as `Exited` by itself
+
+    @handles(HelperEnded)
+    def _helper_ended(self, _message: HelperEnded) -> None:
+        """Whoever talks to a helper starts it again; what it has made belongs to the cell and stays."""
 
     def _note_end(self, sandbox: Sandbox, container: Container, how: ContainerExited) -> None:
         container.ended(how)

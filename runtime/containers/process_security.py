@@ -95,7 +95,7 @@ def _check_ids(pod: core.Pod, user: tuple[int, ...] | None, level: Level) -> Non
             why = (
                 f"its user namespace has the ids 0 to {MAPPED_IDS - 1} only"
                 if level.subuids
-                else "its user namespace has no ids but 0, since this user has no subordinate ones (package uidmap, /etc/subuid, /etc/subgid)"
+                else "its user namespace has no ids but 0, as this user has no subordinate ones (package uidmap, /etc/subuid, /etc/subgid)"
             )
             _refuse(f"{field} {number}", level, why, "level A can")
 

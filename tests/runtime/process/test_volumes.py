@@ -42,7 +42,7 @@ def planned(
     return plan
 
 
-def mount(name: str, path: str, **more: str) -> dict[str, Any]:
+def mount(name: str, path: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "mountPath": path, **more}
 
 
