@@ -14,6 +14,7 @@ _KNOWN = {
     "controller/garbagecollector": "garbage-collector-controller",
     "controller/namespace": "namespace-controller",
     "controller/resourcequota": "resourcequota-controller",
+    "ingress": "ingress-controller",
     "controller/disruption": "controllermanager",
 }
 _ON_NODES = {"kubelet": "kubelet", "proxy": "kube-proxy"}

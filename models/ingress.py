@@ -171,8 +171,9 @@ def default_class(classes: Iterable[GenericObject]) -> str:
 
 
 def ownership(ingress: GenericObject, classes: Mapping[str, GenericObject]) -> Ownership:
-    """Whether an Ingress is ours; `classes` by their names. One without a class is, unless another's class is the default."""
-    wanted = class_name(ingress) or default_class(classes.values())
+    """Whether an Ingress is ours; `classes` by their names. One without a class is: a default class is given to new ones as they are
+    admitted."""
+    wanted = class_name(ingress)
     if not wanted:
         return Ownership(True)
     found = classes.get(wanted)
@@ -185,8 +186,8 @@ def ownership(ingress: GenericObject, classes: Mapping[str, GenericObject]) -> O
 # -- the table --------------------------------------------------------------------------------------------------------------------------
 
 
-def merged(every: Iterable[Rules], endpoints: Mapping[str, tuple[tuple[str, int], ...]]) -> tuple[IngressTable, tuple[Conflict, ...]]:
-    """All Ingresses as one table, and the paths that lost against older ones. `endpoints` by the targets' keys."""
+def merged(every: Iterable[Rules]) -> tuple[IngressTable, tuple[Conflict, ...]]:
+    """All Ingresses as one table, without endpoints yet, and the paths that lost against older ones."""
     hosts: dict[str, dict[tuple[str, bool], tuple[str, str]]] = {}
     defaults: dict[str, str] = {}
     conflicts: list[Conflict] = []
@@ -208,7 +209,13 @@ def merged(every: Iterable[Rules], endpoints: Mapping[str, tuple[tuple[str, int]
                 if host:
                     defaults.setdefault(host, key)
     routes = tuple(HostRoutes(host, _sorted(own), defaults.get(host, "")) for host, own in sorted(hosts.items()))
-    return IngressTable(routes, default, tuple(Backends(key, endpoints.get(key, ())) for key in sorted(wanted))), tuple(conflicts)
+    return IngressTable(routes, default, tuple(Backends(key, ()) for key in sorted(wanted))), tuple(conflicts)
+
+
+def with_endpoints(table: IngressTable, endpoints: Mapping[str, tuple[tuple[str, int], ...]]) -> IngressTable:
+    """The table with these endpoints, by the targets' keys."""
+    backends = tuple(Backends(one.target, endpoints.get(one.target, ())) for one in table.backends)
+    return msgspec.structs.replace(table, backends=backends)
 
 
 def _sorted(paths: Mapping[tuple[str, bool], tuple[str, str]]) -> tuple[PathRoute, ...]:

@@ -18,6 +18,7 @@ from callboard.actors.dns.actor import NameService
 from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
+from callboard.actors.ingress.actor import IngressController
 from callboard.actors.kubelet.actor import Kubelet
 from callboard.actors.kubelet.settings import Events, KubeletSettings
 from callboard.actors.leadership import Election
@@ -33,6 +34,7 @@ from callboard.models.base import FrozenMap
 from callboard.models.behaviour import Behaviour
 from callboard.models.dns import DOMAIN
 from callboard.models.messages.dns import DNS
+from callboard.models.messages.ingress import INGRESS
 from callboard.models.messages.usage import METRICS_SERVER
 from callboard.models.timing import Timing
 from callboard.runtime.containers.simulated import SimulatedRuntime
@@ -43,6 +45,8 @@ CONTROL_PLANE = "control-plane"
 DATA_PLANE = "dataplane"
 """What listens for Services at the edge of a cluster of real processes; a node's own is `dataplane/<node>`."""
 SIMULATED_SERVICES = "10.96.0.0/12"
+SIMULATED_INGRESS = "10.112.0.1"
+"""Where Ingresses are said to be, where containers are simulated."""
 NODE_PROCESSES = ("proxy", "kubelet", "dataplane", "runtime")
 """First parts of the names of what runs on a node."""
 SHARED_PROXY_FROM_NODES = 17
@@ -65,7 +69,8 @@ NodeParts = Callable[[int, NodeSpec], tuple[Part, ...]]
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be built. `copies` of scheduler and each controller compete for leadership; `service_cidr` is where ClusterIPs come from;
     `proxy_per_node` False means one proxy for all; `events` is which Events kubelets tell of pods; `names_server` answers packets
-    about names at `cluster_dns`, or keeps hosts files up to date ("": there is neither)."""
+    about names at `cluster_dns`, or keeps hosts files up to date ("": there is neither). `ingress` is where Ingresses are said to be,
+    unless there is an `ingress_server`, which tells that itself."""
 
     nodes: tuple[NodeSpec, ...]
     timing: Timing
@@ -78,6 +83,8 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     cluster_dns: str = ""
     names_server: str = ""
     node_networks: bool = False
+    ingress: str = SIMULATED_INGRESS
+    ingress_server: str = ""
     journal: str = ""
 
     @property
@@ -146,6 +153,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
             system.start(name + suffix, component, client, *more, machine=CONTROL_PLANE)
     system.start(METRICS_SERVER, MetricsServer, timing.usage_s, machine=CONTROL_PLANE)
     system.start(DNS, NameService, blueprint.client(), DOMAIN, blueprint.cluster_dns, blueprint.names_server, machine=CONTROL_PLANE)
+    system.start(INGRESS, IngressController, blueprint.client(), blueprint.ingress, blueprint.ingress_server, machine=CONTROL_PLANE)
     if blueprint.data_plane or not blueprint.proxy_per_node:
         for_all_nodes = bool(blueprint.data_plane) and not blueprint.node_networks
         system.start("proxy", ServiceProxy, blueprint.client(), blueprint.data_plane, for_all_nodes, machine=CONTROL_PLANE)

@@ -80,6 +80,16 @@ class Remote:
         words = f"the address of service/{service}"
         return str(_accepted(self.link.ask("locate", DEFAULT_TIMEOUT_S, words, namespace, service, port)))
 
+    def enter(self, host: str, request: api_request, timeout_s: float) -> Response:
+        what = (host, request.method, request.path, request.headers, request.body)
+        answer = _accepted(self.link.ask("enter", timeout_s, f"{request.method} {host}{request.path}", timeout_s, what))
+        assert isinstance(answer, Response)
+        return answer
+
+    def gate(self) -> tuple[str, int, int]:
+        address, http, https = _accepted(self.link.ask("gate", DEFAULT_TIMEOUT_S, "the address of the Ingress"))
+        return str(address), int(http), int(https)
+
     def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
         answer = _accepted(self.link.ask("resolve", timeout_s, f"the name {name}", timeout_s, (name, kind, namespace)))
         assert isinstance(answer, Resolution)

@@ -116,5 +116,11 @@ class Host(Protocol):
     def locate(self, namespace: str, service: str, port: str) -> str:
         """Where this program can open a Service's port: `http://address:port`."""
 
+    def enter(self, host: str, request: api_request, timeout_s: float) -> Response:
+        """Send one HTTP request to the Ingress, for this host."""
+
+    def gate(self) -> tuple[str, int, int]:
+        """Where this program can open the Ingress: address, port of http, port of https."""
+
     def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
         """What a name means to a pod of a namespace."""

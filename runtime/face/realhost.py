@@ -13,7 +13,7 @@ from callboard.models.dns import Resolution
 from callboard.models.kinds import Scheme
 from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
-from callboard.runtime.face import datapath
+from callboard.runtime.face import datapath, ingresspath
 from callboard.runtime.face.assembly import Blueprint
 from callboard.runtime.face.client import ApiClient
 from callboard.runtime.face.contract import Response, api_request
@@ -109,6 +109,16 @@ class RealTimeHost:
         if not self._real:
             raise datapath.nothing_to_open(service)
         return datapath.locate(self._system, self._real, namespace, service, port, LOCATE_TIMEOUT_S, time.sleep)
+
+    def enter(self, host: str, request: api_request, timeout_s: float) -> Response:
+        if self._real:
+            return ingresspath.over_connection(self.gate(), host, request, timeout_s)
+        return ingresspath.through_controller(self._system, host, request, timeout_s, time.sleep)
+
+    def gate(self) -> tuple[str, int, int]:
+        if not self._real:
+            raise ingresspath.nothing_to_open()
+        return ingresspath.gate(self._system, LOCATE_TIMEOUT_S, time.sleep)
 
     def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
         return datapath.resolve(self._system, name, kind, namespace, timeout_s, time.sleep)

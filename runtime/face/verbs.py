@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 from callboard.models.errors import ApiError, BadRequest
 from callboard.models.messages import api
+from callboard.runtime.face.calling import Calling
 from callboard.runtime.face.conditions import DELETED, ROLLED_OUT
-from callboard.runtime.face.contract import Applied, Host, Response, Seconds, api_request, plain_tree, seconds
+from callboard.runtime.face.contract import Applied, Host, Response, Seconds, plain_tree, seconds
 from callboard.runtime.face.inpods import InPods
 from callboard.runtime.face.insight import Insight
 from callboard.runtime.face.manifests import Manifest, manifests
@@ -23,7 +24,7 @@ from callboard.runtime.face.rollout import Rollouts
 from callboard.runtime.face.usage import TopUsage
 
 
-class Verbs(InPods, Insight, TopUsage, Naming, Reading):
+class Verbs(InPods, Insight, TopUsage, Naming, Calling, Reading):
     """See `Cluster` for the contract of each verb."""
 
     # -- writing ----------------------------------------------------------------------------------------------------------------
@@ -177,54 +178,6 @@ class Verbs(InPods, Insight, TopUsage, Naming, Reading):
         return Rollouts(self, self._host, self._namespace)
 
     # -- traffic ----------------------------------------------------------------------------------------------------------------
-
-    def request(
-        self,
-        what: str,
-        path: str = "/",
-        *,
-        port: int | str = "",
-        method: str = "GET",
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        timeout: Seconds = 10.0,
-    ) -> Response:
-        """Send one HTTP request to `service/name` along the data path, real or simulated.
-
-        Raises:
-            Unavailable: no endpoint answered.
-
-        >>> from callboard import Simulation
-        >>> with Simulation(nodes=1, seed=1) as s:
-        ...     _ = s.apply("examples/web.yaml")
-        ...     _ = s.wait("deployment/web")
-        ...     s.request("service/web").status
-        200
-        """
-        reference = self._service(what)
-        wanted = api_request(method, path, tuple((headers or {}).items()), body)
-        return self._host.carry(reference.namespace, reference.name, str(port), wanted, seconds(timeout))
-
-    def url(self, what: str, *, port: int | str = "") -> str:
-        """An address of a Service's port that this program can open.
-
-        Raises:
-            RealTimeOnly: containers are simulated, so there is nothing to open; use `request`.
-
-        >>> from callboard import Cluster
-        >>> with Cluster(nodes=1, containers="process") as c:
-        ...     _ = c.apply("examples/web.yaml")
-        ...     c.url("service/web").startswith("http://127.")
-        True
-        """
-        reference = self._service(what)
-        return self._host.locate(reference.namespace, reference.name, str(port))
-
-    def _service(self, what: str) -> Reference:
-        reference = self._refer(what)
-        if reference.resource.kind != "Service":
-            raise BadRequest(f"{reference} can't be called; give service/name")
-        return reference
 
     def _refer_tree(self, tree: Mapping[str, Any]) -> Reference:
         for field in ("apiVersion", "kind"):

@@ -16,7 +16,7 @@ from callboard.models.messages import api
 from callboard.models.messages.base import Answer, Request
 from callboard.models.messages.store import StoreEvent
 from callboard.models.messages.usage import METRICS_SERVER
-from callboard.runtime.face import datapath, views
+from callboard.runtime.face import datapath, ingresspath, views
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint
 from callboard.runtime.face.client import ApiClient
 from callboard.runtime.face.contract import Response, api_request
@@ -106,6 +106,12 @@ class VirtualHost:
 
     def locate(self, namespace: str, service: str, port: str) -> str:
         raise datapath.nothing_to_open(service)
+
+    def enter(self, host: str, request: api_request, timeout_s: float) -> Response:
+        return ingresspath.through_controller(self._system, host, request, timeout_s, self._system.run_for)
+
+    def gate(self) -> tuple[str, int, int]:
+        raise ingresspath.nothing_to_open()
 
     def resolve(self, name: str, kind: str, namespace: str, timeout_s: float) -> Resolution:
         return datapath.resolve(self._system, name, kind, namespace, timeout_s, self._system.run_for)

@@ -83,6 +83,8 @@ class Connection:
             "ask": self._ask,
             "carry": self._carry,
             "locate": self._locate,
+            "enter": self._enter,
+            "gate": self._gate,
             "resolve": self._resolve,
             "watch": self._watch,
             "credit": self._credit,
@@ -194,6 +196,15 @@ class Connection:
 
     def _locate(self, number: int, namespace: str, service: str, port: str) -> None:
         self._begin(number, lambda: self._host.locate(str(namespace), str(service), str(port)))
+
+    def _enter(self, number: int, timeout_s: float, what: Any) -> None:
+        host, method, path, headers, body = what
+        request = msgspec.convert({"method": method, "path": path, "headers": headers, "body": body}, api_request)
+        limit_s = _seconds(timeout_s)
+        self._begin(number, lambda: self._host.enter(str(host), request, limit_s))
+
+    def _gate(self, number: int) -> None:
+        self._begin(number, self._host.gate)
 
     def _resolve(self, number: int, timeout_s: float, what: Any) -> None:
         name, kind, namespace = what

@@ -7,6 +7,8 @@ The first frame each way is a map with `callboard` (the protocol's version). All
 | `ask`, number, timeout_s, request | a request message; answered by `answer` or `failed` |
 | `carry`, number, timeout_s, [namespace, service, port, method, path, headers, body] | one HTTP request to a Service |
 | `locate`, number, namespace, service, port | where a Service's port can be opened |
+| `enter`, number, timeout_s, [host, method, path, headers, body] | one HTTP request to the Ingress |
+| `gate`, number | where the Ingress can be opened |
 | `resolve`, number, timeout_s, [name, type, namespace] | what a name means to a pod of a namespace |
 | `watch`, number, [resource, namespace, labels, fields], credit | open a stream of changes; so many batches may be on their way |
 | `credit`, number, count | so many batches have been taken in |

@@ -71,7 +71,7 @@ class FakeHost:
     def carry(self, *_: Any) -> Any:
         raise NotImplementedError
 
-    locate = now = scheme = await_change = stream = resolve = carry
+    locate = now = scheme = await_change = stream = resolve = enter = gate = carry
 
 
 @pytest.fixture
