@@ -40,9 +40,8 @@ class Router:
 
     def forget(self, service_key: str) -> None:
         """A Service is gone."""
-        for key in [key for key in self._turns if key[0] == service_key]:
-            del self._turns[key]
-            self._affinities.pop(key, None)
+        self._turns = {key: turn for key, turn in self._turns.items() if key[0] != service_key}
+        self._affinities = {key: affinity for key, affinity in self._affinities.items() if key[0] != service_key}
 
     def way(self, key: str, service: Service | None, slices: Iterable[EndpointSlice], request: RouteRequest, now_s: float) -> Way:
         """Where a request may go. `key` is the Service's."""
@@ -55,14 +54,15 @@ class Router:
         if not reach.backends:
             return Way([], self._nobody(reach, request.service))
         own = (key, port.name)
-        turn = self._turns.get(own, 0)
-        self._turns[own] = (turn + 1) % TURNS
         client = request.client or request.reply_to.partition("#")[0]
         kept = None
         if port.affinity_s:
             affinity = self._affinities.setdefault(own, Affinity())
             affinity.forget(port.affinity_s, now_s)
             kept = affinity.kept(client, reach.backends, port.affinity_s, now_s)
+        turn = self._turns.get(own, 0)
+        if kept is None:
+            self._turns[own] = (turn + 1) % TURNS
         return Way(order(kept, reach.backends, turn), key=own, client=client, keeps=bool(port.affinity_s))
 
     def answered(self, way: Way, backend: Backend, now_s: float) -> None:

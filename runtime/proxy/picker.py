@@ -67,7 +67,7 @@ class Picker:
         if service.affinity_s:
             kept = self._affinities.of(service).kept(client, service.endpoints, service.affinity_s, now_s)
         found = order(kept, service.endpoints, self._turn)
-        self._turn += 1
+        self._turn += kept is None
         return found
 
     def still(self, endpoint: Endpoint) -> bool:
