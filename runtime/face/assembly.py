@@ -45,6 +45,7 @@ CONTROL_PLANE = "control-plane"
 DATA_PLANE = "dataplane"
 """What listens for Services at the edge of a cluster of real processes; a node's own is `dataplane/<node>`."""
 SIMULATED_SERVICES = "10.96.0.0/12"
+INGRESS_SERVER = "ingress-server"
 SIMULATED_INGRESS = "10.112.0.1"
 """Where Ingresses are said to be, where containers are simulated."""
 NODE_PROCESSES = ("proxy", "kubelet", "dataplane", "runtime")

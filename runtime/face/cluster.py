@@ -16,6 +16,7 @@ from callboard.models.timing import Timing, timing_named
 from callboard.runtime.face.assembly import (
     CONTROL_PLANE,
     DATA_PLANE,
+    INGRESS_SERVER,
     SHARED_PROXY_FROM_NODES,
     SIMULATED_SERVICES,
     Blueprint,
@@ -110,6 +111,7 @@ class Cluster(Verbs):
             data_plane=DATA_PLANE if network is not None else "",
             cluster_dns=network.cluster_dns if network is not None else "",
             names_server=network.names_server if network is not None else "",
+            ingress_server=INGRESS_SERVER if network is not None else "",
             node_networks=network.per_node if network is not None else False,
             journal="journal" if journal is not None else "",
         )

@@ -11,13 +11,16 @@ from typing import Any
 from callboard.models.errors import BadRequest
 from callboard.models.images import ImageTable
 from callboard.models.messages.base import Message
+from callboard.models.messages.ingress import INGRESS
 from callboard.runtime.containers.process import ProcessRuntime
 from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_state import abandon_node
-from callboard.runtime.face.assembly import NodeParts, Part
+from callboard.runtime.face.assembly import CONTROL_PLANE, INGRESS_SERVER, NodeParts, Part
 from callboard.runtime.face.fleet import Wires
 from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.face.podnetworks import Loopback, Namespaces, PodNetwork
+from callboard.runtime.ingress.component import IngressServer
+from callboard.runtime.ingress.driver import IngressDriver
 from callboard.runtime.isolation.levels import Level, chosen
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.client import ProcessDaemon
@@ -57,6 +60,7 @@ class Processes(Wires):
         try:
             self.network = self._network()
             self._place = Place(self._daemon, self.level, self.network.driver, images, self.network.cluster_dns, hosts=self.network.hosts)
+            self._ingress = IngressDriver(self._daemon, f"127.{self._daemon.block}.255.1")
         except BaseException:
             self._end()
             raise
@@ -72,6 +76,7 @@ class Processes(Wires):
     def start(self, system: System) -> None:
         """Start what the cluster has once."""
         self.network.start(system)
+        system.start(INGRESS_SERVER, IngressServer, system.post, INGRESS, self._ingress, machine=CONTROL_PLANE)
 
     def parts(self, system: System) -> NodeParts:
         """What each node has: a container runtime of real processes, and what its network needs."""
@@ -100,6 +105,7 @@ class Processes(Wires):
 
     def leave(self) -> None:
         """End containers and daemon, unless they are to live on."""
+        self._ingress.close()
         self.network.close()
         self._place.close()
         self._end()
