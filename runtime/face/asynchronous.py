@@ -161,6 +161,7 @@ class AsyncVerbs(_Group):
     evict = _awaitable(Verbs.evict)
     request = _awaitable(Verbs.request)
     url = _awaitable(Verbs.url)
+    resolve = _awaitable(Verbs.resolve)
 
     exec = _awaitable(Verbs.exec)
     top = _awaitable(Verbs.top)
