@@ -37,7 +37,7 @@ server.wait_for_termination()
 
 @pytest.fixture(scope="module")
 def c() -> Iterator[Cluster]:
-    with Cluster(nodes=1, containers="process", timing="fast") as cluster:
+    with Cluster(nodes=1, containers="process", isolation="C0", timing="fast") as cluster:
         yield cluster
 
 
@@ -145,11 +145,11 @@ def test_a_grpc_probe_asks_the_named_service(c: Cluster, tmp_path: Path) -> None
 
 def test_after_a_restart_of_the_whole_program_logs_and_commands_are_those_of_the_container_that_ran_on(tmp_path: Path) -> None:
     try:
-        with Cluster(nodes=1, containers="process", timing="fast", data=tmp_path) as first:
+        with Cluster(nodes=1, containers="process", isolation="C0", timing="fast", data=tmp_path) as first:
             first.apply(shell("web", "echo $$$$; exec sleep 1000", env=[{"name": "WHO", "value": "me"}]))
             first.wait("pod/web", timeout=WAIT)
             said = next(first.logs("pod/web", follow=True))
-        with Cluster(nodes=1, containers="process", timing="fast", data=tmp_path) as second:
+        with Cluster(nodes=1, containers="process", isolation="C0", timing="fast", data=tmp_path) as second:
             second.wait("pod/web", timeout=WAIT)
             assert second.logs("pod/web") == f"{said}\n"
             done = second.exec("pod/web", ["sh", "-c", f'echo "$WHO"; kill -0 {said} && pwd'])

@@ -23,7 +23,7 @@ TIMEOUT = "60s"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with Cluster(nodes=1, containers="process", timing="fast") as c:
+    with Cluster(nodes=1, containers="process", isolation="C0", timing="fast") as c:
         yield c
 
 
@@ -118,7 +118,7 @@ def test_a_pod_ends_by_hook_signal_and_at_last_by_force(cluster: Cluster, tmp_pa
 
 
 def test_containers_that_died_with_the_process_daemon_are_restarted_under_another_one() -> None:
-    with Cluster(nodes=1, containers="process", timing="fast") as c:
+    with Cluster(nodes=1, containers="process", isolation="C0", timing="fast") as c:
         c.apply(pod("web", shell("web", "exec sleep 1000")))
         before = c.wait("pod/web", "Ready", timeout=TIMEOUT)
         assert c._processes is not None
@@ -137,7 +137,7 @@ from callboard import Cluster
 
 template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "sh", "command": ["sleep", "1000"]}]}}
 spec = {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}, "template": template}
-with Cluster(nodes=2, containers="process", timing="fast", data=sys.argv[1]) as c:
+with Cluster(nodes=2, containers="process", isolation="C0", timing="fast", data=sys.argv[1]) as c:
     c.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
     c.wait("deployment/web", timeout="60s")
     for number in itertools.count():
@@ -175,7 +175,7 @@ def test_kill_9_of_the_whole_program_costs_no_process_no_restart_and_nothing_ack
     assert len(before) == 3
     assert len(acknowledged) >= 25
     for _ in range(2):  # the first of these ends cleanly, and that costs nothing either
-        with Cluster(nodes=2, containers="process", timing="fast", data=data) as c:
+        with Cluster(nodes=2, containers="process", isolation="C0", timing="fast", data=data) as c:
             c.wait("deployment/web", timeout=TIMEOUT)
             pods = c.list("pods", selector="app=web")
             assert {one.restart_count for found in pods for one in found.status.container_statuses} == {0}
@@ -183,7 +183,7 @@ def test_kill_9_of_the_whole_program_costs_no_process_no_restart_and_nothing_ack
             for name, uid in acknowledged:
                 assert c.get(f"configmap/{name}").metadata.uid == uid
         assert processes(data) == before
-    with Cluster(nodes=2, containers="process", timing="fast", data=data) as c:
+    with Cluster(nodes=2, containers="process", isolation="C0", timing="fast", data=data) as c:
         c.delete("deployment/web", wait=True, timeout=TIMEOUT)
         for found in pods:
             c.wait(f"pod/{found.metadata.name}", "Deleted", timeout=TIMEOUT)
