@@ -251,6 +251,12 @@ class AsyncCluster(AsyncVerbs):
         return components
 
     @property
+    def isolation(self) -> str:
+        """The level of isolation of real processes; "" with simulated containers."""
+        level: str = self._target.isolation
+        return level
+
+    @property
     def folder(self) -> str | None:
         """Where the files of pods lie; None with simulated containers."""
         folder: str | None = self._target.folder
