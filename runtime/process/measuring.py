@@ -129,7 +129,15 @@ class Meter:
         if container is None or used.cpu_s is None or used.memory_bytes is None:
             return None
         age_s = max(time.time() - container.started_at_s, 0.0)
-        return _sample(identity, used.cpu_s, used.memory_bytes, used.processes, age_s, time.monotonic())
+        return _sample(identity, used.cpu_s, used.memory_bytes, self._own(identity, used.processes), age_s, time.monotonic())
+
+    def _own(self, identity: str, processes: int) -> int:
+        """How many of the processes are the container's own, not those that confine it: bubblewrap outside and, in a namespace of processes
+        of its own, the first one inside."""
+        container = self._containers.get(identity)
+        if container is None or container.sandbox is None:
+            return processes
+        return max(processes - (2 if container.sandbox.has_init else 1), 1)
 
     def _pass(self) -> None:
         table = process_table()
@@ -143,7 +151,7 @@ class Meter:
                 identity,
                 (known["cpu_s"] if known is not None else 0.0) + spent_s(before, processes),
                 sum(memory_of(process) for process in processes.values()),
-                len(processes),
+                self._own(identity, len(processes)),
                 max(since_boot_s - min(process.started_s for process in processes.values()), 0.0),
                 now_s,
             )
