@@ -38,7 +38,7 @@ def test_the_public_verbs_each_have_an_example() -> None:
     contract: dict[type, str] = {
         Rollouts: "history undo pause resume restart status",
         Cluster: "apply get list watch wait scale patch delete url request stats namespace serve logs exec describe events events_text top"
-        " evict still_there add",
+        " evict still_there resolve add",
         Simulation: "advance settle invariant trace_hash add",
         Nodes: "add remove",
         NodeHandle: "crash restart partition heal cordon uncordon drain",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +86,22 @@ def test_a_headless_service_means_its_ready_pods_and_follows_them() -> None:
         s.scale("replicaset/db", 0)
         s.settle()
         assert s.resolve("db").code == "NXDOMAIN"
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "names.md").read_text(encoding="utf-8")
+
+
+def test_what_the_page_says_is_answered() -> None:
+    (manifests,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    rows = re.findall(r"^\| (\S+) \| ([A-Z]+) \| (.+) \|$", PAGE, re.M)
+    assert len(rows) > 15
+    with Simulation(nodes=1, seed=6) as s:
+        s.apply(manifests)
+        s.settle()
+        for name, kind, said in rows:
+            found = s.resolve(name, type=kind)
+            data = " ".join(sorted(record.data for record in found.records))
+            assert (data or found.code) == said, (name, kind)
 
 
 @pytest.mark.parametrize("seed", range(6))
