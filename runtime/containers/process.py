@@ -27,6 +27,7 @@ from callboard.models.messages.runtime import (
 )
 from callboard.runtime.containers import process_work as work
 from callboard.runtime.containers.process_addresses import NoAddressLeft
+from callboard.runtime.containers.process_hostports import refused
 from callboard.runtime.containers.process_inside import ProcessInside
 from callboard.runtime.containers.process_launch import ContainerPrepared, prepare
 from callboard.runtime.containers.process_pods import Container, Sandbox
@@ -62,6 +63,8 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
             self.port.send(request.reply_to, SandboxRunning(request.id, uid, sandbox.ip, self.addresses.host))
         elif sandbox is not None:
             sandbox.waiting.append(request)
+        elif problem := refused(pod, self.place, self.addresses.host):
+            self._refuse(request, uid, "FailedCreatePodSandBox", problem)
         else:
             try:
                 ip = self.addresses.host if pod.spec is not None and pod.spec.host_network else self.addresses.take()
@@ -100,7 +103,7 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
 
     def _sandbox_connected(self, uid: str, problem: str) -> None:
         if problem:
-            self._sandbox_failed(uid, "FailedCreatePodSandBox", f"the pod has no network: {problem}")
+            self._sandbox_failed(uid, "FailedCreatePodSandBox", f"the pod's network can't be made: {problem}")
             return
         sandbox = self.sandboxes[uid]
         waiting, sandbox.waiting = sandbox.waiting, []

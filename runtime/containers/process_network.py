@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from callboard.actors.component import Component, handles
 from callboard.models.messages.base import Message
+from callboard.runtime.containers.process_hostports import HostPortsKept, keep_host_ports
 from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.helpers.wire import Done
@@ -46,16 +47,24 @@ class PodNotDisconnected(Message, frozen=True, gc=False):
     problem: str
 
 
+class NetworkRenewed(Message, frozen=True, gc=False):
+    """The network helper was connected to anew: the cell may be a new one, where no rules are."""
+
+
 class ProcessNetwork(Component):
     """See `ProcessRuntime`."""
 
     place: Place
+    sandboxes: dict[str, Sandbox]
     node: str
     index: int
     _tell: Callable[[Message], None]
     _connected = False
     _netns = ""
     """Where the node's namespace is bound, inside the cell; "" without one."""
+
+    def _in_lane(self, key: str, doing: Callable[[], Message]) -> None:
+        raise NotImplementedError
 
     def _node_connected(self) -> None:
         raise NotImplementedError
@@ -85,6 +94,10 @@ class ProcessNetwork(Component):
             self.port.after(TRY_AGAIN_S, ConnectNode())
         elif not self._connected:
             self._connected, self._netns = True, message.netns
+            self._network_renewed(NetworkRenewed())
+            network, tell = self.place.network, self._tell
+            assert network is not None
+            network.on_again(lambda: tell(NetworkRenewed()))
             self._node_connected()
 
     @handles(ConnectNode)
@@ -115,10 +128,34 @@ class ProcessNetwork(Component):
     def _pod_answered(self, message: PodConnected) -> None:
         if message.container_id:
             self._container_connected(message.uid, message.container_id, message.netns, message.problem)
-        else:
+        elif message.problem or not self.sandboxes[message.uid].host_ports:
             self._sandbox_connected(message.uid, message.problem)
+        else:
+            self._keep_host_ports(message.uid)
+
+    # -- ports of pods at the node's address
+
+    def _keep_host_ports(self, uid: str = "") -> None:
+        """Let the node have the host ports of all its pods; `uid` is that of a new one, which waits for it."""
+        ports = tuple(port for sandbox in self.sandboxes.values() if not sandbox.dropping for port in sandbox.host_ports)
+        place, node, index = self.place, self.node, self.index
+        self._in_lane("", lambda: keep_host_ports(place, node, index, ports, uid))
+
+    @handles(HostPortsKept)
+    def _host_ports_kept(self, message: HostPortsKept) -> None:
+        if message.uid:
+            self._sandbox_connected(message.uid, message.problem)
+        elif message.problem:
+            self.port.log.warning("host ports can't be brought up to date", reason=message.problem)
+
+    @handles(NetworkRenewed)
+    def _network_renewed(self, _message: NetworkRenewed) -> None:
+        if self._connected and any(sandbox.host_ports for sandbox in self.sandboxes.values()):
+            self._keep_host_ports()
 
     def _disconnect(self, uid: str) -> None:
+        if uid in self.sandboxes and self.sandboxes[uid].host_ports:
+            self._keep_host_ports()
         network, tell = self.place.network, self._tell
 
         def done(answer: Done | NetworkFailed) -> None:

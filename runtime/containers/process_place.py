@@ -17,6 +17,7 @@ from callboard.runtime.process import podfiles
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.installed import Installed
 from callboard.runtime.process.podfiles import PodFiles
+from callboard.runtime.proxy.doors import Doors
 
 START_LIMIT_S = 20.0
 
@@ -57,6 +58,8 @@ class Place:
         self.cluster_dns = cluster_dns
         self.domain = domain
         self.hosts = hosts
+        self.doors = Doors(network) if network is not None else None
+        """Ways to pods' host ports from outside."""
         self.files = PodFiles(self.state_dir, self._start_helper) if level.confined else None
         """Who writes pods' folders and mounts in them; None at level C0, where nothing is mounted."""
 

@@ -15,6 +15,7 @@ from callboard.models.messages.runtime import (
     SandboxState,
     StartContainer,
 )
+from callboard.runtime.containers.process_hostports import HostPort, host_ports_of
 from callboard.runtime.containers.process_launch import Launch
 from callboard.runtime.containers.process_state import Adopted, ContainerNote, SandboxNote, container_id
 
@@ -101,6 +102,11 @@ class Sandbox:
     def on_host(self) -> bool:
         """Whether the pod has its node's network."""
         return self.pod.spec is not None and bool(self.pod.spec.host_network)
+
+    @property
+    def host_ports(self) -> tuple[HostPort, ...]:
+        """Its ports at the node's address."""
+        return host_ports_of(self.pod, self.ip)
 
     def usable(self) -> bool:
         """Whether containers may be started in it."""

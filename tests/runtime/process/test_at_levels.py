@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -294,6 +295,7 @@ def test_what_a_container_writes_is_gone_with_it_and_homes_are_out_of_sight(node
 # -- networks
 
 
+@pytest.mark.needs("busybox")
 def test_probes_reach_a_container_from_its_node(node: Node, pods: Any) -> None:
     serve = 'mkdir -p /tmp/$$ && cd /tmp/$$ && echo ok > index.html && exec busybox httpd -f -p "$POD_IP:8080" -h .'
     pod = pods({"containers": [container("web", command=("sh", "-c", serve))]}).up()
@@ -321,3 +323,45 @@ def test_a_pod_on_its_nodes_network_has_the_nodes_address(node: Node, pods: Any)
     assert isinstance(pod.start(), ContainerStarted)
     if node.place.level.network:
         assert f" {ran.host_ip}/" in pod.says("ip -o -4 addr show dev eth0")
+
+
+def connected(address: tuple[str, int]) -> bytes:
+    """What a server at this address of the host says first; it is asked again until one listens."""
+    deadline_s = time.monotonic() + 20
+    while True:
+        try:
+            with socket.create_connection(address, 5) as sock:
+                said = sock.recv(100)
+        except ConnectionError:
+            said = b""
+        if said:
+            return said
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+@pytest.mark.needs("busybox")
+def test_a_host_port_leads_to_the_pod_from_inside_and_from_outside_or_is_refused(node: Node, pods: Any) -> None:
+    serve = ("busybox", "nc", "-ll", "-p", "8080", "-e", "echo", "hello")
+    ports = [{"containerPort": 8080, "hostPort": 30999}]
+    pod = pods({"containers": [container("web", command=serve, ports=ports)]})
+    ran = pod.run()
+    if not node.place.level.network:
+        assert isinstance(ran, RuntimeRefused)
+        assert (ran.reason, "levels A and B can" in ran.message) == ("FailedCreatePodSandBox", True)
+        return
+    assert isinstance(ran, SandboxRunning), ran
+    assert isinstance(pod.start(), ContainerStarted)
+    outside = (f"127.{node.daemon.block}.1.1", 30999)
+    assert connected(outside) == b"hello\n"
+    client = pods({"containers": [container()]}).up()
+    assert client.says(f"busybox nc {ran.host_ip} 30999 < /dev/null") == "hello"
+    assert pod.says(f"busybox nc {ran.host_ip} 30999 < /dev/null") == "hello", "also to itself"
+    second = pods({"containers": [container("web", ports=ports)]}).run()
+    assert isinstance(second, RuntimeRefused), "the door is taken"
+    assert "another program listens there" in second.message
+    node.restart()
+    assert connected(outside) == b"hello\n"
+    node.remove(pod.pod)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(outside, 5)
