@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from callboard.models.dns import DOMAIN, Zone
@@ -28,7 +29,9 @@ class HostsBook:
         self._files: dict[str, tuple[str, Path, str]] = {}
         """By uid of the pod: namespace, file, the pod's own lines."""
         self._written: dict[str, str] = {}
+        self._addresses: Mapping[str, tuple[str, ...]] = {}
         self._lines: dict[str, str] = {}
+        """By namespace, as long as no name changes."""
         self._pending = False
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -53,6 +56,7 @@ class HostsBook:
                 self._zone = Zone(self._domain)
             for part in names.parts:
                 self._zone.put(part.key, part.records)
+            self._addresses = self._zone.addresses()
             self._lines.clear()
             self._pending = True
             if self._thread is None and not self._closed:
@@ -86,7 +90,7 @@ class HostsBook:
         """In place: a container has the file itself mounted, so another one of the same name would not be seen."""
         namespace, path, own = self._files[uid]
         if namespace not in self._lines:
-            self._lines[namespace] = service_lines(self._zone.addresses(), namespace, self._domain)
+            self._lines[namespace] = service_lines(self._addresses, namespace, self._domain)
         text = own + self._lines[namespace]
         if self._written.get(uid) == text:
             return
