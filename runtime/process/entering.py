@@ -28,9 +28,10 @@ def enter(pid: int, confinement: Mapping[str, Any], user: list[int] | None, cwd:
     Only a child can be in another namespace of processes: so this process forks, and comes back as the child, while the parent waits and
     ends as the child does. Raises OSError.
     """
-    spaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), kind) for name, kind in _KINDS]
-    for fd, kind in spaces:
-        kernel.setns(fd, kind)
+    spaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), f"/proc/self/ns/{name}", kind) for name, kind in _KINDS]
+    for fd, own, kind in spaces:
+        if not os.path.samestat(os.fstat(fd), os.stat(own)):  # one that is ours already may be the machine's, which only root may enter
+            kernel.setns(fd, kind)
         os.close(fd)
     os.chdir(cwd or "/")
     child = os.fork()
