@@ -184,6 +184,7 @@ class Zone:
         own = [Record(f"dns-version.{domain}", "TXT", SCHEMA_VERSION)]
         if address:
             own.append(Record(f"ns.dns.{domain}", _type_of(address), address))
+            own.append(Record(reverse_name(address), "PTR", f"ns.dns.{domain}"))  # some clients ask whom they are asking
         self.put("", tuple(own))
 
     @property

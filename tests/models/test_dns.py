@@ -75,6 +75,7 @@ def test_the_schema_says_its_version() -> None:
         ("web.default.svc", "A", "NXDOMAIN"),
         ("web", "A", "NXDOMAIN"),
         ("ns.dns.cluster.local", "A", ["10.96.0.10"]),
+        ("10.0.96.10.in-addr.arpa", "PTR", ["ns.dns.cluster.local"]),
     ],
 )
 def test_a_service_with_an_address_has_a_srv_and_ptr_records(name: str, kind: str, said: Any) -> None:
