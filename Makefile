@@ -31,7 +31,7 @@ system: ## Install the Debian packages that real pods and the tests use (as root
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES)
 
-demo: $(VENV)/run ## Bring up a cluster, send it traffic, break a node, scale, stop
+demo: $(VENV)/run ## A shop of real programs under load, a broken version, a node lost; says what was observed
 	$(BIN)/callboard demo
 
 test: $(VENV)/test ## Run all the tests
