@@ -21,12 +21,21 @@ _FOR_ALL = "1777"
 
 
 class Host:
-    """What the machine's root folder looks like: links in it (`/bin` to `usr/bin`), folders with programs and libraries beside /usr, and
-    folders that no container may see."""
+    """What the machine's root folder looks like: links in it (`/bin` to `usr/bin`), folders with programs and libraries beside /usr, what
+    in /proc no container may change (`guarded`) or read (`masked`), and folders that none may see."""
 
-    def __init__(self, links: Mapping[str, str], folders: tuple[str, ...], hidden: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        links: Mapping[str, str],
+        folders: tuple[str, ...],
+        guarded: tuple[str, ...],
+        masked: tuple[str, ...],
+        hidden: tuple[str, ...],
+    ) -> None:
         self.links = links
         self.folders = folders
+        self.guarded = guarded
+        self.masked = masked
         self.hidden = hidden
 
 
@@ -54,6 +63,11 @@ def options(
     for place in host.folders:
         words += ["--ro-bind", place, place]
     words += ["--proc", "/proc", *(("--dev-bind", "/dev", "/dev") if confinement["privileged"] else ("--dev", "/dev"))]
+    if not confinement["privileged"]:
+        for place in host.guarded:
+            words += ["--ro-bind", place, place]
+        for place in host.masked:
+            words += ["--ro-bind", "/dev/null", place]
     words += ["--perms", _FOR_ALL, "--tmpfs", "/dev/shm", "--perms", "0700", "--dir", "/root"]
     kind = "--dir" if fixed else "--tmpfs"
     words += ["--perms", _FOR_ALL, kind, "/tmp", "--perms", "0755", kind, "/run"]

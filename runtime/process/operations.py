@@ -9,7 +9,8 @@ import signal
 import time
 
 from callboard.runtime.process.commands import Commands, NoContainer, TooManyCommands
-from callboard.runtime.process.containers import Container, Containers, StartFailure
+from callboard.runtime.process.container import Container, StartFailure
+from callboard.runtime.process.containers import Containers
 from callboard.runtime.process.measuring import Meter
 
 TYPE_CHECKING = False

@@ -21,7 +21,7 @@ import time
 
 from callboard.runtime.process import bubblewrap, kernel, procfs
 from callboard.runtime.process.entering import enter
-from callboard.runtime.process.spawning import spawn_prepared, why_not_executed
+from callboard.runtime.process.spawning import PreparationFailed, spawn_prepared, why_not_executed
 from callboard.runtime.process.view import Views
 from callboard.runtime.process.wire import ENV_CLUSTER, ENV_CONTAINER
 
@@ -57,6 +57,7 @@ class Sandbox:
         self.failure = ""
         self.log = os.dup(log)
         self.log_offset = os.fstat(log).st_size
+        self.status = -1
         self.exit_told = False
         self.unread = b""
         self.pending: list[int] = []
@@ -138,7 +139,23 @@ class Sandboxes:
         settled: Callable[[], None],
         in_child: Callable[[], None] | None = None,
     ) -> Sandbox:
-        """Start a program; `settled` is called when it has been executed, or could not be. Raises OSError, `PreparationFailed`."""
+        """Start a program; `settled` is called when it has been executed, or could not be. Raises `PreparationFailed`, ValueError."""
+        try:
+            return self._start(argv, env, cwd, user, log, confinement, settled, in_child)
+        except OSError as error:  # of bubblewrap, or of what surrounds it: the program's own trouble shows later
+            raise PreparationFailed(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+
+    def _start(
+        self,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        user: list[int] | None,
+        log: int,
+        confinement: Mapping[str, Any],
+        settled: Callable[[], None],
+        in_child: Callable[[], None] | None,
+    ) -> Sandbox:
         self._views.prepare()
         wanted = bubblewrap.layered(confinement, self._views.host.links)
         devices = frozenset(bind["source"] for bind in confinement["binds"] if _is_device(bind["source"]))
@@ -164,6 +181,7 @@ class Sandboxes:
             for fd in inherited:
                 os.close(fd)
         sandbox = Sandbox(process, confinement, argv, env, log)
+        sandbox.status = status
         self._unsettled[sandbox] = settled
         self._selector.register(status, selectors.EVENT_READ, lambda fd, _events: self._read(sandbox, fd))
         return sandbox
@@ -201,6 +219,8 @@ class Sandboxes:
 
     def ended(self, sandbox: Sandbox, code: int) -> None:
         """Bubblewrap around a container has ended."""
+        while sandbox.status >= 0 and self._read(sandbox, sandbox.status):  # its last word may not have been read yet
+            pass
         sandbox.ended(code)
         settled = self._unsettled.pop(sandbox, None)
         if settled is not None:
@@ -218,6 +238,8 @@ class Sandboxes:
         self, options: list[str], argv: list[str], env: Mapping[str, str], prepare: Callable[[], None], inherited: list[int], **streams: Any
     ) -> tuple[subprocess.Popen[bytes], int]:
         """Start bubblewrap; what it tells of its status can be read from the descriptor. Options go by a file that nobody else can read."""
+        if any("\0" in word for word in options):
+            raise ValueError("embedded null byte")  # it would be the end of an option, and the rest of the value another one
         reader, writer = os.pipe2(os.O_CLOEXEC)
         words = os.memfd_create("callboard-options", os.MFD_CLOEXEC)
         try:
@@ -243,18 +265,24 @@ class Sandboxes:
         os.set_blocking(reader, False)
         return process, reader
 
-    def _read(self, sandbox: Sandbox, status: Any) -> None:
-        data = os.read(status, 4096)
+    def _read(self, sandbox: Sandbox, status: int) -> bool:
+        """Hear what bubblewrap tells; whether there may be more to hear now."""
+        try:
+            data = os.read(status, 4096)
+        except BlockingIOError:
+            return False
         if not data:
             self._selector.unregister(status)
             os.close(status)
-            return
+            sandbox.status = -1
+            return False
         sandbox.unread += data
         while b"\n" in sandbox.unread:
             line, _, sandbox.unread = sandbox.unread.partition(b"\n")
             told = json.loads(line)
             sandbox.child_pid = told.get("child-pid", sandbox.child_pid)
             sandbox.exit_told |= "exit-code" in told
+        return True
 
     def _pod_space(self, name: str) -> int:
         """The namespace of processes of a pod, kept by a process that does nothing, as an open file; -1 if this names none."""

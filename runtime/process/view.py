@@ -13,6 +13,7 @@ import stat
 
 from callboard.runtime.process import kernel
 from callboard.runtime.process.bubblewrap import OVERLAID, Host
+from callboard.runtime.process.folders import remove_tree
 from callboard.runtime.process.mounts import mount_tmpfs
 
 TYPE_CHECKING = False
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _DEPTH = 3
 """So many levels of folders below /var are shown."""
 _ROOT_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+
+_GUARDED = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_MASKED = ("/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats")
+"""What in /proc is the machine's and not the container's: to be read only, or not at all (oci/spec.go of containerd)."""
 
 
 class Views:
@@ -34,6 +39,8 @@ class Views:
         self.host = Host(
             {place: os.readlink(place) for place in _ROOT_FOLDERS if os.path.islink(place)},
             tuple(place for place in _ROOT_FOLDERS if os.path.isdir(place) and not os.path.islink(place)),
+            tuple(place for place in _GUARDED if os.path.exists(place)),
+            tuple(place for place in _MASKED if os.path.exists(place)),
             tuple(place for place in (cell.state_folder,) if place.startswith(("/etc/", "/usr/", *(f"{root}/" for root in _ROOT_FOLDERS)))),
         )
 
@@ -43,6 +50,9 @@ class Views:
             return
         os.makedirs(self._here, exist_ok=True)
         cover, bare = os.path.join(self._cell.views, "etc"), os.path.join(self._cell.views, "var")
+        for place in (cover, bare):
+            if os.path.exists(place):  # an earlier try went wrong
+                remove_tree(place)
         self._cover("/etc", cover)
         self._skeleton("/var", bare, _DEPTH)
         self._lower = {"/etc": [cover, "/etc"], "/var": [bare], "/usr": ["/usr"]}
@@ -101,28 +111,34 @@ class Views:
         self._folder_like(new, folder)
         if depth == 0 or folder == self._cell.state_folder:
             return
-        try:
-            entries = list(os.scandir(folder))
-        except PermissionError:
-            return
-        for entry in entries:
+        for entry in _entries(folder):
             if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), os.path.join(new, entry.name))
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    os.symlink(os.readlink(entry.path), os.path.join(new, entry.name))
             elif entry.is_dir(follow_symlinks=False):
                 self._skeleton(entry.path, os.path.join(new, entry.name), depth - 1)
 
     def _cover(self, folder: str, new: str) -> None:
         """A layer that hides, below this folder, what not everybody may read."""
         self._folder_like(new, folder)
-        try:
-            entries = list(os.scandir(folder))
-        except PermissionError:
-            return
-        for entry in entries:
+        for entry in _entries(folder):
             if entry.is_symlink():
                 continue
-            mode, place = entry.stat(follow_symlinks=False).st_mode, os.path.join(new, entry.name)
+            place = os.path.join(new, entry.name)
+            try:
+                mode = entry.stat(follow_symlinks=False).st_mode
+            except FileNotFoundError:  # gone meanwhile; what comes in its place may be a secret, as a new /etc/shadow is
+                mode = 0
             if mode & stat.S_IROTH == 0 or entry.path == self._cell.state_folder:
                 os.mknod(place, stat.S_IFCHR, os.makedev(0, 0))  # what overlayfs calls a whiteout
             elif stat.S_ISDIR(mode):
                 self._cover(entry.path, place)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in a folder of the host, which others may be changing; nothing if it may not be read, or is gone."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (PermissionError, FileNotFoundError):
+        return []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard.runtime.isolation import levels, probing
+from callboard.runtime.isolation import advice, levels, probing
 from callboard.runtime.isolation.levels import IsolationRefused, chosen, findings
 from callboard.runtime.isolation.probing import Outcome, Trial
 
@@ -41,7 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine()
     for name in ("try_namespaces", "try_subuids", "try_steps"):
         monkeypatch.setattr(levels, name, getattr(made, name))
-    monkeypatch.setattr(levels.advice, "absent", lambda _level: made.absent)
+    monkeypatch.setattr(advice, "absent", lambda _level: made.absent)
     monkeypatch.delenv(levels.OVERRIDE, raising=False)
     levels.forget()
     yield made

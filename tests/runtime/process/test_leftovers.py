@@ -12,7 +12,8 @@ import pytest
 from callboard.runtime.process import containers as module
 from callboard.runtime.process import procfs
 from callboard.runtime.process.cgroups import no_cgroups
-from callboard.runtime.process.containers import LOOK_AGAIN_S, Container, Containers
+from callboard.runtime.process.container import Container
+from callboard.runtime.process.containers import LOOK_AGAIN_S, Containers
 
 MAIN, COMMAND, ORPHAN = 101, 102, 103
 
