@@ -147,5 +147,5 @@ def _on_plain_disk(home: Home, pod: core.Pod, container: core.Container, env: di
         write_links(folder, plan_mounts(container, {volume.name: volume.kind for volume in volumes}, env, confined=False))
     found = working_folder(folder, container.name, cwd)
     if security.user is not None:
-        open_to_others(home.state_dir, folder)
+        open_to_others(home.state_dir, folder, security.user[0])
     return str(found)

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from callboard.runtime.process.acl import let_search
 from callboard.runtime.process.folders import remove_tree
 from callboard.runtime.process.volumemounts import PlannedMount
 from callboard.runtime.process.volumes import ROOTS, VOLUMES, PlannedFile, PlannedVolume, VolumePlan
@@ -69,7 +70,8 @@ def working_folder(folder: Path, container: str, working_dir: str) -> Path:
 def write_plan(folder: Path, plan: VolumePlan) -> None:
     """Make a pod's folder what its plan says; also for a changed plan, then only what differs is replaced. Raises `VolumeError`."""
     try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         with opened(folder) as top:
             for volume in plan.volumes:
                 with told(f'volume "{volume.name}"'):
@@ -92,9 +94,10 @@ def write_links(folder: Path, mounts: tuple[PlannedMount, ...]) -> None:
         raise VolumeError(f"the pod's folder {folder} cannot be written: {error.strerror}") from error
 
 
-def open_to_others(state_dir: Path, folder: Path) -> None:
+def open_to_others(state_dir: Path, folder: Path, uid: int) -> None:
     """Let a container that runs as another user than the cluster reach its pod's folder, and write into its emptyDir volumes (mode 0777, as
-    Kubernetes makes them). Nobody can list what lies above. Raises OSError."""
+    Kubernetes makes them). Nobody can list what lies above, and no further user comes into the folder. Raises OSError."""
+    let_search(folder, uid)
     state_dir.chmod(stat.S_IMODE(state_dir.stat().st_mode) | 0o011)
     volumes = folder / VOLUMES
     for place in sorted(volumes.iterdir()) if volumes.is_dir() else ():
