@@ -26,7 +26,8 @@ from callboard.models.messages.proxy import (
 from callboard.runtime.network.messages import FlowsForgotten, NetworkFailed, NodeNetwork, RulesApplied
 from callboard.runtime.process.block import reserve
 from callboard.runtime.proxy.doors import Doors
-from callboard.runtime.proxy.nftplane import NftDataPlane, Spot, edge_spot, node_spot
+from callboard.runtime.proxy.nftplane import NftDataPlane
+from callboard.runtime.proxy.spot import Spot, edge_spot, node_spot
 from callboard.runtime.systems import RealTimeSystem, System, ThreadedSystem
 
 from .conftest import WAIT_S
@@ -146,7 +147,7 @@ def test_tables_that_come_while_a_transaction_is_under_way_are_one_change(world:
     _script, done = world.network.asked.get(timeout=WAIT_S)
     world.serve(web())
     world.serve(web(A, B))
-    assert world.locate().problem == "the rules of the edge are not in force yet", "both tables have been taken in"
+    assert world.locate().problem == "the edge does not carry its connections yet", "both tables have been taken in"
     assert world.network.asked.empty()
     done(RulesApplied("node-1", 0.01))
     assert world.network.applies() == world.change(web(A), web(A, B))
@@ -216,7 +217,7 @@ def test_whoever_asks_the_edge_gets_a_door_to_the_services_address(edge: World, 
     assert "not served" in edge.locate().problem
     edge.serve(web(A))
     assert edge.network.asked.get(timeout=WAIT_S)[0] == edge.full(web(A))
-    assert edge.locate().problem == "the rules of the edge are not in force yet"
+    assert edge.locate().problem == "the edge does not carry its connections yet"
 
 
 def test_a_door_is_opened_once_and_closed_with_its_service(edge: World, block: int) -> None:
