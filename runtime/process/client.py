@@ -110,6 +110,7 @@ class ProcessDaemon(Requests):
         self.hello = connected.hello
         self._sock = connected.sock
         self._process: subprocess.Popen[bytes] | None = connected.process
+        self._janitor = connected.janitor
         self._frames = connected.frames
         self._bodies = connected.bodies
         self._sock.setblocking(False)
@@ -204,6 +205,7 @@ class ProcessDaemon(Requests):
             launch.wait_gone(self._pidfd, self.hello.pid, None, timeout_s)
         if self._process is not None:
             launch.wait_gone(None, self.hello.pid, self._process, timeout_s)
+        launch.wait_for_janitor(self._janitor)
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
@@ -341,6 +343,7 @@ class ProcessDaemon(Requests):
         another.sock.close()  # an ephemeral one ends of that; a durable one is found again by who looks for it
         if another.process is not None and not another.hello.durable:
             another.process.wait()
+            launch.wait_for_janitor(another.janitor)
         return False
 
     def _clear_up_after_loss(self, why: str) -> str:

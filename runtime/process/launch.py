@@ -47,15 +47,20 @@ _CREDENTIALS = struct.Struct("3i")
 BLOCK_FREE_LIMIT_S = 2.0
 """How long the block of a cluster whose daemon has just ended may be held still, by what made the daemon's namespaces."""
 LOOK_AGAIN_S = 0.01
+JANITOR_LIMIT_S = 2.0
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(FromDaemon)
 
 
 class Connected:
     """A connection on which the daemon has said hello. `bodies` are frames that came right behind it."""
 
-    def __init__(self, sock: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, process: subprocess.Popen[bytes] | None = None, janitor: subprocess.Popen[bytes] | None = None
+    ) -> None:
         self.sock = sock
         self.process = process
+        self.janitor = janitor
+        """Who removes the daemon's control groups, and ends by itself soon after it."""
         self.frames = FrameBuffer()
         self.bodies: list[bytes] = []
         self.sender_pid = 0
@@ -108,25 +113,28 @@ def start(state_dir: str | Path | None, timeout_s: float, *, again: bool = False
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # its first word brings its process id, translated into our namespace
     with theirs, tempfile.TemporaryFile() as complaints:
         try:
-            process = _launched(theirs, mode, place, level, complaints)
+            process, janitor = _launched(theirs, mode, place, level, complaints)
         except OSError as error:
             ours.close()
             raise ProcessDaemonError(f"cannot start the process daemon with {sys.executable}: {error.strerror}") from error
         theirs.close()
         try:
-            return _greeted(Connected(ours, process), timeout_s, "the process daemon could not start", level)
+            return _greeted(Connected(ours, process, janitor), timeout_s, "the process daemon could not start", level)
         except ProcessDaemonError as error:
             ours.close()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # not reaped yet; with what `unshare` may have left behind
             process.wait()
+            wait_for_janitor(janitor)
             complaints.seek(0)
             words = complaints.read()[-2000:].decode(errors="replace").strip()
             raise ProcessDaemonError(f"{error}: {words}" if words else str(error)) from error
 
 
-def _launched(theirs: socket.socket, mode: str, place: str, level: Level, complaints: Any) -> subprocess.Popen[bytes]:
-    """Start the daemon's program, in namespaces of its own where the level has some. Raises OSError."""
+def _launched(
+    theirs: socket.socket, mode: str, place: str, level: Level, complaints: Any
+) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+    """Start the daemon's program, in namespaces of its own where the level has some, and its janitor. Raises OSError."""
     settings: dict[str, Any] = {"socket": theirs.fileno(), "mode": mode, "place": place, "parent": os.getpid(), "block_lock": -1}
     settings["level"] = {"name": level.name, "network": level.network, "cell": bool(level.unshare), "user_namespace": level.user_namespace}
     settings["helper_site"] = os.pathsep.join(dict.fromkeys([str(_SITE), *(entry for entry in sys.path if entry.endswith("-packages"))]))
@@ -137,33 +145,32 @@ def _launched(theirs: socket.socket, mode: str, place: str, level: Level, compla
             kept.callback(os.close, pidfd)
         if level.network:  # the daemon can't lock addresses of the host any more
             settings.update(_reserved(place if mode != "ephemeral" else "", kept))
-        settings["janitor"] = kept.enter_context(_janitor())
+        janitor, settings["janitor"] = kept.enter_context(_janitor())
         inherited = [fd for fd in (theirs.fileno(), settings["parent_pidfd"], settings["block_lock"], settings["janitor"]) if fd >= 0]
         command = [*level.unshare, sys.executable, "-I", "-S", str(_BOOT), str(_SITE), _DAEMON, json.dumps(settings)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, pass_fds=inherited, start_new_session=True
         )
+        return process, janitor
 
 
 @contextlib.contextmanager
-def _janitor() -> Iterator[int]:
-    """Start who removes the control groups of a daemon that is killed; the descriptor is for that daemon alone. It is the child of a shell
-    that ends at once, so that nobody has to wait for it. Raises OSError."""
+def _janitor() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start who removes the control groups of a daemon that is killed; the descriptor is for that daemon alone. Raises OSError."""
     reader, writer = os.pipe()
     try:
-        started = subprocess.Popen(
-            ["/bin/sh", "-c", 'exec 3<&0; "$@" <&3 3<&- &', "janitor", *JANITOR],
-            stdin=reader,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            start_new_session=True,
-        )
-        started.wait()
-        yield writer
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        yield subprocess.Popen(JANITOR, stdin=reader, cwd="/", start_new_session=True, **quiet), writer
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def wait_for_janitor(janitor: subprocess.Popen[bytes] | None) -> None:
+    """Its daemon is gone: so is the janitor, as soon as it has removed what was left. If that takes long, nobody waits for it."""
+    if janitor is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            janitor.wait(JANITOR_LIMIT_S)
 
 
 def _reserved(folder: str, kept: contextlib.ExitStack) -> dict[str, Any]:
