@@ -5,9 +5,7 @@ Used inside the daemon only. A helper is known by its name; one that runs is not
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 
@@ -71,9 +69,3 @@ class Helpers:
                 self._tell({"type": "HelperEnded", "name": name, "exit_code": code})
                 return True
         return False
-
-    def end(self) -> None:
-        """Ask all to end; who doesn't is killed with the daemon."""
-        for process in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)

@@ -156,7 +156,7 @@ def test_what_a_trial_leaves_behind_is_killed_with_it() -> None:
 
 
 def test_a_program_that_is_not_there_is_an_outcome_and_no_exception() -> None:
-    assert probing.try_namespaces(["no-such-program-here"]) == Outcome(False, "no-such-program-here: No such file or directory")
+    assert probing.try_namespaces(["/no/such/program"]) == Outcome(False, "/no/such/program: No such file or directory")
 
 
 def test_administrators_programs_are_found_without_them_in_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
