@@ -97,12 +97,11 @@ class Backend(asyncio.BufferedProtocol):
             self._switched(exchange, bytes(data[upgrade.args[0] :]))
             return
         except httptools.HttpParserError as error:
-            refused = error.__context__ if isinstance(error.__context__, Refused) else None
-            if refused is None and self._complete and self._headed:
-                self._unfit = True  # what came after the end of the answer is no concern of this request
-            else:
-                self._broken(exchange, str(refused) if refused is not None else f"it answers no HTTP ({error})")
+            if not self._complete:
+                refused = error.__context__
+                self._broken(exchange, refused.words if isinstance(refused, Refused) else f"it answers no HTTP ({error})")
                 return
+            self._unfit = True  # what came after the end of the answer is no concern of this request
         if not self._headed:
             if self._head_bytes + nbytes > self.front.limits.answer_head_bytes:
                 self._broken(exchange, "the head of its answer is too large")

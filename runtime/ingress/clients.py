@@ -159,6 +159,8 @@ class Client(asyncio.BufferedProtocol):
         self._headers = []
         self._trailers = 0
         self._begun = True
+        if self._closing:
+            raise Refused(400, "nothing more is heard")
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -305,6 +307,8 @@ class Client(asyncio.BufferedProtocol):
 
     def _refuse(self, refused: Refused) -> None:
         """What the client sends can't be understood: this is answered in its turn, and is the last answer."""
+        if self._closing:
+            return  # our last word is said
         exchange = self._incoming
         self._incoming = None
         self._hold(PIPELINED)

@@ -130,7 +130,7 @@ class Exchange:
         """Answer in the Ingress' own words; nothing of another answer has been sent."""
         if self.over:
             return
-        self.keep = self.keep and self.complete and status != 408 and not self.client.front.draining
+        self.keep = self.keep and self.complete and status not in (400, 408) and not self.client.front.draining
         if self.asked is not None and self.asked.upgrade:
             self.keep = False
         self.answered = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterable
 
@@ -105,7 +106,7 @@ class Pool:
         except TimeoutError:
             problem, timed_out = "no connection in time", True
         except OSError as error:
-            problem, timed_out = error.strerror or str(error), False
+            problem, timed_out = os.strerror(error.errno).lower() if error.errno else str(error), False
         else:
             if exchange.over:
                 self.keep(backend)
