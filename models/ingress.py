@@ -125,9 +125,7 @@ def rules_of(ingress: GenericObject) -> Rules:
             target = _target(path.below("backend"), meta.namespace)
             paths.append(Path(host, path.text("path", default="/"), path.text("pathType") == "Exact", target))
     default = _target(look.below("spec", "defaultBackend"), meta.namespace) if look.has("spec", "defaultBackend") else None
-    tls = tuple(
-        Tls(tuple(str(host).lower() for host in entry.at("hosts") or ()), entry.text("secretName")) for entry in look.items("spec", "tls")
-    )
+    tls = tuple(Tls(tuple(host.lower() for host in entry.texts("hosts")), entry.text("secretName")) for entry in look.items("spec", "tls"))
     name = f"{meta.namespace}/{meta.name}"
     return Rules(name, (meta.creation_timestamp, name), tuple(paths), default, tls)
 
