@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.kubelet.agent import NodeWrite
@@ -296,7 +298,11 @@ class Kubelet(InsidePods, Measuring):
     def _container_exited(self, fact: ContainerExited) -> None:
         pod = self.pods.get(fact.pod_uid)
         one = pod.containers.get(fact.name) if pod is not None else None
-        if pod is not None and one is not None and self._exited(pod, one, fact):
+        if pod is None or one is None:
+            return
+        if fact.message:
+            fact = msgspec.structs.replace(fact, message=self._configs.discreet(pod, fact.message))
+        if self._exited(pod, one, fact):
             self.look(pod)
 
     def _exited(self, pod: PodRecord, one: ContainerRecord, fact: ContainerExited) -> bool:
@@ -328,6 +334,7 @@ class Kubelet(InsidePods, Measuring):
         if pod is None:
             return
         now_s = self.port.now()
+        answer = msgspec.structs.replace(answer, message=self._configs.discreet(pod, answer.message))
         if answer.id == pod.sandbox_request and pod.sandbox == "starting":
             self.sandbox_refused(pod, answer.reason, answer.message, now_s)
         elif (

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors.kubelet.pods import PodRecord
+from callboard.actors.kubelet.redaction import redacted, secrets_in
 from callboard.models.messages.api import object_key
 
 
@@ -40,9 +41,17 @@ class ConfigBook:
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
         """By store key: the object, or None if there was none when it was last read."""
+        self._former: dict[str, Any] = {}
+        """The version before, which containers that run may have in their environment."""
         self._users: dict[str, dict[str, None]] = {}
         self._waiting: dict[str, dict[str, None]] = {}
         self._lacking: dict[str, dict[str, None]] = {}
+
+    @property
+    def changing_keys(self) -> tuple[str, ...]:
+        """Those whose object may still change: an immutable one is not read again for the pods that have it (pkg/kubelet/util/manager/
+        watch_based_manager.go)."""
+        return tuple(key for key in self._users if not getattr(self.objects.get(key), "immutable", None))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -66,6 +75,8 @@ class ConfigBook:
         old = self.objects.get(key)
         changed = old is not obj and (old is None or obj is None or old.metadata.resource_version != obj.metadata.resource_version)
         if key in self._users:
+            if changed and old is not None:
+                self._former[key] = old
             self.objects[key] = obj
         complete = []
         for uid in self._waiting.pop(key, {}):
@@ -86,6 +97,12 @@ class ConfigBook:
         self._waiting = {one: waiting for one, waiting in self._waiting.items() if waiting}
         return uids
 
+    def discreet(self, pod: PodRecord, text: str) -> str:
+        """What somebody says about a pod, without what is in its Secrets."""
+        if not text or not pod.template.references:
+            return text
+        return redacted(text, secrets_in(book.get(key) for key in keys_of(pod) for book in (self.objects, self._former)))
+
     def users(self, key: str) -> tuple[str, ...]:
         """The pods that use a key."""
         return tuple(self._users.get(key, ()))
@@ -99,6 +116,7 @@ class ConfigBook:
             if not users:
                 self._users.pop(key, None)
                 self.objects.pop(key, None)
+                self._former.pop(key, None)
             waiting = self._waiting.get(key)
             if waiting is not None:
                 waiting.pop(uid, None)

@@ -118,6 +118,8 @@ class PodHealth(PodWork):
         if asked is None or pod is None:
             return
         one = pod.containers[asked.name]
+        if outcome.message:
+            outcome = msgspec.structs.replace(outcome, message=self._configs.discreet(pod, outcome.message))
         if asked.purpose in ("preStop", "postStart"):
             self._hook_done(pod, one, asked.attempt, asked.purpose, "" if outcome.ok else outcome.message or "it failed")
             return

@@ -300,11 +300,10 @@ class PodWork(ServiceLinks):
 
     @handles(SyncVolumes)
     def _sync_volumes(self, _timer: SyncVolumes) -> None:
-        keys = self._configs.keys
-        self._config_timer = bool(keys)
-        if keys:
+        self._config_timer = bool(self._configs.keys)
+        if self._config_timer:
             self.port.after(self.own.timing.volume_sync_s, SyncVolumes(), periodic=True)
-        for key in keys:
+        for key in self._configs.changing_keys:
             self._read_config(key)
 
     def config_answered(self, key: str, answer: Got | Listed | Written | Refused) -> None:

@@ -20,6 +20,7 @@ from callboard.models.api.core import (
     Volume,
 )
 from callboard.models.base import FrozenMap, replace
+from callboard.models.messages.api import DeleteObject
 from callboard.models.messages.runtime import RunSandbox, StartContainer, UpdateVolumes
 from tests.actors.kubelet.kit import NODE, World, config_map, container, pod, secret
 
@@ -169,3 +170,15 @@ def test_volumes_of_the_downward_api_follow_labels_and_annotations() -> None:
     world.run(2)
     (told,) = [one for one in world.asked if isinstance(one, UpdateVolumes)]
     assert told.configs == (("downward/default/me", {"labels": 'app="web"'}),)
+
+
+def test_an_immutable_config_is_not_read_again_for_the_pods_that_have_it() -> None:
+    """Not even one of the same name in its place changes their volumes."""
+    world = Listening()
+    world.create(replace(config_map("page", text="old"), immutable=True), "configmaps")
+    world.create(pod(volumes=(Volume(name="page", config_map=ConfigMapVolumeSource(name="page")),)))
+    world.run(2)
+    world.ask(DeleteObject, resource="configmaps", namespace="default", name="page")
+    world.create(config_map("page", text="new"), "configmaps")
+    world.run(130)
+    assert [message for message in world.asked if isinstance(message, UpdateVolumes)] == []
