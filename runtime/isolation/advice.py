@@ -40,7 +40,7 @@ def install(program: str) -> str:
 def for_step(step: str, why: str, user_namespace: bool) -> str:
     """What to do about a step that failed with these words."""
     if step == "user namespace":
-        return _for_user_namespaces()
+        return _for_user_namespaces(why)
     if step == "more users":
         return _for_subuids()
     if step == "rules" and shutil.which("nft", path=search_path()) is None:
@@ -58,7 +58,7 @@ def for_step(step: str, why: str, user_namespace: bool) -> str:
     return "see `bwrap` in its own words; bubblewrap 0.8 or later is known to work"
 
 
-def _for_user_namespaces() -> str:
+def _for_user_namespaces(why: str) -> str:
     for name, forbidding, words in _SYSCTLS:
         try:
             value = Path("/proc/sys", name).read_text().strip()
@@ -66,6 +66,8 @@ def _for_user_namespaces() -> str:
             continue
         if value == forbidding:
             return words
+    if "No space left" in why:  # what the kernel says when there are as many as there may be
+        return "sysctl -w user.max_user_namespaces=15000, unless a sandbox around this program allows none"
     return "the kernel or the container around refuses user namespaces; in a container, allow them in its seccomp profile"
 
 

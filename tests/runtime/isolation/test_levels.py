@@ -162,3 +162,7 @@ def test_a_program_that_is_not_there_is_an_outcome_and_no_exception() -> None:
 def test_administrators_programs_are_found_without_them_in_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin")
     assert probing.search_path().split(os.pathsep) == ["/usr/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
+
+
+def test_as_many_user_namespaces_as_there_may_be_is_a_matter_of_a_setting() -> None:
+    assert "user.max_user_namespaces" in advice.for_step("user namespace", "unshare failed: No space left on device", user_namespace=True)
