@@ -1,5 +1,8 @@
 """Where log lines go: wherever the program has configured structlog to, else warnings and worse on standard error, as Python's own
 logging does without a configuration. A library configures nothing; `callboard.cli.logs` does, for the command line.
+
+A traceback is a line's field `exception`, as text: formatters that are given the exception itself may show the variables of its frames,
+among them messages with the content of Secrets.
 """
 
 from __future__ import annotations
@@ -7,7 +10,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import traceback
+from types import TracebackType
 from typing import Any
+
+
+def in_one_line(failure: BaseException) -> str:
+    """An exception and where it was raised, for people."""
+    return f"{type(failure).__name__}: {failure}{place_of(failure.__traceback__)}"
+
+
+def place_of(trace: TracebackType | None) -> str:
+    """Where an exception was raised: ` at function:line`, "" if nobody knows."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else ""
 
 
 class Logger:
@@ -27,6 +44,12 @@ class Logger:
         return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet).bind(**self._bound)
 
     def _say(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        failure = fields.pop("exc_info", None)
+        if failure is True:
+            failure = sys.exc_info()[1]
+        if isinstance(failure, BaseException):
+            fields["error"] = in_one_line(failure)
+            fields["exception"] = "".join(traceback.format_exception(failure)).rstrip("\n")
         # As with Python's own logging, a line that nobody can take (standard error was closed, its reader is gone, the disk is full) is
         # lost, and the component that said it goes on.
         with contextlib.suppress(OSError, ValueError):

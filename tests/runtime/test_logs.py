@@ -39,3 +39,26 @@ def test_a_line_that_nobody_can_take_is_lost_and_the_cluster_goes_on(monkeypatch
         c.nodes["node-2"].crash()  # the node lifecycle controller warns of it
         c.wait("node/node-2", "Ready=Unknown", timeout="30s")
         assert c.stats().restarts == 0
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_traceback_shows_no_variables(capsys: pytest.CaptureFixture[str], configured: bool) -> None:
+    """With rich installed, structlog's own way would."""
+
+    def fail(word: str) -> None:
+        raise ValueError(f"a word of {len(word)} letters")
+
+    if configured:
+        structlog.configure()
+    try:
+        try:
+            fail("open-sesame")
+        except ValueError:
+            Logger(component="x").exception("it failed")
+    finally:
+        structlog.reset_defaults()
+    written = capsys.readouterr()
+    said = written.err + written.out
+    assert "Traceback" in said
+    assert "ValueError: a word of 11 letters at test_a_traceback_shows_no_variables.<locals>.fail" in said
+    assert said.count("open-sesame") == 1, "in the line of the source"

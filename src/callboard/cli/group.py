@@ -130,7 +130,7 @@ def run(args: list[str] | None = None) -> int:
         complain(f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror or str(problem))
         return EXIT_NOT_SO
     except Exception as problem:
-        from callboard.cli.logs import place_of
+        from callboard.runtime.logs import place_of
 
         _log_traceback(problem)
         place = place_of(problem.__traceback__)

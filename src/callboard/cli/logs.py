@@ -1,6 +1,7 @@
 """Logging of the command line: structlog on standard error, for people or as JSON lines. The library itself configures nothing.
 
-Tracebacks are shown at level debug only; otherwise an exception is one line that says what and where.
+Tracebacks are shown at level debug only, and without the variables of their frames, which may hold what is in Secrets; otherwise an
+exception is one line that says what and where.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import logging
 import sys
 import threading
 from collections.abc import MutableMapping
-from types import TracebackType
 from typing import Any
 
 import structlog
+
+from callboard.runtime.logs import in_one_line
 
 
 def configure(level: str, format_: str) -> None:
@@ -27,7 +29,7 @@ def configure(level: str, format_: str) -> None:
     if format_ == "json":
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback))
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=processors,
@@ -39,21 +41,15 @@ def configure(level: str, format_: str) -> None:
     threading.excepthook = _log_failed_thread
 
 
-def place_of(trace: TracebackType | None) -> str:
-    """Where an exception was raised: ` at function:line`, "" if nobody knows."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else ""
-
-
 def _without_traceback(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("exception", None)  # of our own components, which tell their error beside it
     failure = event.pop("exc_info", None)
     if failure is True:
         failure = sys.exc_info()[1]
     elif isinstance(failure, tuple):
         failure = failure[1]
     if isinstance(failure, BaseException):
-        event["error"] = f"{type(failure).__name__}: {failure}{place_of(failure.__traceback__)}"
+        event["error"] = in_one_line(failure)
     return event
 
 
