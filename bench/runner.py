@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from callboard.bench.measure import Figure, repeat
+from callboard.bench.realrunner import run as real_pods
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -20,9 +21,22 @@ class Plan(msgspec.Struct, frozen=True):
     idle_s: int = 30
     loss: tuple[int, int, int] = (100, 10_000, 10)
     """Nodes, pods, and nodes lost."""
+    real_repeats: int = 3
+    load_s: int = 4
+    """How long each single measurement under load lasts."""
 
 
-QUICK = Plan(repeats=1, pods=500, memory_pods=(1_000, 1_000), messages=20_000, threaded_messages=5_000, idle_s=3, loss=(20, 1_000, 2))
+QUICK = Plan(
+    repeats=1,
+    pods=500,
+    memory_pods=(1_000, 1_000),
+    messages=20_000,
+    threaded_messages=5_000,
+    idle_s=3,
+    loss=(20, 1_000, 2),
+    real_repeats=1,
+    load_s=1,
+)
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
@@ -50,6 +64,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
         results = repeat("messages", {"system": system, "messages": count}, plan.repeats)
         yield _figure(f"{system}: to and fro between two actors", "messages/s", results, "ping_pong_per_s", None)
         yield _figure(f"{system}: from one actor to a hundred", "messages/s", results, "fan_out_per_s", None)
+    yield from real_pods(min(plan.repeats, plan.real_repeats), plan.load_s, say)
 
 
 def _idle(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
