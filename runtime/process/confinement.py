@@ -28,6 +28,7 @@ class Bind(msgspec.Struct, frozen=True):
 class Confinement(msgspec.Struct, frozen=True):
     """A container's surroundings. `netns`: path of its network namespace ("" for the daemon's own). `binds` are made in this order, after
     the view that every container has. `tmpfs`: (path, size in bytes; 0 for no limit). `capabilities` are names without CAP_.
+    `no_new_privileges` is kept for who reads it: bubblewrap lets no confined program gain any, whatever is said here.
     `pid_namespace`: "" for one of its own, "pod:<uid>" for one that it shares with other containers of the pod, "host" for the cell's."""
 
     netns: str = ""

@@ -76,7 +76,7 @@ class State:
         mode, place = settings["mode"], settings["place"]
         self.level: dict[str, Any] = settings["level"]
         self.durable = durable = mode == "durable"
-        self.folder = _make_private_folder(place) if mode == "ephemeral" else place
+        self.folder = _make_private_folder(place, settings["parent"]) if mode == "ephemeral" else place
         self._lock = -1
         try:
             if durable:
@@ -331,8 +331,8 @@ def _block(settings: dict[str, Any], remembered: int | None) -> tuple[int, socke
     return settings["block"], socket.socket(fileno=settings["block_lock"])
 
 
-def _make_private_folder(base: str) -> str:
-    folder = os.path.join(base, f"callboard-{os.getpid()}-{os.urandom(6).hex()}")
+def _make_private_folder(base: str, parent: int) -> str:
+    folder = os.path.join(base, f"callboard-{parent}-{os.urandom(6).hex()}")
     os.mkdir(folder, 0o700)
     return folder
 

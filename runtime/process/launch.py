@@ -137,7 +137,7 @@ def _launched(
     """Start the daemon's program, in namespaces of its own where the level has some, and its janitor. Raises OSError."""
     settings: dict[str, Any] = {"socket": theirs.fileno(), "mode": mode, "place": place, "parent": os.getpid(), "block_lock": -1}
     settings["level"] = {"name": level.name, "network": level.network, "cell": bool(level.unshare), "user_namespace": level.user_namespace}
-    settings["helper_site"] = os.pathsep.join(dict.fromkeys([str(_SITE), *(entry for entry in sys.path if entry.endswith("-packages"))]))
+    settings["helper_site"] = os.pathsep.join(dict.fromkeys([str(_SITE), *(entry for entry in sys.path if _can_be_handed_on(entry))]))
     with contextlib.ExitStack() as kept:
         pidfd = open_process(os.getpid())
         settings["parent_pidfd"] = -1 if pidfd is None else pidfd
@@ -203,6 +203,11 @@ def _in_use(folder: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def _can_be_handed_on(entry: str) -> bool:
+    """Whether a folder of this program's packages means the same to another program, in a list divided by colons."""
+    return os.path.isabs(entry) and os.pathsep not in entry
 
 
 def remembered_level(state_dir: str | Path) -> str:
