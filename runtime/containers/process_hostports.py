@@ -38,7 +38,7 @@ class HostPort(msgspec.Struct, frozen=True, gc=False):
 
 
 class HostPortsKept(Message, frozen=True, gc=False):
-    """The node's host ports are those that were asked for, or `problem` says why not. `uid` is that of the new pod, "" for none."""
+    """The node's host ports are those that were asked for, or `problem` says why not. `uid` is that of the pod that waits for it, if any."""
 
     uid: str
     problem: str = ""
@@ -99,7 +99,8 @@ def rules_of(ports: Iterable[HostPort], node_address: str) -> str:
 
 
 def keep_host_ports(place: Place, node: str, index: int, ports: tuple[HostPort, ...], uid: str) -> HostPortsKept:
-    """Let a node have exactly these host ports. Blocks; called on a worker's thread. `uid` is that of the new pod."""
+    """Let a node have exactly these host ports. Blocks; called on a worker's thread. `uid` is that of the pod which waits
+    for it, "" for none."""
     network, doors = place.network, place.doors
     assert network is not None
     assert doors is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from callboard.actors.component import Component, handles
 from callboard.models.messages.base import Message
-from callboard.runtime.containers.process_hostports import HostPortsKept, keep_host_ports
+from callboard.runtime.containers.process_hostports import HostPortsKept, keep_host_ports, prefix_of
 from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.helpers.wire import Done
@@ -70,6 +70,9 @@ class ProcessNetwork(Component):
         raise NotImplementedError
 
     def _sandbox_connected(self, uid: str, problem: str) -> None:
+        raise NotImplementedError
+
+    def _host_ports_closed(self, sandbox: Sandbox) -> None:
         raise NotImplementedError
 
     def _container_connected(self, uid: str, container_id: str, netns: str, problem: str) -> None:
@@ -136,26 +139,30 @@ class ProcessNetwork(Component):
     # -- ports of pods at the node's address
 
     def _keep_host_ports(self, uid: str = "") -> None:
-        """Let the node have the host ports of all its pods; `uid` is that of a new one, which waits for it."""
+        """Let the node have the host ports of all its pods; `uid` is that of one which waits for it, since it comes or goes."""
         ports = tuple(port for sandbox in self.sandboxes.values() if not sandbox.dropping for port in sandbox.host_ports)
         place, node, index = self.place, self.node, self.index
         self._in_lane("", lambda: keep_host_ports(place, node, index, ports, uid))
 
     @handles(HostPortsKept)
     def _host_ports_kept(self, message: HostPortsKept) -> None:
-        if message.uid:
+        sandbox = self.sandboxes[message.uid] if message.uid else None
+        if sandbox is not None and not sandbox.dropping:
             self._sandbox_connected(message.uid, message.problem)
-        elif message.problem:
+            return
+        if message.problem:
             self.port.log.warning("host ports can't be brought up to date", reason=message.problem)
+        if sandbox is not None:
+            self._host_ports_closed(sandbox)
 
     @handles(NetworkRenewed)
     def _network_renewed(self, _message: NetworkRenewed) -> None:
-        if self._connected and any(sandbox.host_ports for sandbox in self.sandboxes.values()):
+        doors = self.place.doors
+        assert doors is not None
+        if self._connected and (doors.under(prefix_of(self.node)) or any(sandbox.host_ports for sandbox in self.sandboxes.values())):
             self._keep_host_ports()
 
     def _disconnect(self, uid: str) -> None:
-        if uid in self.sandboxes and self.sandboxes[uid].host_ports:
-            self._keep_host_ports()
         network, tell = self.place.network, self._tell
 
         def done(answer: Done | NetworkFailed) -> None:

@@ -207,10 +207,16 @@ class ProcessNode(ProcessNetwork):
         """Remove the folder, if it is to go, as soon as nothing runs that could write into it."""
         if (sandbox.failed or sandbox.removals) and sandbox.at_rest() and not sandbox.dropping:
             sandbox.dropping = True
-            uid, home, place = sandbox.uid, self._home, self.place
-            if not sandbox.on_host:
-                self._disconnect(uid)
-            self._in_lane(uid, lambda: work.remove_folder(place, home, uid))
+            if sandbox.host_ports and self.place.network is not None:
+                self._keep_host_ports(sandbox.uid)  # without those of this one
+            else:
+                self._host_ports_closed(sandbox)
+
+    def _host_ports_closed(self, sandbox: Sandbox) -> None:
+        uid, home, place = sandbox.uid, self._home, self.place
+        if not sandbox.on_host:
+            self._disconnect(uid)
+        self._in_lane(uid, lambda: work.remove_folder(place, home, uid))
 
     @handles(work.FolderRemoved)
     def _removed(self, result: work.FolderRemoved) -> None:

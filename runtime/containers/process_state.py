@@ -18,7 +18,7 @@ from callboard.models.base import decode_hook
 from callboard.models.messages.runtime import ContainerExited
 from callboard.runtime.logs import Logger
 from callboard.runtime.process.folders import remove_tree
-from callboard.runtime.process.podfolder import pod_folder, remove_pod_folder
+from callboard.runtime.process.podfolder import VolumeError, pod_folder, remove_pod_folder
 from callboard.runtime.process.protocol import ContainerRecord, Exited
 
 CONTAINER_SCHEME = "process://"
@@ -204,7 +204,7 @@ def remove_note(home: Home, uid: str) -> None:
 
 def load_notes(home: Home, remove_pod: Callable[[Path], None] = remove_pod_folder) -> tuple[SandboxNote, ...]:
     """Read the sandboxes of a node, and remove what belongs to none, pods' folders by `remove_pod`. A file that can't be read counts as
-    none. Raises OSError, `VolumeError`."""
+    none. Raises OSError."""
     notes = []
     for path in sorted(home.notes.glob("*.json")):
         try:
@@ -220,8 +220,16 @@ def load_notes(home: Home, remove_pod: Callable[[Path], None] = remove_pod_folde
         with contextlib.suppress(FileNotFoundError):
             for folder in place.iterdir():
                 if folder.name not in kept:
-                    remove(folder)
+                    _removed_or_told(remove, folder)
     return tuple(notes)
+
+
+def _removed_or_told(remove: Callable[[Path], None], folder: Path) -> None:
+    """What can't be removed now is no reason to take the pods that are there for lost."""
+    try:
+        remove(folder)
+    except (OSError, VolumeError) as problem:
+        _log.warning("a folder that belongs to no pod can't be removed", folder=str(folder), reason=str(problem))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -151,7 +151,7 @@ def find_node(place: Place, node: str, now_s: float) -> NodeFound:
     try:
         home = home_of(place.state_dir, node)
         notes = load_notes(home, _remover(place))
-    except (OSError, ValueError, VolumeError) as error:
+    except (OSError, ValueError) as error:
         return NodeFound(home, (), records, f"the pods' folders of {node} can't be read: {error}")
     adopted, strangers = adopt(notes, records, now_s)
     for note in notes:

@@ -2,11 +2,11 @@
 
     <state>/nodes/<node>/pods/<uid>/
         volumes/<name>/            as at level C0; an emptyDir in memory is a file system of its own
-        mounts/<container>/<n>     the part of a volume that the n-th mount of the container with a subPath shows
+        mounts/<container>/<n>     what the n-th mount of the container shows, if it has a subPath or is of a hostPath
         etc/                       hosts, hostname, resolv.conf of all the pod's containers
 
 Pods can write into their emptyDir and hostPath volumes at any time, so what lies below these is only ever opened as `beneath.py` does, and
-a subPath is mounted by the descriptor that was found, in advance and where no pod can write: what its container gets is that mount.
+mounted by the descriptor that was found, in advance and where no pod can write: what its container gets is that mount.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ def prepare_mounts(
                 with told(f"mountPath /{'/'.join(mount.path)}"):
                     _make_place(found[mounts.index(around[-1])], mount.path[len(around[-1].path) :], found[index])
         for index, mount in enumerate(mounts):
-            hides = _leads_to_state(found[index], folder) if mount.kind == "host" else ""
-            if not mount.sub_path and not hides:
+            if mount.kind != "host" and not mount.sub_path:  # a folder that no pod can exchange
                 sources.append(_whole(folder, by_name[mount.volume]))
                 continue
             with told(f"mountPath /{'/'.join(mount.path)}"):
+                hidden = _way_to_state(found[index], folder) if mount.kind == "host" else ""
                 place = _place_for(top, folder, container, index, found[index])
                 bind(found[index], place)
-                if hides:
-                    _hide(place, hides)
+                if hidden:
+                    _hide(place, hidden)
                 sources.append(place)
     return tuple(sources)
 
@@ -120,7 +120,7 @@ def _in_memory(folder: Path, volume: PlannedVolume) -> None:
 def _make_host(volume: PlannedVolume, folder: Path) -> None:
     """A hostPath as its type says, made where it may be (kubernetes pkg/volume/hostpath; a container runtime makes what has no type)."""
     path = Path(volume.host_path)
-    real, state = Path(os.path.realpath(path)), folder.parents[_STATE_DEPTH]
+    real, state = Path(os.path.realpath(path)), _state_of(folder)
     if real == state or state in real.parents:
         raise VolumeError(f"hostPath {path} lies in the cluster's own folder {state}, where other pods have their Secrets")
     if volume.host_type in ("", "DirectoryOrCreate") and not path.exists():
@@ -158,10 +158,16 @@ def _found(held: contextlib.ExitStack, top: int, container: str, mount: PlannedM
     return found
 
 
-def _leads_to_state(source: int, folder: Path) -> str:
-    """The path from a folder of the machine to the cluster's own, if that lies below it; else ""."""
-    top, state = Path(os.readlink(f"/proc/self/fd/{source}")), Path(os.path.realpath(folder.parents[_STATE_DEPTH]))
-    return str(state.relative_to(top)) if top in state.parents else ""
+def _way_to_state(source: int, folder: Path) -> str:
+    """The path from a folder of the machine to the cluster's own, "" if that lies elsewhere. Raises `VolumeError` for what lies there."""
+    found, state = Path(os.readlink(f"/proc/self/fd/{source}")), _state_of(folder)
+    if found == state or state in found.parents:
+        raise VolumeError(f"{found} lies in the cluster's own folder {state}, where other pods have their Secrets")
+    return str(state.relative_to(found)) if found in state.parents else ""
+
+
+def _state_of(folder: Path) -> Path:
+    return Path(os.path.realpath(folder.parents[_STATE_DEPTH]))
 
 
 def _hide(place: str, path: str) -> None:

@@ -122,7 +122,7 @@ def test_a_link_in_a_host_path_is_the_users_own_but_a_sub_path_below_it_stays_th
     volume = {"name": "host", "hostPath": {"path": str(tmp_path / "link")}}
     plan = confined(pod([volume], web=[mount("host", "/host")], side=[mount("host", "/host", subPath="out")]))
     write_pod(folder, plan, {})
-    assert sources(folder, plan) == [str(tmp_path / "link")]
+    assert sources(folder, plan) == [str(tmp_path / "real")]
     with pytest.raises(VolumeError, match="leads out of the volume"):
         sources(folder, plan, "side")
 
@@ -177,6 +177,18 @@ def test_a_host_path_of_the_wrong_kind_or_into_the_clusters_own_folder_is_refuse
         volume = {"name": "host", "hostPath": {"path": str(path), "type": kind}}
         with pytest.raises(VolumeError, match=words):
             write_pod(folder, confined(pod([volume], web=[mount("host", "/host")])), {})
+
+
+def test_no_part_of_a_host_path_shows_the_clusters_own_folder(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir(parents=True)
+    volume = {"name": "host", "hostPath": {"path": str(tmp_path)}}
+    for path in ("state", "state/nodes", "link"):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to("state/nodes")
+        plan = confined(pod([volume], web=[mount("host", "/host", subPath=path)]))
+        write_pod(folder, plan, {})
+        with pytest.raises(VolumeError, match="lies in the cluster's own folder"):
+            sources(folder, plan)
 
 
 def test_removing_a_pod_leaves_what_its_links_lead_to(folder: Path, tmp_path: Path) -> None:
