@@ -125,9 +125,18 @@ def decode_as(tree: Mapping[str, Any], resource: Resource, *, strict: bool = Tru
     if not strict:
         errors = tuple(error for error in errors if error.reason != "FieldValueUnknown")
     errors = tuple(error for error in errors if error.reason != "FieldValueRequired")  # defaults and validation come later
+    if resource.kind == "Secret" and not resource.group:
+        errors = tuple(_discreet(error) for error in errors)
     if errors:
         raise _refusal(tree, resource, errors)
     return _typed(tree, resource)
+
+
+def _discreet(error: FieldError) -> FieldError:
+    """What is wrong with a Secret's content, without that content."""
+    if error.reason != "FieldValueTypeInvalid" or error.path.partition(".")[0] not in ("data", "stringData"):
+        return error
+    return msgspec.structs.replace(error, message=f"{error.message.partition(', got ')[0]}, got something else")
 
 
 def _check_user_defined(tree: Mapping[str, Any]) -> tuple[FieldError, ...]:

@@ -16,7 +16,6 @@ import selectors
 import signal
 import stat
 import subprocess
-import sys
 import time
 
 from callboard.runtime.process import bubblewrap, kernel, procfs
@@ -91,7 +90,6 @@ class Sandbox:
         if not self.settled:
             words = self._complaint(code)
             if words:
-                print(f"{self.program!r} was not started: {words}", file=sys.stderr, flush=True)
                 os.ftruncate(self.log, self.log_offset)  # what our own tools said is no output of the container
                 self.failure = words
                 self.settled = True
