@@ -38,7 +38,7 @@ class HostPort(msgspec.Struct, frozen=True, gc=False):
 
 
 class HostPortsKept(Message, frozen=True, gc=False):
-    """The node's host ports are those that were asked for, or `problem` says why not. `uid` is that of the pod that waits for it, if any."""
+    """The node's host ports are those that were asked for, or `problem` says why not. `uid`: the pod that waits for it, if any."""
 
     uid: str
     problem: str = ""
