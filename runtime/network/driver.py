@@ -24,6 +24,7 @@ from callboard.runtime.network.facts import NetworkAgain
 from callboard.runtime.network.messages import (
     KINDS,
     Answers,
+    AnswerServices,
     ApplyRules,
     CloseOutside,
     EnsureNode,
@@ -152,6 +153,11 @@ class NetworkDriver:
         """Give this to `nft -f -` in the node's namespace ("": the edge's). Those of one node are applied in the order of the calls.
         They are not remembered: see `on_again`."""
         self._ask(ApplyRules(node, ruleset), done)
+
+    def answer_services(self, node: str, done: Callable[[Done | NetworkFailed], None]) -> None:
+        """Let a program in the node's namespace ("": the edge's) listen at the addresses of Services. It lasts as long as the namespace,
+        and is not remembered."""
+        self._ask(AnswerServices(node), done)
 
     def forget_flows(
         self, node: str, protocol: str, endpoints: tuple[tuple[str, int], ...], done: Callable[[FlowsForgotten | NetworkFailed], None]

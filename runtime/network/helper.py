@@ -24,11 +24,13 @@ from callboard.runtime.helpers.program import HelperProgram, Refusal
 from callboard.runtime.helpers.wire import Done, close_all
 from callboard.runtime.network import plan
 from callboard.runtime.network.adoption import adopt
+from callboard.runtime.network.anyip import answer_services
 from callboard.runtime.network.cuts import Cuts
 from callboard.runtime.network.fabric import Fabric
 from callboard.runtime.network.flows import forget
 from callboard.runtime.network.messages import (
     KINDS,
+    AnswerServices,
     ApplyRules,
     CloseOutside,
     EnsureNode,
@@ -100,6 +102,8 @@ class NetworkHelper:
                 return await self._made(self._state)
             case ApplyRules(node, ruleset):
                 return await self._in_turn(node, lambda: _apply(node, ruleset))
+            case AnswerServices(node):
+                await self._in_turn(node, answer_services)
             case ForgetFlows(node, protocol, endpoints):
                 count = await self._in_turn(node, lambda: forget(protocol, endpoints))
                 return FlowsForgotten(node, count)

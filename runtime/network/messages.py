@@ -61,6 +61,12 @@ class ApplyRules(NetworkRequest, frozen=True, gc=False):
     ruleset: str
 
 
+class AnswerServices(NetworkRequest, frozen=True, gc=False):
+    """The Services' network shall be the node's own, so that a program there can listen at their addresses. Answered by `Done`."""
+
+    node: str
+
+
 class ForgetFlows(NetworkRequest, frozen=True, gc=False):
     """Forget what the node's connection tracking knows of flows sent on to these endpoints. Answered by `FlowsForgotten`."""
 
@@ -155,7 +161,7 @@ class NetworkState(NetworkAnswer, frozen=True, gc=False):
 
 Wiring = EnsureNode | RemoveNode | EnsurePod | RemovePod | SetCuts
 """What changes namespaces and links: carried out one after the other, in the order in which it was asked."""
-Requests = Wiring | ApplyRules | ForgetFlows | ListenOutside | CloseOutside | MakeSocket | TellState
+Requests = Wiring | AnswerServices | ApplyRules | ForgetFlows | ListenOutside | CloseOutside | MakeSocket | TellState
 Answers = NodeNetwork | PodNetwork | RulesApplied | FlowsForgotten | OutsideListener | NetworkState | Done
 
 

@@ -33,6 +33,11 @@ class DriverSlot:
     def __init__(self) -> None:
         self._driver: ProxyDriver | None = None
 
+    @property
+    def driver(self) -> ProxyDriver | None:
+        """The one that is held."""
+        return self._driver
+
     def put(self, driver: ProxyDriver) -> None:
         """Hold this one from now on; an earlier one is stopped."""
         self.close()

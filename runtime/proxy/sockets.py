@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 
 BACKLOG = 1024
 
@@ -20,9 +21,15 @@ class CannotListen(Exception):
 
 def open_socket(address: str, port: int, service_key: str, protocol: str = "TCP") -> socket.socket:
     """A listening TCP socket, or a bound UDP socket; port 0 takes any. Raises `CannotListen` with a sentence that says what to do."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM
+    return begin_listening(lambda: socket.socket(family, kind), address, port, service_key, protocol)
+
+
+def begin_listening(make: Callable[[], socket.socket], address: str, port: int, service_key: str, protocol: str) -> socket.socket:
+    """The same with a socket that `make` gives. Raises `CannotListen`."""
     try:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM)
+        sock = make()
         try:
             if protocol != "UDP":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier listener may still wind down

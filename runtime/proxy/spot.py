@@ -146,6 +146,8 @@ class SpotPlane(Component):
             return self._at_a_node(request, port)
         if not self.in_force():
             return ServiceLocated(request.id, problem="the edge does not carry its connections yet")
+        if self.spot.node:
+            return ServiceLocated(request.id, problem="a node has no doors to Services; ask the edge")
         try:
             opened = self._doors.open(self._key(port), self._door(port))
         except CannotListen as failure:

@@ -22,8 +22,11 @@ from callboard.models.messages.proxy import (
 )
 from callboard.runtime.network.messages import NetworkFailed
 from callboard.runtime.process.block import reserve
+from callboard.runtime.proxy.cellplane import CellDataPlane
+from callboard.runtime.proxy.dataplane import DriverSlot
 from callboard.runtime.proxy.doors import Doors
-from callboard.runtime.proxy.nftplane import NftDataPlane, RulesSettled, edge_spot, node_spot
+from callboard.runtime.proxy.nftplane import NftDataPlane, RulesSettled
+from callboard.runtime.proxy.spot import edge_spot, node_spot
 from callboard.runtime.systems import RealTimeSystem
 from tests.runtime.network.conftest import level, nodes, own_world, world
 from tests.runtime.network.world import LIMIT_S, World, asked
@@ -99,7 +102,7 @@ class Pod:
 class Cell:
     """Two nodes and the edge, each with a data plane; pods on them."""
 
-    def __init__(self, world: World, block: int) -> None:
+    def __init__(self, world: World, block: int, userspace: bool = False) -> None:
         self.world = world
         self.block = block
         self.system = RealTimeSystem(restart_s=0.05)
@@ -107,12 +110,16 @@ class Cell:
         self.doors = Doors(world.driver)
         self.pods: list[Pod] = []
         self.settled: dict[str, queue.SimpleQueue[RulesSettled]] = {}
+        self.slots: dict[str, DriverSlot] = {}
         self.system.start("proxy", ProxyOfTest, self.heard)
         for name, spot in (("n0", node_spot("n0", 0, block)), ("n1", node_spot("n1", 1, block)), ("", edge_spot(block))):
-            self.settled[name] = queue.SimpleQueue()
-            settled = self.settled[name]
-            plane = type("Plane", (Told,), {"settled": settled})
-            self.system.start(f"dataplane/{name}", plane, self.system.post, "proxy", world.driver, self.doors, spot)
+            network = (self.system.post, "proxy", world.driver, self.doors, spot)
+            if userspace:
+                self.slots[name] = DriverSlot()
+                self.system.start(f"dataplane/{name}", CellDataPlane, *network, self.slots[name])
+            else:
+                self.settled[name] = queue.SimpleQueue()
+                self.system.start(f"dataplane/{name}", type("Plane", (Told,), {"settled": self.settled[name]}), *network)
             assert self.heard.get(timeout=LIMIT_S) == DataPlaneStarted()
 
     def pod(self, node: str, number: int) -> Pod:
@@ -125,10 +132,21 @@ class Cell:
 
     def serve(self, *services: ServicePort, **by_node: tuple[ServicePort, ...]) -> None:
         """Bring these tables in force at both nodes and the edge."""
+        for name in self.slots:
+            self.system.post(f"dataplane/{name}", ServeTable(ProxyTable(by_node.get(name, services))))
+            self._await_proxy(name)
         for name, settled in self.settled.items():
             self.system.post(f"dataplane/{name}", ServeTable(ProxyTable(by_node.get(name, services))))
             fact = settled.get(timeout=LIMIT_S)
             assert not fact.problem, fact.problem
+
+    def _await_proxy(self, name: str) -> None:
+        """Wait until a userspace proxy has brought in force what its data plane was sent before."""
+        slot = self.slots[name]
+        self.world.until(lambda: slot.driver is not None)
+        self.locate(name)  # its answer comes after all that came before
+        assert slot.driver is not None
+        slot.driver.sync(LIMIT_S)
 
     def ask(self, where: str, address: str, port: int = 80, kind: str = "tcp", timeout_s: float = LIMIT_S) -> str:
         """What answers, asked from inside a namespace. Raises OSError."""
@@ -139,16 +157,29 @@ class Cell:
                 sock.send(b"?")
             return sock.recv(100).decode()
 
-    def locate(self, port: str = "") -> ServiceLocated:
-        """Where the outside can open the Service `web`."""
-        found = self.system.ask("dataplane/", lambda number, me: LocateService(number, me, "default", "web", port), LIMIT_S)
+    def locate(self, name: str = "") -> ServiceLocated:
+        """Where the outside can open the Service `web`, as a data plane tells it (only the edge's is asked in earnest)."""
+        found = self.system.ask(f"dataplane/{name}", lambda number, me: LocateService(number, me, "default", "web"), LIMIT_S)
         assert isinstance(found, ServiceLocated)
         return found
 
     def close(self) -> None:
         self.system.stop()
+        for slot in self.slots.values():
+            slot.close()
         for pod in self.pods:
             pod.close()
+
+
+@pytest.fixture
+def userspace(world: World, nodes: Callable[[int], list[str]]) -> Iterator[Cell]:
+    """Data planes that need no rules of the kernel."""
+    nodes(2)
+    block, lock = reserve(None)
+    with lock:
+        running = Cell(world, block, userspace=True)
+        yield running
+        running.close()
 
 
 @pytest.fixture
