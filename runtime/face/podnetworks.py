@@ -22,9 +22,11 @@ from callboard.runtime.network import plan
 from callboard.runtime.network.driver import NetworkDriver
 from callboard.runtime.network.messages import NetworkFailed, NodeGone, NodeNetwork
 from callboard.runtime.process.client import ProcessDaemon
+from callboard.runtime.proxy.cellplane import CellDataPlane
 from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
 from callboard.runtime.proxy.doors import Doors
-from callboard.runtime.proxy.nftplane import NftDataPlane, edge_spot, node_spot
+from callboard.runtime.proxy.nftplane import NftDataPlane
+from callboard.runtime.proxy.spot import Spot, edge_spot, node_spot
 from callboard.runtime.systems import System
 
 NAMES_SERVER = "nameserver"
@@ -124,7 +126,8 @@ class Loopback:
 
 
 class Namespaces:
-    """A namespace for each node and pod, joined by a fabric; Services by the kernel's rules on every node; a name service on every node."""
+    """A namespace for each node and pod, joined by a fabric; Services on every node by the kernel's rules, or where it has none (`rules`
+    False) by a userspace proxy in the node's namespace; a name service on every node."""
 
     nodes_limit = plan.NODES_LIMIT
     per_node = True
@@ -133,8 +136,10 @@ class Namespaces:
     names_server = NAMES_SERVER
     hosts = None
 
-    def __init__(self, daemon: ProcessDaemon) -> None:
+    def __init__(self, daemon: ProcessDaemon, rules: bool = True) -> None:
         self._block = daemon.block
+        self._rules = rules
+        self._slots: dict[str, DriverSlot] = {}
         self._system: System | None = None
         self._names = DnsDriver(daemon, plan.CLUSTER_DNS)
         self.driver: NetworkDriver = NetworkDriver(daemon, self._heard)
@@ -144,18 +149,26 @@ class Namespaces:
     def start(self, system: System) -> None:
         """Start the edge's data plane, where the outside comes in, and what tells the name service's helper."""
         self._system = system
-        edge = edge_spot(self._block)
-        system.start(DATA_PLANE, NftDataPlane, system.post, "proxy", self.driver, self._doors, edge, machine=CONTROL_PLANE)
+        edge = self._plane(system, DATA_PLANE, "proxy", edge_spot(self._block))
+        system.start(edge.name, edge.component, *edge.arguments, machine=CONTROL_PLANE)
         system.start(NAMES_SERVER, NamesServer, DNS, self._names, machine=CONTROL_PLANE)
 
     def parts(self, system: System, index: int, spec: NodeSpec) -> tuple[Part, ...]:
         """A data plane."""
         spot = node_spot(spec.name, index, self._block)
-        arguments = (system.post, f"proxy/{spec.name}", self.driver, self._doors, spot)
-        return (Part(f"{DATA_PLANE}/{spec.name}", NftDataPlane, arguments),)
+        return (self._plane(system, f"{DATA_PLANE}/{spec.name}", f"proxy/{spec.name}", spot),)
+
+    def _plane(self, system: System, name: str, proxy: str, spot: Spot) -> Part:
+        arguments = (system.post, proxy, self.driver, self._doors, spot)
+        if self._rules:
+            return Part(name, NftDataPlane, arguments)
+        slot = self._slots.setdefault(spot.node, DriverSlot())
+        return Part(name, CellDataPlane, (*arguments, slot))
 
     def lost(self, node: str) -> None:
         """Its namespaces go, and those of its pods."""
+        if node in self._slots:
+            self._slots[node].close()
         self.driver.crash_node(node, lambda answer: _told(answer, f"the network of {node} can't be removed"))
 
     def cut(self, node: str, peers: tuple[str, ...]) -> None:
@@ -168,6 +181,8 @@ class Namespaces:
 
     def close(self) -> None:
         """Let go of the helpers; they end with the process daemon."""
+        for slot in self._slots.values():
+            slot.close()
         self._names.close()
         self.driver.close()
 

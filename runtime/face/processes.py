@@ -66,7 +66,7 @@ class Processes(Wires):
             raise
 
     def _network(self) -> PodNetwork:
-        return Namespaces(self._daemon) if self.level.network else Loopback(self._daemon, keeps_hosts=self.level.confined)
+        return Namespaces(self._daemon, self.level.rules) if self.level.network else Loopback(self._daemon, keeps_hosts=self.level.confined)
 
     @property
     def folder(self) -> str:
