@@ -11,6 +11,7 @@ import os
 import selectors
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
@@ -38,7 +39,7 @@ from callboard.runtime.process.protocol import (
     ShutDown,
     UsageMeasured,
 )
-from callboard.runtime.process.removal import remove_state_folder
+from callboard.runtime.process.removal import remove_abandoned, remove_state_folder
 from callboard.runtime.process.requests import Callback, Requests
 from callboard.runtime.process.usage import ContainerSample
 from callboard.runtime.process.wire import LOG_NAME, BrokenFrame, pack
@@ -94,6 +95,8 @@ class ProcessDaemon(Requests):
 
         Raises `ProcessDaemonError` if it cannot start, also if one uses that folder already.
         """
+        if state_dir is None:
+            remove_abandoned(tempfile.gettempdir(), level)
         return cls(launch.start(state_dir, timeout_s, level=level), emit, revive=revive, level=level)
 
     @classmethod

@@ -81,7 +81,7 @@ class State:
         try:
             if durable:
                 os.makedirs(self.folder, mode=0o700, exist_ok=True)
-                self._lock = _lock_folder(self.folder)
+            self._lock = _lock_folder(self.folder)  # a temporary folder that nobody holds is nobody's: see removal.py
             self.cluster_id, remembered = ("", None) if mode == "ephemeral" else _remembered(self.folder)
             self.cluster_id = self.cluster_id or os.urandom(8).hex()
             self.block, self._block_lock = _block(settings, remembered)

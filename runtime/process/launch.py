@@ -159,8 +159,10 @@ def _janitor() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Start who removes the control groups of a daemon that is killed; the descriptor is for that daemon alone. Raises OSError."""
     reader, writer = os.pipe()
     try:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        yield subprocess.Popen(JANITOR, stdin=reader, cwd="/", start_new_session=True, **quiet), writer
+        janitor = subprocess.Popen(
+            JANITOR, stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True
+        )
+        yield janitor, writer
     finally:
         os.close(reader)
         os.close(writer)
@@ -185,7 +187,7 @@ def _reserved(folder: str, kept: contextlib.ExitStack) -> dict[str, Any]:
         try:
             block, lock = reserve(remembered)
         except NoBlock as problem:
-            if remembered is None or _in_use(folder) or time.monotonic() >= deadline_s:
+            if remembered is None or in_use(folder) or time.monotonic() >= deadline_s:
                 return {"block_problem": str(problem)}
             time.sleep(LOOK_AGAIN_S)
             continue
@@ -193,7 +195,7 @@ def _reserved(folder: str, kept: contextlib.ExitStack) -> dict[str, Any]:
         return {"block": block, "block_lock": lock.fileno()}
 
 
-def _in_use(folder: str) -> bool:
+def in_use(folder: str) -> bool:
     """Whether a daemon holds the lock of a state folder."""
     try:
         with open(Path(folder, LOCK_NAME), "rb") as lock:

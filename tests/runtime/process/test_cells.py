@@ -134,6 +134,33 @@ def test_when_what_made_the_namespaces_is_killed_it_is_the_same(main: Main) -> N
     nothing_is_left_of(main)
 
 
+def test_what_stays_when_both_are_killed_is_removed_by_the_next_cluster(main: Main, level: Level) -> None:
+    os.kill(main.process.pid, signal.SIGSTOP)  # or it would still have time to clear up
+    os.kill(main.daemon, signal.SIGKILL)
+    main.kill()
+    wait_until(lambda: not processes_of(main.process.pid), "no daemon")
+    CellDriver(level).daemon.stop()
+    assert main.state_dir.exists(), "as long as it is young it may be somebody's who is just beginning"
+    os.utime(main.state_dir, (0, 0))
+    CellDriver(level).daemon.stop()
+    assert not main.state_dir.exists()
+
+
+def test_a_folder_that_a_daemon_holds_is_nobody_elses_however_old(level: Level) -> None:
+    driver = CellDriver(level)
+    folder = driver.daemon.state_dir
+    os.utime(folder, (0, 0))
+    CellDriver(level).daemon.stop()
+    stranger = folder.with_name(f"callboard-{2**22}-{folder.name.rpartition('-')[2]}")
+    stranger.symlink_to(folder)
+    try:
+        CellDriver(level).daemon.stop()
+        assert (folder / "daemon.block").exists()
+    finally:
+        stranger.unlink()
+        driver.daemon.stop()
+
+
 def test_a_daemon_that_outlives_its_main_program_is_found_again_with_all_exit_codes(level: Level, state_dir: Path) -> None:
     main = Main(level, state_dir)
     main.kill()
@@ -142,7 +169,7 @@ def test_a_daemon_that_outlives_its_main_program_is_found_again_with_all_exit_co
     listed = {record.container_id: record for record in driver.daemon.list_now().containers}
     assert listed["long"].running
     assert listed["short"].exit_code == 42 or driver.next(Exited).exit_code == 42
-    assert (state_dir / "volume" / "inner" / "file").exists()
+    wait_until((state_dir / "volume" / "inner" / "file").exists, "what the container writes")
     driver.daemon.disconnect()
     main.end()
 
