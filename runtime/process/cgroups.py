@@ -270,12 +270,7 @@ def _take(files: Files, hierarchy: Hierarchy, name: str, locks: list[int], probl
                 _clear(files, f"{folder}/{one}")
             if hierarchy.version == 2:
                 files.write(f"{folder}/cgroup.subtree_control", " ".join(f"+{controller}" for controller in controllers))
-            trial = f"{folder}/trial"
-            files.make(trial)
-            try:
-                files.try_to_enter(f"{trial}/cgroup.procs")
-            finally:
-                files.remove(trial)
+                _try(files, f"{folder}/trial")
         except OSError as error:
             problems.append(f"{place}: {error.strerror or error}")
             if lock >= 0:
@@ -285,6 +280,16 @@ def _take(files: Files, hierarchy: Hierarchy, name: str, locks: list[int], probl
         locks.append(lock)
         return dict.fromkeys(controllers, folder)
     return {}
+
+
+def _try(files: Files, group: str) -> None:
+    """Move a process into a group, which in version 2 is another right than making one (cgroup-v2.rst, "Delegation Containment"). In version
+    1 who may make a group may do so, and the kernel takes ten milliseconds for the first move. Raises OSError."""
+    files.make(group)
+    try:
+        files.try_to_enter(f"{group}/cgroup.procs")
+    finally:
+        files.remove(group)
 
 
 def _made_and_locked(files: Files, folder: str) -> int:
