@@ -283,8 +283,8 @@ def _take(files: Files, hierarchy: Hierarchy, name: str, locks: list[int], probl
 
 
 def _try(files: Files, group: str) -> None:
-    """Move a process into a group, which in version 2 is another right than making one (cgroup-v2.rst, "Delegation Containment"). In version
-    1 who may make a group may do so, and the kernel takes ten milliseconds for the first move. Raises OSError."""
+    """Move a process into a group, which in version 2 is another right than making one (cgroup-v2.rst, "Delegation Containment"). In
+    version 1 who may make a group may do so, and the kernel takes ten milliseconds for the first move. Raises OSError."""
     files.make(group)
     try:
         files.try_to_enter(f"{group}/cgroup.procs")
