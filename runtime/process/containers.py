@@ -259,6 +259,8 @@ class Containers:
                 command[2](code)
             if container is None and command is None:
                 self._other_ended(ended.si_pid, code)
+                if self._sandboxes is not None:
+                    self._sandboxes.other_ended(ended.si_pid)
 
     def _note_end(self, container: Container, code: int) -> None:
         container.process.returncode = code  # or Popen would wait for that process id again

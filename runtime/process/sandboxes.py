@@ -232,6 +232,13 @@ class Sandboxes:
                 os.kill(pause[1], signal.SIGKILL)
             pause[0].wait()
 
+    def other_ended(self, pid: int) -> None:
+        """A child that is no container has been reaped. If it kept a pod's namespace of processes, its number means nothing any more."""
+        for name, (process, _) in list(self._pauses.items()):
+            if process.pid == pid:
+                process.returncode = 0  # or Popen would wait for that process id again
+                del self._pauses[name]
+
     def _bubblewrap(
         self, options: list[str], argv: list[str], env: Mapping[str, str], prepare: Callable[[], None], inherited: list[int], **streams: Any
     ) -> tuple[subprocess.Popen[bytes], int]:

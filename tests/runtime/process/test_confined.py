@@ -233,6 +233,18 @@ def test_containers_of_a_pod_see_each_others_processes_if_they_share_them(cell: 
     assert cell.output(left, confinement=Confinement(pid_namespace="host")) == "0\n", "the pod's namespace goes with its last container"
 
 
+def test_a_pod_whose_shared_processes_were_ended_as_a_whole_can_begin_again(cell: CellDriver) -> None:
+    shared = Confinement(pid_namespace="pod:78")
+    cell.begin("c1", "sleep", "1000", confinement=shared)
+    cell.next(Started)
+    killing = "kill -KILL $(pgrep -f '^/usr/bin/sleep infinity$')"
+    cell.begin("c2", "sh", "-c", killing, confinement=Confinement(pid_namespace="host"))
+    cell.next(Started)
+    ended = {exited.container_id: exited.exit_code for exited in (cell.next(Exited), cell.next(Exited))}
+    assert ended == {"c1": 137, "c2": 0}
+    assert cell.output("echo again", "c3", confinement=shared) == "again\n"
+
+
 def test_a_command_is_beside_the_program_with_its_environment_folder_and_privileges(cell: CellDriver, volume: Path) -> None:
     confinement = Confinement(hostname="web-1", binds=(Bind(str(volume), "/data"),), capabilities=("CHOWN",))
     cell.begin("c1", "sleep", "1003", cwd="/data", confinement=confinement)
