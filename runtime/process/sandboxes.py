@@ -43,7 +43,13 @@ class Sandbox:
     """One confined container from its start on. `settled` says whether its program has been executed; `failure` why that was impossible."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], confinement: Mapping[str, Any], argv: list[str], env: dict[str, str], log: int
+        self,
+        process: subprocess.Popen[bytes],
+        confinement: Mapping[str, Any],
+        argv: list[str],
+        env: dict[str, str],
+        log: int,
+        log_offset: int,
     ) -> None:
         self.process = process
         self.confinement = confinement
@@ -54,8 +60,9 @@ class Sandbox:
         self.app_pid = 0
         self.settled = False
         self.failure = ""
+        self.killed = False
         self.log = os.dup(log)
-        self.log_offset = os.fstat(log).st_size
+        self.log_offset = log_offset
         self.status = -1
         self.exit_told = False
         self.unread = b""
@@ -70,6 +77,7 @@ class Sandbox:
         """Send a signal to the program, SIGKILL to all that is inside."""
         with contextlib.suppress(ProcessLookupError):
             if signum == signal.SIGKILL:
+                self.killed = True
                 os.kill(self.child_pid or self.process.pid, signum)
             elif not self.settled:
                 self.pending.append(signum)
@@ -107,7 +115,7 @@ class Sandbox:
         with open(f"/proc/self/fd/{self.log}", "rb") as file:
             file.seek(self.log_offset)
             words = file.read(_WORDS_LIMIT).decode(errors="replace").strip()
-        if code < 0 or (self.exit_told and not words.startswith("setpriv: ")):
+        if code < 0 or self.killed or (self.exit_told and not words.startswith("setpriv: ")):
             return ""
         for beginning in ("bwrap: execvp ", "setpriv: failed to execute "):
             last = words.rpartition("\n")[2]
@@ -172,13 +180,14 @@ class Sandboxes:
 
         if user is not None:
             os.fchown(log, user[0], -1)  # as container runtimes do with a container's own streams: /dev/stdout can be opened
+        log_offset = os.fstat(log).st_size  # what is said from now on may be bubblewrap's
         command, inherited = bubblewrap.command(argv, confinement, user), [pod_space] if pod_space >= 0 else []
         try:
             process, status = self._bubblewrap(words, command, env, prepare, inherited, stdout=log, stderr=log)
         finally:
             for fd in inherited:
                 os.close(fd)
-        sandbox = Sandbox(process, confinement, argv, env, log)
+        sandbox = Sandbox(process, confinement, argv, env, log, log_offset)
         sandbox.status = status
         self._unsettled[sandbox] = settled
         self._selector.register(status, selectors.EVENT_READ, lambda fd, _events: self._read(sandbox, fd))

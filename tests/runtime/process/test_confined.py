@@ -191,12 +191,13 @@ def test_a_signal_reaches_the_program_itself_and_nobody_else(cell: CellDriver) -
     cell.daemon.forget("c1", lambda _answer: None)
 
 
-def test_a_program_without_a_handler_ends_of_the_signal_also_if_it_comes_at_once(cell: CellDriver) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_program_without_a_handler_ends_of_the_signal_also_if_it_comes_at_once(cell: CellDriver, signum: int) -> None:
     cell.begin("c1", "sleep", "1000")
-    cell.daemon.signal("c1", signal.SIGTERM, lambda _answer: None)
+    cell.daemon.signal("c1", signum, lambda _answer: None)
     cell.next(Started)
     exited = cell.next(Exited)
-    assert (exited.exit_code, exited.signal) == (143, 15)
+    assert (exited.exit_code, exited.signal) == (128 + signum, signum)
     cell.daemon.forget("c1", lambda _answer: None)
 
 
