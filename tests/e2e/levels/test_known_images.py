@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,24 @@ def test_what_node_is_given_as_arguments_is_its_script_or_its_options(yard: Yard
     yard.run(known("js", "node:20-alpine", 8080, args=["-e", script]))
     assert "from node" in answer(yard, "js", 8080)
     assert yard.verbs.logs("pod/js") == "up\n"
+
+
+@pytest.mark.needs("nginx")
+def test_nginx_runs_as_another_user_and_without_a_writable_root_as_its_image_does(level: str, yard: Yard) -> None:
+    """Where a user may be chosen at all, and there is a root of the container's own."""
+    if level == "C0" or os.geteuid() != 0:
+        return
+    run = {"volumes": [{"name": "run", "emptyDir": {}}], "volumeMounts": [{"name": "run", "mountPath": "/run"}]}
+    port = {"env": [POD_IP, {"name": "NGINX_PORT", "value": "8080"}]}
+    yard.run(
+        known("user", "nginx", 8080, securityContext={"runAsUser": 101, "runAsGroup": 101}, **port),
+        known("sealed", "nginx", 8080, securityContext={"readOnlyRootFilesystem": True}, **run, **port),
+    )
+    for name in ("user", "sealed"):
+        assert "200 OK" in answer(yard, name, 8080)
+        until(partial(logged, yard, name), partial(yard.told, name))
+
+
+def logged(yard: Yard, name: str) -> bool:
+    """Whether a pod's request stands in its log."""
+    return '"GET / HTTP/1.0" 200' in yard.verbs.logs(f"pod/{name}")

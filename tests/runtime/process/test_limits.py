@@ -15,7 +15,7 @@ from callboard.runtime.process.confinement import Limits
 from callboard.runtime.process.protocol import DaemonLost, Exited, Started
 from callboard.runtime.process.usage import ContainerSample
 
-from .conftest import ENV, WAIT_S, Driver
+from .conftest import ENV, WAIT_S, Driver, wait_until_gone
 
 MIB = 2**20
 HOLD = "import time; held = bytearray(200 * 2**20); print(len(held), flush=True); time.sleep(1000)"
@@ -29,16 +29,19 @@ def controllers() -> tuple[str, ...]:
     return groups.controllers
 
 
+def groups_named(cluster_id: str) -> list[str]:
+    """The control groups of a cluster, wherever they are mounted."""
+    return [f"{folder}/{one}" for folder, names, _ in os.walk("/sys/fs/cgroup") for one in names if one == f"callboard-{cluster_id}"]
+
+
 def groups_of(driver: Driver) -> list[str]:
-    """The control groups of a driver's cluster, wherever they are mounted."""
-    name = f"callboard-{driver.daemon.hello.cluster_id}"
-    return [folder for folder, names, _ in os.walk("/sys/fs/cgroup") for one in names if one == name]
+    return groups_named(driver.daemon.hello.cluster_id)
 
 
-def wait_for_no_groups(driver: Driver) -> None:
+def wait_for_no_groups(cluster_id: str) -> None:
     deadline_s = time.monotonic() + WAIT_S
-    while groups_of(driver):
-        assert time.monotonic() < deadline_s, groups_of(driver)
+    while groups_named(cluster_id):
+        assert time.monotonic() < deadline_s, groups_named(cluster_id)
         time.sleep(0.02)
 
 
@@ -104,7 +107,7 @@ def test_a_command_beside_a_container_counts_with_it(ephemeral: Driver) -> None:
 def test_no_group_is_left_when_containers_have_ended_or_the_daemon_has(ephemeral: Driver) -> None:
     run(ephemeral, "a", "pass", Limits(memory_bytes=64 * MIB))
     ephemeral.next(Exited)
-    assert all(set(os.listdir(folder)) >= {"cgroup.procs"} for folder in groups_of(ephemeral))
+    assert [name for folder in groups_of(ephemeral) for name in os.listdir(folder) if os.path.isdir(f"{folder}/{name}")] == []
     ephemeral.daemon.stop()
     assert groups_of(ephemeral) == []
 
@@ -115,7 +118,7 @@ def test_no_group_is_left_when_the_daemon_is_killed() -> None:
     assert bool(groups_of(driver)) == bool(controllers())
     os.kill(driver.daemon.hello.pid, signal.SIGKILL)
     next(said for said in iter(driver.said.get, None) if isinstance(said, DaemonLost))
-    wait_for_no_groups(driver)
+    wait_for_no_groups(driver.daemon.hello.cluster_id)
     driver.daemon.stop()
 
 
@@ -133,3 +136,51 @@ def test_the_janitor_waits_for_the_end_of_its_pipe_and_removes_what_it_was_told(
         assert janitor.wait(WAIT_S) == 0
     assert not group.exists()
     assert other.exists()
+
+
+MAIN = """
+import sys, time
+from callboard.runtime.process.client import ProcessDaemon
+from callboard.runtime.process.confinement import Limits
+daemon = ProcessDaemon.start(None, lambda message: None)
+daemon.start_container("a", "node-1", ["sleep", "1000"], {"PATH": "/usr/bin:/bin"}, "/", daemon.state_dir / "a.log",
+                       lambda answer: print(daemon.hello.cluster_id, daemon.hello.pid, daemon._janitor.pid, flush=True),
+                       limits=Limits(memory_bytes=2**26))
+time.sleep(1000)
+"""
+
+
+def killed_main(temporary: Path, *also: int) -> tuple[str, list[int]]:
+    """A main program with a container in a control group, killed with SIGKILL together with its daemon (0) or janitor (1); the cluster's id
+    and the processes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+    ) as main:
+        assert main.stdout is not None
+        cluster_id, *numbers = main.stdout.readline().split()
+        helpers = [int(number) for number in numbers]
+        assert bool(groups_named(cluster_id)) == bool(controllers())
+        for pid in (*(helpers[one] for one in reversed(also)), main.pid):
+            os.kill(pid, signal.SIGKILL)
+    return cluster_id, helpers
+
+
+def test_no_group_is_left_when_the_main_program_is_killed(tmp_path: Path) -> None:
+    cluster_id, _ = killed_main(tmp_path)
+    wait_for_no_groups(cluster_id)
+
+
+def test_no_group_is_left_when_the_main_program_and_the_daemon_are_killed(tmp_path: Path) -> None:
+    cluster_id, _ = killed_main(tmp_path, 0)
+    wait_for_no_groups(cluster_id)
+
+
+def test_what_is_left_when_all_are_killed_goes_when_the_next_daemon_starts(tmp_path: Path) -> None:
+    """Its container dies with its daemon; nobody is left to remove its group but who comes next."""
+    cluster_id, (daemon, _) = killed_main(tmp_path, 0, 1)
+    wait_until_gone(daemon)
+    deadline_s = time.monotonic() + WAIT_S
+    while groups_named(cluster_id):
+        open_cgroups("next").close()
+        assert time.monotonic() < deadline_s, groups_named(cluster_id)
+        time.sleep(0.02)
