@@ -67,7 +67,7 @@ class DatagramListener:
         name = sock.getsockname()
         self.actual = (name[0], name[1])
         self._sock = sock
-        self._ground.loop.add_reader(sock, self._readable)
+        self._ground.loop.add_reader(sock.fileno(), self._readable)
         self._sweep = self._ground.loop.call_later(SWEEP_S, self._look_for_idle)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class DatagramListener:
         if self._sweep is not None:
             self._sweep.cancel()
         if self._sock is not None:
-            self._ground.loop.remove_reader(self._sock)
+            self._ground.loop.remove_reader(self._sock.fileno())
             self._sock.close()
             self._sock = None
         self.actual = None
@@ -141,7 +141,7 @@ class DatagramListener:
                 self._picker.counters(place).failed_connects += 1
                 continue
             flow = _Flow(client, place, sock, self._picker.connected(client[0], place, now_s), candidates)
-            self._ground.loop.add_reader(sock, self._answer, flow)
+            self._ground.loop.add_reader(sock.fileno(), self._answer, flow)
             return flow
         return None
 
@@ -196,7 +196,7 @@ class DatagramListener:
     def _end(self, flow: _Flow) -> None:
         if self._flows.get(flow.client) is flow:
             del self._flows[flow.client]
-        self._ground.loop.remove_reader(flow.sock)
+        self._ground.loop.remove_reader(flow.sock.fileno())
         flow.sock.close()
         flow.counters.active -= 1
 

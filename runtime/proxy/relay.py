@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -24,6 +25,8 @@ CONNECT_LIMIT_S = 3.0
 FILES_AGAIN_S = 0.1
 READ_FIRST_BYTES, READ_LIMIT_BYTES = 1 << 16, 1 << 20
 """A direction reads so much at once, more as long as the other side takes it all; this also bounds what is kept for a slow side."""
+_STANDS = (0, errno.EISCONN)
+_UNDER_WAY = (*_STANDS, errno.EINPROGRESS, errno.EALREADY)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -63,7 +66,7 @@ class _Flow:
         self._read_bytes = READ_FIRST_BYTES
 
     def start(self) -> None:
-        self.relay.ground.loop.add_reader(self.source, self.readable)
+        self.relay.ground.loop.add_reader(self.source.fileno(), self.readable)
 
     def readable(self) -> None:
         buffer = self.relay.ground.buffer
@@ -90,8 +93,8 @@ class _Flow:
             self._unsent = memoryview(bytes(buffer[sent:got]))
             self._read_bytes = READ_FIRST_BYTES
             loop = self.relay.ground.loop
-            loop.remove_reader(self.source)
-            loop.add_writer(self.target, self.writable)
+            loop.remove_reader(self.source.fileno())
+            loop.add_writer(self.target.fileno(), self.writable)
         elif got == self._read_bytes:
             self._read_bytes = min(2 * got, READ_LIMIT_BYTES)
 
@@ -107,13 +110,13 @@ class _Flow:
         if not self._unsent:
             self._unsent = None
             loop = self.relay.ground.loop
-            loop.remove_writer(self.target)
-            loop.add_reader(self.source, self.readable)
+            loop.remove_writer(self.target.fileno())
+            loop.add_reader(self.source.fileno(), self.readable)
 
     def _end(self) -> None:
         """The source says nothing more, and all that it said is on its way."""
         self.ended = True
-        self.relay.ground.loop.remove_reader(self.source)
+        self.relay.ground.loop.remove_reader(self.source.fileno())
         with contextlib.suppress(OSError):  # the target is closed already: the other direction will find out
             self.target.shutdown(socket.SHUT_WR)
         self.relay.flow_ended()
@@ -176,16 +179,22 @@ class Relay:
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with contextlib.suppress(BlockingIOError):
-                sock.connect(place)
+            stands = sock.connect_ex(place)
+            if stands == errno.EINPROGRESS:  # within one machine it stands by now, as asking again tells
+                stands = sock.connect_ex(place)
+            if stands not in _UNDER_WAY:
+                raise OSError(stands, "the endpoint refuses")
         except OSError:
             sock.close()
             self._upstreams.counters(place).failed_connects += 1
             return False
         self._endpoint, self._place = sock, place
         loop = self.ground.loop
+        if stands in _STANDS:
+            self._begin(sock, place)
+            return True
         self._timer = loop.call_later(CONNECT_LIMIT_S, self._failed)
-        loop.add_writer(sock, self._connected)
+        loop.add_writer(sock.fileno(), self._connected)
         return True
 
     def _failed(self) -> None:
@@ -210,7 +219,11 @@ class Relay:
             self._failed()
             return
         self._stop_timer()
-        self.ground.loop.remove_writer(sock)
+        self.ground.loop.remove_writer(sock.fileno())
+        self._begin(sock, place)
+
+    def _begin(self, sock: socket.socket, place: Endpoint) -> None:
+        """The endpoint's connection stands."""
         self._counters = self._upstreams.connected(self._peer, place, self.ground.loop.time())
         self._flows = (_Flow(self, self._client, sock, self._count_to), _Flow(self, sock, self._client, self._count_from))
         for flow in self._flows:
@@ -258,8 +271,9 @@ class Relay:
         self.ground.gate.reopen()
 
     def _unwatch(self, sock: socket.socket) -> None:
-        self.ground.loop.remove_reader(sock)
-        self.ground.loop.remove_writer(sock)
+        number = sock.fileno()  # by number: for a socket that isn't watched asyncio puts its whole description together
+        self.ground.loop.remove_reader(number)
+        self.ground.loop.remove_writer(number)
 
     def _count_to(self, count: int) -> None:
         if self._counters is not None:
