@@ -171,7 +171,7 @@ class Containers:
     def collect(self) -> list[Container]:
         """Reap what has ended, kill what ended containers left behind; returns the containers of which nothing is left now."""
         now_s = time.monotonic()
-        due_s = self.next_deadline_s()
+        due_s = self._leftovers_due_s()
         if self._sandboxes is not None:
             self._sandboxes.look()
         any_ended = self._reap()
@@ -203,12 +203,13 @@ class Containers:
 
     def next_deadline_s(self) -> float | None:
         """When, on the monotonic clock, `collect` must run even without a signal; None if not at all."""
+        deadlines = (self._leftovers_due_s(), self._sandboxes.next_deadline_s() if self._sandboxes is not None else None)
+        return min((deadline_s for deadline_s in deadlines if deadline_s is not None), default=None)
+
+    def _leftovers_due_s(self) -> float | None:
         deadlines = [c.give_up_at_s for c in self._by_id.values() if c.state == "ending"]
         if self._look_again_at_s is not None:
             deadlines.append(self._look_again_at_s)
-        unsettled_s = self._sandboxes.next_deadline_s() if self._sandboxes is not None else None
-        if unsettled_s is not None:
-            deadlines.append(unsettled_s)
         return min(deadlines, default=None)
 
     def watch_command(self, pid: int, container_id: str, mark: str, ended: Callable[[int], None]) -> None:

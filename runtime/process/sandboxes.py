@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from callboard.runtime.process.cell import Cell
 
+CROWD = 16
 LOOK_AGAIN_S = 0.002
 """Nothing tells that a program has been executed: the table of processes is looked at again after so long."""
 PAUSE_LIMIT_S = 10.0
@@ -131,6 +132,7 @@ class Sandboxes:
         self._selector = selector
         self._views = Views(cell)
         self._bwrap = _found("bwrap")
+        self._look_at_s = 0.0
         self._unsettled: dict[Sandbox, Callable[[], None]] = {}
         self._pauses: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
 
@@ -214,7 +216,11 @@ class Sandboxes:
         return spawn_prepared(argv, env, prepare, **streams)
 
     def look(self) -> None:
-        """Move on what isn't settled."""
+        """Move on what isn't settled, if it's time: the more there are, the rarer, since looking costs."""
+        now_s = time.monotonic()
+        if now_s < self._look_at_s:
+            return
+        self._look_at_s = now_s + LOOK_AGAIN_S * (1 + len(self._unsettled) / CROWD)
         for sandbox in list(self._unsettled):
             sandbox.look()
             if sandbox.settled:
@@ -222,7 +228,7 @@ class Sandboxes:
 
     def next_deadline_s(self) -> float | None:
         """When, on the monotonic clock, `look` must run."""
-        return time.monotonic() + LOOK_AGAIN_S if any(sandbox.child_pid for sandbox in self._unsettled) else None
+        return self._look_at_s if any(sandbox.child_pid for sandbox in self._unsettled) else None
 
     def ended(self, sandbox: Sandbox, code: int) -> None:
         """Bubblewrap around a container has ended."""
