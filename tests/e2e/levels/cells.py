@@ -38,14 +38,20 @@ class Cell:
         self.name, self.level, self.verdict = name, level, verdict
 
     @property
+    def kind(self) -> str:
+        """What the page says for the user who runs this."""
+        for_root, _, for_others = self.verdict.kind.partition(" as root, else ")
+        return for_others if for_others and os.geteuid() != 0 else for_root
+
+    @property
     def is_open(self) -> bool:
         """Whether the page says that nothing is kept apart here; a test then shows that it is so."""
-        return self.verdict.kind == "open"
+        return self.kind == "open"
 
     @property
     def refuses(self) -> bool:
         """Whether the page says that the cluster refuses this here."""
-        return self.verdict.kind == "refused" or (self.verdict.kind == "works as root" and os.geteuid() != 0)
+        return self.kind == "refused"
 
     @contextmanager
     def judged(self) -> Iterator[None]:

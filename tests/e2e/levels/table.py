@@ -9,13 +9,13 @@ import msgspec
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "isolation.md"
 LEVELS = ("A", "B", "C1", "C0")
-KINDS = ("works", "works as root", "emulated", "refused", "open")
+KINDS = ("works", "works as root, else refused", "works as root, else open", "emulated", "refused", "open")
 _QUOTED = re.compile(r"`([^`]+)`")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a cell says. `works`; `works as root`: and for others is refused in these words; `emulated`: the same for a program, by other
-    means; `refused`: in these words; `open`: not kept apart."""
+    """What a cell says. `works`; `emulated`: the same for a program, by other means; `refused`: in these words; `open`: not kept apart; and
+    what works for root and is one of the latter for other users."""
 
     kind: str
     text: str
@@ -60,8 +60,8 @@ def _verdict(text: str, line: int) -> Verdict:
     verdict = Verdict(kind.strip(), rest.strip())
     if verdict.kind not in KINDS:
         raise PageError(f"line {line}: {text!r} begins with none of {', '.join(KINDS)}")
-    if verdict.kind in ("refused", "works as root") and not verdict.words:
+    if verdict.kind.endswith("refused") and not verdict.words:
         raise PageError(f"line {line}: a refusal names its words in `backticks`")
-    if verdict.kind in ("emulated", "open") and not verdict.text:
+    if verdict.kind.endswith(("emulated", "open")) and not verdict.text:
         raise PageError(f"line {line}: {verdict.kind!r} says how, after a colon")
     return verdict

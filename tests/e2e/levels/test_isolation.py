@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import tempfile
@@ -73,8 +74,10 @@ def test_nothing_is_left_behind(number: int, cell: Cell, level: str, tmp_path: P
 
 def _names_of(processes: list[psutil.Process]) -> set[str]:
     """What a cluster's processes show of its name: the folder that helpers are told of, and the control groups that containers are in."""
-    words = [word for process in processes for word in process.cmdline()]
-    words += [line for process in processes for line in Path(f"/proc/{process.pid}/cgroup").read_text().split()]
+    words: list[str] = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):  # it may have ended meanwhile
+            words += [*process.cmdline(), *Path(f"/proc/{process.pid}/cgroup").read_text().split()]
     return set(re.findall(r"callboard-[0-9a-f]+(?:-[0-9a-f]{6,})?(?![\w-])", " ".join(words)))
 
 

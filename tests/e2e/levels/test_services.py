@@ -127,7 +127,7 @@ def test_without_an_endpoint_the_connection_is_refused(cell: Cell, yard: Yard) -
     with cell.judged():
         yard.run(service("nobody"), pod("client"))
         url = f"http://{_cluster_ip(yard, 'nobody')}:8080/"
-        wanted = "ConnectionResetError" if cell.verdict.kind == "emulated" else "ConnectionRefusedError"
+        wanted = "ConnectionResetError" if cell.kind == "emulated" else "ConnectionRefusedError"
         until(lambda: wanted in yard.fetch("client", url)[0], lambda: str(yard.fetch("client", url)))
 
 
@@ -216,7 +216,7 @@ def _resolves(cell: Cell, yard: Yard, name: str, addresses: str) -> None:
     if cell.is_open:  # told by the file alone, so that no question leaves the machine
         assert yard.exec("client", f"grep -w {name} /etc/hosts").exit_code == 1
         return
-    if cell.verdict.kind == "emulated":  # first the file, so that no question leaves the machine
+    if cell.kind == "emulated":  # first the file, so that no question leaves the machine
         until(lambda: yard.exec("client", f"grep -w {name} /etc/hosts").exit_code == 0, lambda: yard.sh("client", "cat /etc/hosts"))
 
     def so() -> bool:

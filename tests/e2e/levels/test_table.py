@@ -52,6 +52,17 @@ def test_a_cell_judges_a_refusal_by_its_words() -> None:
         raise Refused("not here")
 
 
+def test_what_works_as_root_only_is_judged_by_who_runs_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing, open_ = (
+        Cell("x", "C0", Verdict("works as root, else refused", "`no`")),
+        Cell("x", "C0", Verdict("works as root, else open", "y")),
+    )
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert (refusing.refuses, open_.is_open) == (False, False)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert (refusing.refuses, open_.is_open) == (True, True)
+
+
 def test_levels_that_are_named_must_be_there_and_in_ci_so_must_those_of_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "")
     monkeypatch.setenv("CALLBOARD_TEST_LEVELS", "C0, B")
