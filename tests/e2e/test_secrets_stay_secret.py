@@ -17,6 +17,7 @@ from callboard import Behaviour, Cluster, Simulation
 from callboard.models.behaviour import ContainerCommand
 from callboard.models.errors import ApiError
 from callboard.runtime.face.verbs import Verbs
+from callboard.runtime.process.launch import state_folder, stop_durable
 
 CANARY = "kanarienvogel-7Zq"
 STORED = base64.b64encode(CANARY.encode()).decode()
@@ -128,21 +129,22 @@ def test_a_canary_in_a_cluster_of_real_processes_is_seen_nowhere(
     lines: list[Any], capfd: pytest.CaptureFixture[str], tmp_path: Path, isolation: str
 ) -> None:
     say: list[str] = []
-    with Cluster(nodes=1, containers="process", isolation=isolation, timing="fast", events="all", data=tmp_path / "data") as c:
-        c.apply(MANIFEST)
-        provoke(c, say)
-        names = []
-        for pod in pods("sleep"):
-            c.apply(pod)
-            names.append(pod["metadata"]["name"])
-        c.wait("pod/volume", "Ready", timeout="30s")
-        for reason in ("Unhealthy", "FailedPostStartHook", "FailedMount", "Failed"):
-            _until(c, reason)
-        c.apply({**MANIFEST, "stringData": {"word": CANARY, "more": "x"}})
-        say += told(c, names)
-        state = tmp_path / "data" / "processes"
-        for log in state.glob("*.log"):
-            say.append(log.read_text(errors="replace"))
+    try:
+        with Cluster(nodes=1, containers="process", isolation=isolation, timing="fast", events="all", data=tmp_path) as c:
+            c.apply(MANIFEST)
+            provoke(c, say)
+            names = []
+            for pod in pods("sleep"):
+                c.apply(pod)
+                names.append(pod["metadata"]["name"])
+            c.wait("pod/volume", "Ready", timeout="30s")
+            for reason in ("Unhealthy", "FailedPostStartHook", "FailedMount", "Failed"):
+                _until(c, reason)
+            c.apply({**MANIFEST, "stringData": {"word": CANARY, "more": "x"}})
+            say += told(c, names)
+            say += [log.read_text(errors="replace") for log in state_folder(tmp_path).glob("*.log")]
+    finally:
+        stop_durable(state_folder(tmp_path))
     assert any("Readiness probe failed: <redacted>" in text for text in say), "somebody wanted to tell"
     assert any("'<redacted>'" in text for text in say), "the program that there is not"
     _look(say, lines, capfd)
