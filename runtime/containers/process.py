@@ -63,7 +63,7 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
             self.port.send(request.reply_to, SandboxRunning(request.id, uid, sandbox.ip, self.addresses.host))
         elif sandbox is not None:
             sandbox.waiting.append(request)
-        elif problem := refused(pod, self.place, self.addresses.host):
+        elif problem := refused(pod, self.place.level, self.addresses.host):
             self._refuse(request, uid, "FailedCreatePodSandBox", problem)
         else:
             try:

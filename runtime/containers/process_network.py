@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from callboard.actors.component import Component, handles
 from callboard.models.messages.base import Message
-from callboard.runtime.containers.process_hostports import HostPortsKept, keep_host_ports, prefix_of
+from callboard.runtime.containers.process_hostports import HostPort, HostPortsAdopted, HostPortsKept
 from callboard.runtime.containers.process_place import Place
 from callboard.runtime.containers.process_pods import Container, Sandbox
 from callboard.runtime.helpers.wire import Done
@@ -95,13 +95,22 @@ class ProcessNetwork(Component):
         if message.problem:
             self.port.log.error("the node has no network; it is tried again", reason=message.problem)
             self.port.after(TRY_AGAIN_S, ConnectNode())
-        elif not self._connected:
-            self._connected, self._netns = True, message.netns
-            self._network_renewed(NetworkRenewed())
-            network, tell = self.place.network, self._tell
-            assert network is not None
-            network.on_again(lambda: tell(NetworkRenewed()))
-            self._node_connected()
+        elif not self._netns:
+            self._netns = message.netns
+            held, node, index = self.place.host_ports, self.node, self.index
+            assert held is not None
+            ports = tuple(port for sandbox in self.sandboxes.values() for port in sandbox.host_ports)
+            self._in_lane("", lambda: held.adopt(node, index, ports))
+
+    @handles(HostPortsAdopted)
+    def _host_ports_adopted(self, message: HostPortsAdopted) -> None:
+        if message.problem:
+            self.port.log.warning("host ports can't be brought up to date", reason=message.problem)
+        network, tell = self.place.network, self._tell
+        assert network is not None
+        network.on_again(lambda: tell(NetworkRenewed()))
+        self._connected = True
+        self._node_connected()
 
     @handles(ConnectNode)
     def _connect_again(self, _timer: ConnectNode) -> None:
@@ -134,15 +143,16 @@ class ProcessNetwork(Component):
         elif message.problem or not self.sandboxes[message.uid].host_ports:
             self._sandbox_connected(message.uid, message.problem)
         else:
-            self._keep_host_ports(message.uid)
+            sandbox = self.sandboxes[message.uid]
+            self._set_host_ports(sandbox, sandbox.host_ports)
 
     # -- ports of pods at the node's address
 
-    def _keep_host_ports(self, uid: str = "") -> None:
-        """Let the node have the host ports of all its pods; `uid` is that of one which waits for it, since it comes or goes."""
-        ports = tuple(port for sandbox in self.sandboxes.values() if not sandbox.dropping for port in sandbox.host_ports)
-        place, node, index = self.place, self.node, self.index
-        self._in_lane("", lambda: keep_host_ports(place, node, index, ports, uid))
+    def _set_host_ports(self, sandbox: Sandbox, ports: tuple[HostPort, ...]) -> None:
+        """Let a pod have these ports, which waits for it since it comes or goes."""
+        held, node, index, uid = self.place.host_ports, self.node, self.index, sandbox.uid
+        assert held is not None
+        self._in_lane(uid, lambda: held.set_pod(node, index, uid, ports))
 
     @handles(HostPortsKept)
     def _host_ports_kept(self, message: HostPortsKept) -> None:
@@ -157,10 +167,9 @@ class ProcessNetwork(Component):
 
     @handles(NetworkRenewed)
     def _network_renewed(self, _message: NetworkRenewed) -> None:
-        doors = self.place.doors
-        assert doors is not None
-        if self._connected and (doors.under(prefix_of(self.node)) or any(sandbox.host_ports for sandbox in self.sandboxes.values())):
-            self._keep_host_ports()
+        held, node, index = self.place.host_ports, self.node, self.index
+        assert held is not None
+        self._in_lane("", lambda: held.renew(node, index))
 
     def _disconnect(self, uid: str) -> None:
         network, tell = self.place.network, self._tell

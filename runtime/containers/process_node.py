@@ -207,8 +207,8 @@ class ProcessNode(ProcessNetwork):
         """Remove the folder, if it is to go, as soon as nothing runs that could write into it."""
         if (sandbox.failed or sandbox.removals) and sandbox.at_rest() and not sandbox.dropping:
             sandbox.dropping = True
-            if sandbox.host_ports and self.place.network is not None:
-                self._keep_host_ports(sandbox.uid)  # without those of this one
+            if sandbox.host_ports and self.place.host_ports is not None:
+                self._set_host_ports(sandbox, ())
             else:
                 self._host_ports_closed(sandbox)
 

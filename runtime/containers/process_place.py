@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from callboard.models.dns import DOMAIN
 from callboard.models.images import ImageTable
 from callboard.runtime.containers.process_addresses import AddressPool, cell_pool, loopback_pool
+from callboard.runtime.containers.process_hostports import HostPorts
 from callboard.runtime.helpers.link import HelperError
 from callboard.runtime.isolation.levels import Level
 from callboard.runtime.network.driver import NetworkDriver
@@ -17,7 +18,6 @@ from callboard.runtime.process import podfiles
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.installed import Installed
 from callboard.runtime.process.podfiles import PodFiles
-from callboard.runtime.proxy.doors import Doors
 
 START_LIMIT_S = 20.0
 
@@ -58,8 +58,7 @@ class Place:
         self.cluster_dns = cluster_dns
         self.domain = domain
         self.hosts = hosts
-        self.doors = Doors(network) if network is not None else None
-        """Ways to pods' host ports from outside."""
+        self.host_ports = HostPorts(network, daemon.block) if network is not None else None
         self.files = PodFiles(self.state_dir, self._start_helper) if level.confined else None
         """Who writes pods' folders and mounts in them; None at level C0, where nothing is mounted."""
 

@@ -22,7 +22,6 @@ from callboard.models.messages.base import Address, Message
 from callboard.models.messages.runtime import DOWNWARD, LogRead, ProbeContainer, Probed, ReadLog, RuntimeRefused, UpdateVolumes
 from callboard.models.podnames import NameTooLong, host_name, hosts_file, resolv_conf
 from callboard.runtime.containers.process_grpc import Connect
-from callboard.runtime.containers.process_hostports import close_strangers
 from callboard.runtime.containers.process_launch import container_log
 from callboard.runtime.containers.process_logs import read_piece
 from callboard.runtime.containers.process_place import Place
@@ -163,7 +162,6 @@ def _strange_networks(place: Place, node: str, known: set[str]) -> tuple[str, ..
     if place.network is None:
         return ()
     try:
-        close_strangers(place, node)
         pods = place.network.state_now().pods
     except HelperError as error:
         _log.warning("networks of pods that are gone can't be looked for", node=node, reason=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,7 +41,9 @@ from tests.runtime.process.test_lasting_at_levels import MEMORY, durable
 from tests.runtime.process.test_volumes import mount
 from callboard.runtime.isolation.levels import chosen
 node = durable(chosen(sys.argv[1]), sys.argv[2])
-pod = PodHere(node, {"volumes": [MEMORY], "containers": [container("web", mount("m", "/m"), command=("sh", "-c", sys.argv[3]))]}).up()
+ports = [{"containerPort": 80, "hostPort": 30998}] if node.place.level.network else []
+web = container("web", mount("m", "/m"), command=("sh", "-c", sys.argv[3]), ports=ports)
+pod = PodHere(node, {"volumes": [MEMORY], "containers": [web]}).up()
 print(pod.name, pod.ip, pod.ids["web"], flush=True)
 threading.Event().wait()
 """
@@ -157,10 +160,14 @@ def test_kill_9_of_the_whole_program_leaves_pods_with_their_addresses_and_exit_c
         assert pod.says("cat /m/file") == "kept"
         if level.network:
             assert f" {ip}/32" in pod.says("ip -o -4 addr show dev eth0")
+            socket.create_connection((door := f"127.{node.daemon.block}.1.1", 30998), 5).close()
         pod.says("touch /m/go")
         assert node.expect(ContainerExited).exit_code == 7
         node.remove(pod.pod)
         assert addresses(node) == {}
+        if level.network:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((door, 30998), 5)
     finally:
         node.close()
         node.daemon.disconnect()
