@@ -105,8 +105,8 @@ def _carried(table: ProxyTable) -> list[ServicePort]:
 
 def _frame(place: NodePlace) -> list[str]:
     filtering = (
-        f"ct state new ip daddr . meta l4proto . th dport vmap @{_NOBODY}",
-        f"ct state new fib daddr type local meta l4proto . th dport vmap @{_NOBODY_AT_NODE}",
+        f"ip daddr . meta l4proto . th dport vmap @{_NOBODY}",
+        f"fib daddr type local meta l4proto . th dport vmap @{_NOBODY_AT_NODE}",
     )
     serving = (
         f"ip daddr . meta l4proto . th dport vmap @{_BY_ADDRESS}",
@@ -128,7 +128,7 @@ def _frame(place: NodePlace) -> list[str]:
     lines += _chain("arriving", ("type nat hook prerouting priority dstnat;", *arriving))
     lines += _chain("own", ("type nat hook output priority -100;", "jump services"))
     for hook in ("input", "forward", "output"):
-        lines += _chain(f"filter-{hook}", (f"type filter hook {hook} priority -110;", "jump nobody"))
+        lines += _chain(f"filter-{hook}", (f"type filter hook {hook} priority -110;", "ct state new jump nobody"))
     lines += _chain("leaving", ("type nat hook postrouting priority srcnat;", *leaving))
     return lines
 
