@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from callboard import Cluster
 from callboard.models.api.core import Container
 from callboard.models.errors import BadRequest
 from callboard.models.images import PATH, Program, PullProblem, Resolved
+from callboard.models.programs import builtin
 from callboard.runtime.face.images import image_table
 from callboard.runtime.process.installed import Installed
 
@@ -133,3 +135,25 @@ def test_what_nobody_knows_is_told_by_the_table_of_this_machine() -> None:
     answer = image_table({"ghost": Program(["no-such-program"])}).command_of(Container(name="a", image="ghost:1"))
     assert isinstance(answer, PullProblem)
     assert "'no-such-program' is not installed" in answer.message
+
+
+# -- docs/images.md -----------------------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "images.md"
+
+
+def test_the_file_on_the_page_is_read_and_says_what_the_mapping_above_it_says(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    table = image_table(write(tmp_path / "images.yaml", text))
+    greeter = table.program_of("greeter:1")
+    assert greeter is not None
+    assert (greeter.command, greeter.args, greeter.working_dir) == (("echo", "hello"), ("world",), "/data")
+    assert table.program_of("shop/web") == Program(["/bin/cat"])
+    fields = {*re.findall(r"^  (\w+):", text, re.M)}
+    assert fields == {name for name in Program.__struct_fields__ if name != "working_dir"} | {"workingDir"}
+
+
+def test_the_page_knows_the_images_that_are_known_and_what_they_need() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \|[^|]*\| `([a-z0-9-]+)` \|", PAGE.read_text(encoding="utf-8"), re.M)
+    known = {name: (*program.needs, *program.command, *program.args)[0] for name, program in builtin()}
+    assert dict(rows) == known
