@@ -41,7 +41,8 @@ def _adopt_node(fabric: Fabric, link: Link) -> None:
         return
     with visiting(space, fabric.home):
         netlink, eth0 = Netlink(), socket.if_nametoindex("eth0")
-    fabric.nodes[link.alias] = NodeSpace(link.alias, index, space, netlink, eth0, link.index)
+    there = fabric.nodes[link.alias] = NodeSpace(link.alias, index, space, netlink, eth0, link.index)
+    there.apart = None
 
 
 def _adopt_pod(fabric: Fabric, node: NodeSpace, link: Link) -> None:

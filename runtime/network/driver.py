@@ -83,6 +83,8 @@ class NetworkDriver:
         self._nodes: dict[str, int] = {}
         self._pods: dict[str, EnsurePod] = {}
         self._outside: dict[str, _Outside] = {}
+        self._lost: dict[RemoveNode | RemovePod, None] = {}
+        """Removals that were lost with a helper, in their order: to be asked for again before anything is made."""
         self._isolated: set[str] = set()
         self._pairs: set[frozenset[str]] = set()
         self._again_callbacks: list[Callable[[], None]] = []
@@ -92,9 +94,11 @@ class NetworkDriver:
             self._link = HelperLink(HELPER, daemon.state_dir, self._start, Answers, again=self._say_all)
 
     def ensure_node(self, node: str, index: int, done: Callable[[NodeNetwork | NetworkFailed], None]) -> None:
-        """A namespace for this node, which keeps what is there already."""
+        """A namespace for this node, which keeps what is there already. Wanted until it is removed, also where `done`
+        hears of a failure."""
         with self._lock:
             self._nodes[node] = index
+            self._remove_lost()
             self._ask_node(node, done)
 
     def remove_node(self, node: str, done: Callable[[Done | NetworkFailed], None]) -> None:
@@ -113,21 +117,23 @@ class NetworkDriver:
             self._pods = {uid: pod for uid, pod in self._pods.items() if pod.node != node}
             gone = self._there.pop(node, None)
             callbacks = [*self._node_callbacks] if gone is not None else []
-            self._ask(RemoveNode(node), done)
+            self._ask_removal(RemoveNode(node), done)
         for callback in callbacks:
             callback(NodeGone(node))
 
     def ensure_pod(self, uid: str, node: str, ip: str, done: Callable[[PodNetwork | NetworkFailed], None]) -> None:
-        """A namespace for this pod, which keeps what is there already. The node's must have been ensured."""
+        """A namespace for this pod, which keeps what is there already. The node's must have been ensured. Wanted until it is removed, also
+        where `done` hears of a failure."""
         with self._lock:
             self._pods[uid] = request = EnsurePod(uid, node, ip)
+            self._remove_lost()
             self._ask(request, done)
 
     def remove_pod(self, uid: str, done: Callable[[Done | NetworkFailed], None]) -> None:
         """A pod is no more: its network goes."""
         with self._lock:
             self._pods.pop(uid, None)
-            self._ask(RemovePod(uid), done)
+            self._ask_removal(RemovePod(uid), done)
 
     def cut(self, node: str, peers: tuple[str, ...] = (), done: Callable[[Done | NetworkFailed], None] | None = None) -> None:
         """Without peers: unplug the node. With peers: nothing goes between the node and these any more, in either direction, established
@@ -247,6 +253,20 @@ class NetworkDriver:
         except BrokenFrame as error:
             answered(HelperFailed(str(error)), [])
 
+    def _ask_removal(self, request: RemoveNode | RemovePod, done: Callable[[Done | NetworkFailed], None]) -> None:
+        def answered(answer: Done | NetworkFailed) -> None:
+            with self._lock:
+                if isinstance(answer, NetworkFailed):
+                    self._lost[request] = None
+            done(answer)
+
+        self._lost.pop(request, None)
+        self._ask(request, answered)
+
+    def _remove_lost(self) -> None:
+        for request in [*self._lost]:
+            self._ask_removal(request, lambda _answer: None)
+
     def _ask_node(self, node: str, done: Callable[[NodeNetwork | NetworkFailed], None] | None) -> None:
         def answered(answer: NodeNetwork | NetworkFailed) -> None:
             with self._lock:
@@ -298,6 +318,7 @@ class NetworkDriver:
     def _say_all(self, _link: HelperLink) -> None:
         """Tell a helper that may know nothing all that it should know."""
         with self._lock:
+            self._remove_lost()
             for node in self._nodes:
                 self._ask_node(node, None)
             self._ask_cuts(None)

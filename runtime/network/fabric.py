@@ -16,6 +16,7 @@ import errno
 import os
 import socket
 import threading
+from functools import cache
 
 from callboard.runtime.helpers.program import Refusal
 from callboard.runtime.network import plan
@@ -51,6 +52,8 @@ class NodeSpace:
         self.netlink = netlink
         self.eth0 = eth0
         self.link = link
+        self.apart: frozenset[str] | None = frozenset()
+        """Addresses on the fabric that are cut off from it; None if that is not known. Set by `Cuts`."""
         self.pods: dict[str, PodSpace] = {}
 
 
@@ -146,13 +149,17 @@ class Fabric:
                     there = socket.if_nametoindex(link)
                 self.netlink.do(
                     order("link", "set", index=there, master=self.bridge),
-                    order("link", "set", index=there, state="down" if node in self.isolated else "up"),
+                    order("link", "set", index=there, state=self.plug(node)),
                     order("link", "set", index=there, ifalias=node),
                 )
         except OSError:
             self.netlink.do(_no_link(link))
             raise
         return NodeSpace(node, index, space, netlink, eth0, there)
+
+    def plug(self, node: str) -> str:
+        """The state that a node's link on the bridge should have."""
+        return "down" if node in self.isolated else "up"
 
     # -- pods
 
@@ -269,9 +276,20 @@ def _name_service(lo: int) -> Order:
 
 
 def _peers(oif: int, but: int) -> list[Order]:
-    """Routes to the pods of all nodes that there may ever be, so that no node has to be told of another one."""
-    indices = [index for index in range(plan.NODES_LIMIT) if index != but]
-    return [order("route", "replace", dst=plan.pod_cidr(index), gateway=plan.node_address(index), oif=oif) for index in indices]
+    """The ways to all nodes that there may ever be, and to their pods, so that no node has to be told of another one."""
+    return [way for index, ways in enumerate(_ways(oif)) if index != but for way in ways]
+
+
+@cache
+def _ways(oif: int) -> list[tuple[Order, Order]]:
+    """The way to each node and to its pods, by the nodes' indices. The same for all, as long as their interfaces have the same number."""
+    nodes = [(plan.pod_cidr(index), plan.node_address(index)) for index in range(plan.NODES_LIMIT)]
+    return [(order("route", "replace", dst=cidr, gateway=address, oif=oif), peer(oif, address)) for cidr, address in nodes]
+
+
+def peer(oif: int, address: str) -> Order:
+    """Where on the fabric this address is."""
+    return neighbour(oif, address, plan.hardware(address))
 
 
 def _node_orders(index: int, eth0: int, lo: int) -> list[Order]:
@@ -285,6 +303,7 @@ def _node_orders(index: int, eth0: int, lo: int) -> list[Order]:
         ),  # its pods' routes are longer; others are refused, not sent round
         _name_service(lo),
         *_peers(eth0, index),
+        peer(eth0, plan.EDGE_ADDRESS),
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,12 +19,14 @@ from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 _HEAD = struct.Struct("=IHHII")
 _SEQUENCE = struct.Struct("=I")
+_FLAGS = struct.Struct("=H")
 _ERROR = struct.Struct("=i")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERROR_TYPE, _DONE_TYPE = 2, 3
 _CAPPED, _HAS_WORDS = 0x100, 0x200
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
-_AT_ONCE = 64
+_ACKNOWLEDGE = 4
+_AT_ONCE = 512
 READ_BYTES = 1024 * 1024
 _PERMANENT = 0x80
 
@@ -63,11 +65,18 @@ class Netlink:
         """Carry these out in turn. Raises `KernelRefusal` for the first that failed; the kernel has tried the ones behind it too."""
         for first in range(0, len(orders), _AT_ONCE):
             some = orders[first : first + _AT_ONCE]
-            self._socket.send(b"".join(order.data for order in some))
-            answers = list(self._answers(len(some)))
-            for order, (number, words) in zip(some, answers, strict=True):
-                if number and number not in order.allowed:
-                    raise KernelRefusal(number, f"{order.words}: {words or os.strerror(number)}")
+            data = bytearray().join(order.data for order in some)
+            at = 0
+            for number, order in enumerate(some):
+                _SEQUENCE.pack_into(data, at + 8, number)
+                if number < len(some) - 1:  # of these only failures are told
+                    _FLAGS.pack_into(data, at + 6, _FLAGS.unpack_from(data, at + 6)[0] & ~_ACKNOWLEDGE)
+                at += len(order.data)
+            self._socket.send(data)
+            failures = [(some[number], error, words) for number, error, words in self._answers(len(some) - 1)]
+            for order, error, words in failures:
+                if error not in order.allowed:
+                    raise KernelRefusal(error, f"{order.words}: {words or os.strerror(error)}")
 
     def links(self) -> list[Link]:
         """All interfaces."""
@@ -81,28 +90,20 @@ class Netlink:
             for answer in self._dump("link", "dump")
         ]
 
-    def neighbours(self, index: int, lladdr: str) -> set[str]:
-        """The IPv4 addresses that are said to be at this hardware address, on the interface of this index."""
-        return {
-            answer.get_attr("NDA_DST")
-            for answer in self._dump("neigh", "dump", family=socket.AF_INET)
-            if answer["ifindex"] == index and answer.get_attr("NDA_LLADDR") == lladdr
-        }
-
     def close(self) -> None:
         self._socket.close()
 
-    def _answers(self, count: int) -> Iterable[tuple[int, str]]:
-        """Number of the error, 0 for none, and the kernel's words, for each of so many orders."""
-        seen = 0
-        while seen < count:
+    def _answers(self, last: int) -> Iterator[tuple[int, int, str]]:
+        """Which orders failed, until the last one is answered: their numbers, the numbers of the errors, the kernel's words."""
+        answered = -1
+        while answered != last:
             data = self._socket.recv(READ_BYTES)
             at = 0
             while at < len(data):
-                length, kind, flags, _, _ = _HEAD.unpack_from(data, at)
-                if kind == _ERROR_TYPE:
-                    seen += 1
-                    yield -_ERROR.unpack_from(data, at + 16)[0], _words(data[at : at + length], flags)
+                length, kind, flags, answered, _ = _HEAD.unpack_from(data, at)
+                error = -_ERROR.unpack_from(data, at + 16)[0] if kind == _ERROR_TYPE else 0
+                if error:
+                    yield answered, error, _words(data[at : at + length], flags)
                 at += (length + 3) & ~3
 
     def _dump(self, what: str, command: str, **fields: Any) -> list[Any]:

@@ -40,6 +40,11 @@ def node_address(index: int) -> str:
     return f"172.31.0.{_number(index)}"
 
 
+def fabric_addresses() -> frozenset[str]:
+    """All addresses that may be on the fabric: of nodes and of the edge."""
+    return frozenset(node_address(index) for index in range(NODES_LIMIT)) | {EDGE_ADDRESS}
+
+
 def pod_cidr(index: int) -> str:
     """The network of a node's pods. Raises `BadPlan`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import socket
+import time
 from pathlib import Path
 
 from callboard.runtime.helpers.wire import Done
@@ -129,6 +130,24 @@ def test_who_asks_while_the_helper_is_away_gets_an_answer(own_world: World) -> N
     assert all(isinstance(answer, PodNetwork | RulesApplied | NetworkFailed) for answer in heard)
     # Those that were lost on the way are ensured all the same: they are remembered.
     world.until(lambda: len(world.driver.state_now().pods) == 38)
+
+
+def test_removals_that_were_lost_with_the_helper_are_asked_for_again(own_world: World) -> None:
+    world = own_world
+    for index in range(3):
+        with_pod(world, f"n{index}", index)
+    answers: queue.SimpleQueue[object] = queue.SimpleQueue()
+    helper = world.helper_process()
+    helper.suspend()
+    world.driver.remove_pod("n0-pod", answers.put)
+    world.driver.crash_node("n1", answers.put)
+    time.sleep(0.1)  # so that they are on their way and are lost; if they were not, nothing would be tried here
+    helper.kill()
+    assert all(isinstance(answers.get(timeout=LIMIT_S), NetworkFailed) for _ in range(2))
+    world.until(lambda: world.spaces() == ["node-n0", "node-n2", "pod-n2-pod"])
+    state = world.driver.state_now()
+    assert sorted(node.node for node in state.nodes) == ["n0", "n2"]
+    assert [pod.uid for pod in state.pods] == ["n2-pod"]
 
 
 def test_nothing_is_left_once_the_cell_has_ended(own_world: World) -> None:

@@ -213,4 +213,7 @@ def test_who_asks_for_rules_or_sockets_right_behind_the_network_need_not_wait_fo
 def test_pods_know_their_node_and_nodes_their_pods_without_asking(world: World, nodes: Nodes) -> None:
     nodes(1)
     assert world.run_in("pod-n0-pod", "ip", "neigh") == "169.254.1.1 dev eth0 lladdr 02:58:0a:f4:01:02 PERMANENT \n"
-    assert world.run_in("node-n0", "ip", "neigh") == "10.244.1.2 dev v2 lladdr 0a:58:0a:f4:01:02 PERMANENT \n"
+    known = world.run_in("node-n0", "ip", "neigh").splitlines()
+    assert "10.244.1.2 dev v2 lladdr 0a:58:0a:f4:01:02 PERMANENT " in known
+    assert "172.31.0.2 dev eth0 lladdr 0a:58:ac:1f:00:02 PERMANENT " in known
+    assert "172.31.0.254 dev eth0 lladdr 0a:58:ac:1f:00:fe PERMANENT " in known

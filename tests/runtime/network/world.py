@@ -77,7 +77,15 @@ class World:
 
     def helper_process(self) -> psutil.Process:
         """The helper's process as it is seen from outside."""
-        return psutil.Process(self._cell.pid).children()[0].children()[-1]
+        found: list[psutil.Process] = []
+
+        def there() -> bool:
+            cells = psutil.Process(self._cell.pid).children()
+            found[:] = [child for cell in cells for child in cell.children() if child.status() != psutil.STATUS_ZOMBIE]
+            return bool(found)
+
+        self.until(there)
+        return found[-1]
 
     def kill_helper(self) -> None:
         process = self.helper_process()
