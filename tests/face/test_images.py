@@ -157,3 +157,25 @@ def test_the_page_knows_the_images_that_are_known_and_what_they_need() -> None:
     rows = re.findall(r"^\| `([a-z]+)` \|[^|]*\| `([a-z0-9-]+)` \|", PAGE.read_text(encoding="utf-8"), re.M)
     known = {name: (*program.needs, *program.command, *program.args)[0] for name, program in builtin()}
     assert dict(rows) == known
+
+
+# -- a cluster ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_installed_while_a_container_waits_for_it_is_found_by_the_next_try(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late"}, "spec": {"containers": [{"name": "main", "image": "late:1"}]}}
+    images = {"late": Program([str(tool)], ["1000"], install="put it there")}
+    with Cluster(nodes=1, containers="process", isolation="C0", timing="fast", images=images) as c:
+        c.apply(pod)
+        waiting = c.wait("pod/late", lambda one: why_it_waits(one) == "ImagePullBackOff", timeout="30s")
+        assert "to have it: put it there" in waiting.status.container_statuses[0].state.waiting.message
+        write(tool, '#!/bin/sh\nexec sleep "$@"\n').chmod(0o755)
+        c.wait("pod/late", "Ready", timeout="60s")
+
+
+def why_it_waits(pod: Any) -> str:
+    """The reason why a pod's container waits; "" if it doesn't."""
+    statuses = pod.status.container_statuses if pod.status is not None else ()
+    waiting = statuses[0].state.waiting if statuses and statuses[0].state is not None else None
+    return waiting.reason if waiting is not None else ""
