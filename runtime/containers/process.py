@@ -105,11 +105,19 @@ class ProcessRuntime(ProcessInside, ProcessUsage):
         if problem:
             self._sandbox_failed(uid, "FailedCreatePodSandBox", f"the pod's network can't be made: {problem}")
             return
-        sandbox = self.sandboxes[uid]
+        note, home = self.sandboxes[uid].note(), self._home
+        self._in_lane(uid, lambda: work.note_new(home, note))  # last: what is not complete is not found again
+
+    @handles(work.SandboxNoted)
+    def _noted(self, result: work.SandboxNoted) -> None:
+        if result.problem:
+            self._sandbox_failed(result.uid, "FailedCreatePodSandBox", result.problem)
+            return
+        sandbox = self.sandboxes[result.uid]
         waiting, sandbox.waiting = sandbox.waiting, []
         sandbox.made = True
         for run in waiting:
-            self.port.send(run.reply_to, SandboxRunning(run.id, uid, sandbox.ip, self.addresses.host))
+            self.port.send(run.reply_to, SandboxRunning(run.id, sandbox.uid, sandbox.ip, self.addresses.host))
         self._go_on_removing(sandbox)
 
     def _sandbox_failed(self, uid: str, reason: str, message: str) -> None:

@@ -73,6 +73,13 @@ class FolderWritten(Message, frozen=True, gc=False):
     message: str = ""
 
 
+class SandboxNoted(Message, frozen=True, gc=False):
+    """A new sandbox is remembered on the disk, or `problem` says why not."""
+
+    uid: str
+    problem: str = ""
+
+
 class NoteStored(Message, frozen=True, gc=False):
     """What is to be remembered of a sandbox is on the disk, or `problem` says why not."""
 
@@ -174,7 +181,7 @@ def _remover(place: Place) -> Callable[[Path], None]:
 
 
 def write_folder(place: Place, home: Home, note: SandboxNote, configs: Configs, request: UpdateVolumes | None) -> FolderWritten:
-    """Make a pod's folder what its volumes say; for a new sandbox store its note too, last."""
+    """Make a pod's folder what its volumes say, and for a new sandbox its names."""
     confined, pod, folder = place.files is not None, note.pod, home.pod(note.uid)
     plan = plan_volumes(pod, _by_name(configs, "configmaps"), _by_name(configs, "secrets"), _by_name(configs, DOWNWARD), confined=confined)
     if isinstance(plan, MissingReferences | VolumesRefused):
@@ -187,7 +194,6 @@ def write_folder(place: Place, home: Home, note: SandboxNote, configs: Configs, 
             place.files.write(folder, plan, {} if request is not None else _etc_files(place, home, note))
         if request is None:
             _keep_hosts(place, home, note)
-            store_note(home, note)
     except VolumeError as error:
         return FolderWritten(note.uid, request, "FailedMount", str(error))
     except (OSError, NameTooLong) as error:
@@ -250,6 +256,15 @@ def connector_of(place: Place, node: str) -> Connect:
 
 def _by_name(configs: Configs, resource: str) -> Mapping[str, Any]:
     return {key.rpartition("/")[2]: obj for key, obj in configs if key.partition("/")[0] == resource}
+
+
+def note_new(home: Home, note: SandboxNote) -> SandboxNoted:
+    """Store the note of a sandbox that is complete: from now on it is found again."""
+    try:
+        store_note(home, note)
+    except OSError as error:
+        return SandboxNoted(note.uid, f"the sandbox can't be stored: {error}")
+    return SandboxNoted(note.uid)
 
 
 def note_sandbox(home: Home, note: SandboxNote) -> NoteStored:
