@@ -22,12 +22,13 @@ PERIOD_US = 100_000
 QUOTA_MINIMUM_US = 1_000
 """Kubernetes' and the kernel's least quota (pkg/kubelet/cm/helpers_linux.go, MinQuotaPeriod)."""
 _SCRIPT = r"""
+command -v flock >/dev/null || flock() { shift 2; "$@"; }
 while read -r folder; do set -- "$@" "$folder"; done
 tries=0
 while [ $tries -lt 100 ]; do
     left=
     for folder; do
-        [ -d "$folder" ] && find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
+        [ -d "$folder" ] && flock -n "$folder" find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
         [ -d "$folder" ] && left=1
     done
     [ -z "$left" ] && exit 0
@@ -38,7 +39,8 @@ exit 1
 """
 JANITOR = ("/bin/sh", "-c", _SCRIPT)
 """A command for a process outside the cell, whose standard input is the reading end of a pipe of which the daemon alone holds the other
-end (`Cgroups.tell_janitor`). What was killed may take a while to be gone, so it tries for ten seconds."""
+end (`Cgroups.tell_janitor`). What was killed may take a while to be gone, so it tries for ten seconds; what another daemon of the cluster
+has locked meanwhile is left alone."""
 LOCK_TRIES = 100
 LOCK_PAUSE_S = 0.002
 _MANDATORY = ("memory", "cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -148,6 +149,20 @@ daemon.start_container("a", "node-1", ["sleep", "1000"], {"PATH": "/usr/bin:/bin
                        limits=Limits(memory_bytes=2**26))
 time.sleep(1000)
 """
+
+
+def test_the_janitor_leaves_alone_what_another_daemon_has_locked(tmp_path: Path) -> None:
+    group = tmp_path / "callboard-x"
+    group.mkdir()
+    taken_over = os.open(group, os.O_RDONLY)
+    fcntl.flock(taken_over, fcntl.LOCK_EX)
+    (tmp_path / "sleep").symlink_to("/bin/true")  # it tries a hundred times, with pauses
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with subprocess.Popen(JANITOR, stdin=subprocess.PIPE, env=path) as janitor:
+        janitor.communicate(f"{group}\n".encode(), WAIT_S)
+        assert janitor.returncode == 1
+    assert group.exists()
+    os.close(taken_over)
 
 
 def killed_main(temporary: Path, *also: int) -> tuple[str, list[int]]:
