@@ -5,6 +5,7 @@ Each holds what outlives its components: drivers, listeners, doors. Made and clo
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 from callboard.models.messages.base import Message
@@ -17,6 +18,7 @@ from callboard.runtime.dns.driver import DnsDriver
 from callboard.runtime.dns.hostsbook import HostsBook
 from callboard.runtime.face.assembly import CONTROL_PLANE, DATA_PLANE, Part
 from callboard.runtime.face.nodespec import NodeSpec
+from callboard.runtime.helpers.link import HelperError
 from callboard.runtime.logs import Logger
 from callboard.runtime.network import plan
 from callboard.runtime.network.driver import NetworkDriver
@@ -26,10 +28,11 @@ from callboard.runtime.proxy.cellplane import CellDataPlane
 from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
 from callboard.runtime.proxy.doors import Doors
 from callboard.runtime.proxy.nftplane import NftDataPlane
-from callboard.runtime.proxy.spot import Spot, edge_spot, node_spot
+from callboard.runtime.proxy.spot import DoorsKnown, Spot, edge_spot, node_spot
 from callboard.runtime.systems import System
 
 NAMES_SERVER = "nameserver"
+DOORS_AGAIN_S = 1.0
 _log = Logger(component="network")
 
 
@@ -140,18 +143,35 @@ class Namespaces:
         self._block = daemon.block
         self._rules = rules
         self._slots: dict[str, DriverSlot] = {}
+        self._closed = threading.Event()
         self._system: System | None = None
         self._names = DnsDriver(daemon, plan.CLUSTER_DNS)
         self.driver: NetworkDriver = NetworkDriver(daemon, self._heard)
         self.driver.on_nodes(self._node_changed)
-        self._doors = Doors(self.driver)
+        self._doors = Doors(self.driver, unknown=True)
 
     def start(self, system: System) -> None:
         """Start the edge's data plane, where the outside comes in, and what tells the name service's helper."""
         self._system = system
         edge = self._plane(system, DATA_PLANE, "proxy", edge_spot(self._block))
         system.start(edge.name, edge.component, *edge.arguments, machine=CONTROL_PLANE)
+        threading.Thread(target=self._find_doors, args=(system,), name="callboard-doors", daemon=True).start()
         system.start(NAMES_SERVER, NamesServer, DNS, self._names, machine=CONTROL_PLANE)
+
+    def _find_doors(self, system: System) -> None:
+        """On a thread of its own: ask the helper, which may have lived on after an earlier program, which doors are open."""
+        while not self._closed.is_set():
+            try:
+                outside = self.driver.state_now().outside
+            except HelperError as problem:
+                if self._closed.is_set():
+                    return
+                _log.warning("it is not known yet which doors are open", reason=str(problem))
+                self._closed.wait(DOORS_AGAIN_S)
+                continue
+            self._doors.adopt({one.key: (one.host_address, one.host_port) for one in outside})
+            self._tell_planes(system, DoorsKnown())
+            return
 
     def parts(self, system: System, index: int, spec: NodeSpec) -> tuple[Part, ...]:
         """A data plane."""
@@ -181,6 +201,7 @@ class Namespaces:
 
     def close(self) -> None:
         """Let go of the helpers; they end with the process daemon."""
+        self._closed.set()
         for slot in self._slots.values():
             slot.close()
         self._names.close()
@@ -194,10 +215,12 @@ class Namespaces:
 
     def _heard(self, _again: Message) -> None:
         """The network's helper was lost and is there again: every data plane has to say its rules anew."""
-        system = self._system
-        if system is not None:
-            for name in [name for name in system.names() if name.partition("/")[0] == DATA_PLANE]:
-                system.post(name, NetworkMadeAnew())
+        if self._system is not None:
+            self._tell_planes(self._system, NetworkMadeAnew())
+
+    def _tell_planes(self, system: System, fact: Message) -> None:
+        for name in [name for name in system.names() if name.partition("/")[0] == DATA_PLANE]:
+            system.post(name, fact)
 
 
 def _told(answer: object, what: str) -> None:

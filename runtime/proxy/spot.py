@@ -57,6 +57,10 @@ class RetryDoors(Message, frozen=True, gc=False):
     """Timer: try again to open the doors that could not be opened."""
 
 
+class DoorsKnown(Message, frozen=True, gc=False):
+    """It is known now what an earlier program had opened: doors may be opened."""
+
+
 class SpotPlane(Component):
     """A data plane of one spot. `proxy` is who sends tables; `post` brings messages in from another thread."""
 
@@ -95,9 +99,15 @@ class SpotPlane(Component):
     def _prefix(self) -> str:
         return f"nodeport/{self.spot.node}/" if self.spot.node else "service/"
 
+    @handles(DoorsKnown)
+    def _doors_known(self, _fact: DoorsKnown) -> None:
+        self._keep_doors()
+
     def _keep_doors(self) -> None:
+        if self.newest is None or not self._doors.known:
+            return
         wanted: dict[str, Door] = {}
-        for port in self.newest.services if self.newest is not None else ():
+        for port in self.newest.services:
             if self.spot.node and port.node_port:
                 key = f"{self._prefix()}{port.protocol}/{port.node_port}"
                 to = (self.spot.inside.address, port.node_port)
@@ -105,7 +115,7 @@ class SpotPlane(Component):
             elif not self.spot.node:
                 wanted[self._key(port)] = self._door(port)
         if not self.spot.node:
-            still = self._doors.under(self._prefix())
+            still = self._doors.keys(self._prefix())
             wanted = {key: door for key, door in wanted.items() if key in still}  # doors to Services are opened when somebody asks
         failed = self._doors.keep(self._prefix(), wanted)
         self._tell(wanted, failed)
@@ -144,7 +154,7 @@ class SpotPlane(Component):
             return ServiceLocated(request.id, problem=problem)
         if request.port == str(port.node_port) and request.port not in (name_of(port), str(port.port)):
             return self._at_a_node(request, port)
-        if not self.in_force():
+        if not self.in_force() or not self._doors.known:
             return ServiceLocated(request.id, problem="the edge does not carry its connections yet")
         if self.spot.node:
             return ServiceLocated(request.id, problem="a node has no doors to Services; ask the edge")

@@ -27,7 +27,7 @@ from callboard.runtime.network.messages import FlowsForgotten, NetworkFailed, No
 from callboard.runtime.process.block import reserve
 from callboard.runtime.proxy.doors import Doors
 from callboard.runtime.proxy.nftplane import NftDataPlane
-from callboard.runtime.proxy.spot import Spot, edge_spot, node_spot
+from callboard.runtime.proxy.spot import DoorsKnown, Spot, edge_spot, node_spot
 from callboard.runtime.systems import RealTimeSystem, System, ThreadedSystem
 
 from .conftest import WAIT_S
@@ -46,7 +46,8 @@ class NetworkOfTest:
         self.asked: queue.Queue[tuple[str, Callable[[Any], None]]] = queue.Queue()
         self.ensured: list[tuple[str, int]] = []
         self.forgotten: queue.Queue[tuple[str, str, tuple[tuple[str, int], ...]]] = queue.Queue()
-        self.listening: dict[str, tuple[socket.socket, str, str, int, str]] = {}
+        self.listening: dict[str, tuple[socket.socket | None, str, str, int, str]] = {}
+        self.closed: queue.Queue[str] = queue.Queue()
 
     def ensure_node(self, node: str, index: int, done: Callable[[Any], None]) -> None:
         self.ensured.append((node, index))
@@ -59,11 +60,14 @@ class NetworkOfTest:
         self.forgotten.put((node, protocol, endpoints))
         done(FlowsForgotten(node, len(endpoints)))
 
-    def listen_outside(self, key: str, sock: socket.socket, node: str, address: str, port: int, protocol: str = "TCP") -> None:
-        self.listening[key] = (sock.dup(), node, address, port, protocol)
+    def listen_outside(self, key: str, sock: socket.socket | None, node: str, address: str, port: int, protocol: str = "TCP") -> None:
+        self.listening[key] = (sock.dup() if sock is not None else None, node, address, port, protocol)
 
     def close_outside(self, key: str) -> None:
-        self.listening.pop(key)[0].close()
+        self.closed.put(key)
+        sock = self.listening.pop(key, (None,))[0]
+        if sock is not None:
+            sock.close()
 
     def applies(self, problem: str = "") -> str:
         """Answer the next transaction; its text."""
@@ -87,12 +91,12 @@ class ProxyOfTest(Component):
 class World:
     """A system with the data plane of one spot."""
 
-    def __init__(self, system: System, spot: Spot) -> None:
+    def __init__(self, system: System, spot: Spot, unknown: bool = False) -> None:
         self.system = system
         self.spot = spot
         self.network = NetworkOfTest()
         self.heard: queue.Queue[Message] = queue.Queue()
-        self.doors = Doors(self.network)
+        self.doors = Doors(self.network, unknown=unknown)
         system.start("proxy/node-1", ProxyOfTest, self.heard)
         system.start("dataplane/node-1", NftDataPlane, system.post, "proxy/node-1", self.network, self.doors, spot)
         assert self.heard.get(timeout=WAIT_S) == DataPlaneStarted()
@@ -193,6 +197,7 @@ def test_a_node_port_is_a_door_on_the_nodes_outside_address(world: World, block:
     world.serve(served)
     world.network.applies()
     ((_key, (sock, *to)),) = world.network.listening.items()
+    assert sock is not None
     assert sock.getsockname() == (f"127.{block}.1.1", 30080)
     assert to == ["", "172.31.0.1", 30080, "TCP"], "from the edge, as whatever comes from outside"
     world.serve(web(A))
@@ -248,3 +253,37 @@ def test_where_the_port_is_taken_another_one_of_the_address_is_opened_and_told(e
         failed = edge.heard.get(timeout=WAIT_S)
         assert isinstance(failed, ListenFailed)
         assert "another program listens there" in failed.reason
+
+
+def test_doors_that_an_earlier_program_left_open_are_used_on_or_closed(block: int) -> None:
+    """Their sockets are held by the network's helper, which has outlived that program: nobody could listen there anew."""
+    world = World(RealTimeSystem(restart_s=0.05), node_spot("node-1", 0, block), unknown=True)
+    with socket.create_server((f"127.{block}.1.1", 30080)):
+        world.serve(web(A, node_port=30080, outside=(A,)))
+        world.network.applies()
+        assert not world.network.listening, "nothing is opened before it is known what is open"
+        key, other, foreign = "nodeport/node-1/TCP/30080", "nodeport/node-1/TCP/30099", "hostport/node-1/x"
+        world.doors.adopt({one: (f"127.{block}.1.1", int(one[-5:])) for one in (key, other)} | {foreign: ("127.0.0.1", 1)})
+        world.system.post("dataplane/node-1", DoorsKnown())
+        assert world.network.closed.get(timeout=WAIT_S) == other
+        world.locate()  # it has gone on by now
+        assert world.network.listening == {key: (None, "", "172.31.0.1", 30080, "TCP")}
+        assert world.heard.empty(), "nothing was refused"
+        world.system.stop()
+        assert world.network.closed.get(timeout=WAIT_S) == key
+    assert world.network.closed.empty(), "what isn't a data plane's is left alone"
+
+
+def test_a_door_to_a_service_that_was_left_open_leads_there_again(block: int) -> None:
+    world = World(RealTimeSystem(restart_s=0.05), edge_spot(block), unknown=True)
+    world.doors.adopt(
+        {"service/default/web:http/TCP": (f"127.{block}.128.1", 4711), "service/default/gone/TCP": (f"127.{block}.128.2", 80)}
+    )
+    world.serve(web(A))
+    world.network.applies()
+    assert world.network.closed.get(timeout=WAIT_S) == "service/default/gone/TCP"
+    found = world.locate()
+    while found.problem:
+        found = world.locate()
+    assert (found.address, found.port) == (f"127.{block}.128.1", 4711), "whoever knows the address can go on"
+    world.system.stop()
