@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -73,7 +72,7 @@ import time
 while True:
     begun = time.process_time()
     while time.process_time() < begun + 0.05: pass
-    print(time.monotonic(), flush=True)
+    print(time.process_time(), time.monotonic(), flush=True)
 """
 
 
@@ -82,7 +81,8 @@ def test_who_takes_more_cpu_than_allowed_is_slowed(cell: Cell, yard: Yard) -> No
     limited = container(command=["python3", "-c", SPIN], resources={"limits": {"cpu": "200m"}})
     with cell.judged():
         yard.run(pod("spinning", limited))
-        time.sleep(3.0)
-        beats = [float(line) for line in yard.verbs.logs("pod/spinning").splitlines()]
-        # 50 ms of the processor at 0.2 of it take 250 ms; without a limit, 50 ms on a machine that is free
-        assert ((beats[-1] - beats[0]) / (len(beats) - 1) > 0.15) != cell.is_open
+        until(lambda: len(yard.verbs.logs("pod/spinning").splitlines()) >= 12, lambda: yard.told("spinning"))
+        beats = [[float(word) for word in line.split()] for line in yard.verbs.logs("pod/spinning").splitlines()]
+        share = (beats[-1][0] - beats[0][0]) / (beats[-1][1] - beats[0][1])
+        # a busy machine only lowers what it gets, so the limit is judged from above alone
+        assert cell.is_open or share < 0.3, share
