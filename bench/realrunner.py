@@ -20,6 +20,12 @@ def run(repeats: int, seconds: int, say: Say) -> Iterator[Figure]:
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
     for level in dict.fromkeys((best, "C0")):
         yield from _pods(level, repeats, say)
+    if best in NETWORKED:
+        say(f"100 networks of pods, level {best}")
+        results = repeat("podnetworks", {"isolation": best, "pods": 100}, repeats)
+        yield _figure(f"a pod's network made, level {best}", "ms", results, "made_ms", 15.0, more=False)
+        yield _figure(f"a pod's network removed, level {best}", "ms", results, "removed_ms", None, more=False)
+        yield _figure(f"a socket made inside and handed out, level {best}", "ms", results, "socket_ms", None, more=False)
     if nginx is None:
         say("no nginx on this machine (apt-get install nginx-light): nothing of Services and the Ingress is measured")
         return
