@@ -30,6 +30,8 @@ class Cuts:
         fabric.isolated = frozenset(isolated)
         self._pairs = frozenset(frozenset(pair) for pair in pairs)
         fabric.netlink.do(*(order("link", "set", index=there.link, state=fabric.plug(there.node)) for there in plugged))
+        for there in plugged:
+            fabric.settle(there)
         self.apply()
 
     def apply(self) -> None:

@@ -22,7 +22,7 @@ from callboard.runtime.helpers.program import Refusal
 from callboard.runtime.network import plan
 from callboard.runtime.network.messages import NodeNetwork, PodNetwork
 from callboard.runtime.network.netlink import Netlink, Order, neighbour, order, pair
-from callboard.runtime.network.spaces import OWN, new_space, remove_space, set_kernel, socket_in, visiting
+from callboard.runtime.network.spaces import OWN, new_space, remove_space, set_kernel, settle, socket_in, visiting
 
 DOOMED = 99
 """The group of interfaces that are to be removed."""
@@ -147,11 +147,14 @@ class Fabric:
                 netlink.do(*_node_orders(index, eth0, socket.if_nametoindex("lo")))
                 with visiting(self.home, space):
                     there = socket.if_nametoindex(link)
-                self.netlink.do(
-                    order("link", "set", index=there, master=self.bridge),
-                    order("link", "set", index=there, state=self.plug(node)),
-                    order("link", "set", index=there, ifalias=node),
-                )
+                    self.netlink.do(
+                        order("link", "set", index=there, master=self.bridge),
+                        order("link", "set", index=there, state=self.plug(node)),
+                        order("link", "set", index=there, ifalias=node),
+                    )
+                    settle(link)
+                    settle(plan.BRIDGE)
+                settle("eth0")
         except OSError:
             self.netlink.do(_no_link(link))
             raise
@@ -160,6 +163,12 @@ class Fabric:
     def plug(self, node: str) -> str:
         """The state that a node's link on the bridge should have."""
         return "down" if node in self.isolated else "up"
+
+    def settle(self, there: NodeSpace) -> None:
+        """Have a node's cable carry packets from now on, if it is plugged in. Raises OSError."""
+        settle(plan.node_link(there.index))
+        with visiting(there.space, self.home):
+            settle("eth0")
 
     # -- pods
 
@@ -204,13 +213,15 @@ class Fabric:
                 _wire_pod(ip)
                 with visiting(on.space, space):
                     there = socket.if_nametoindex(link)
-                on.netlink.do(
-                    order("addr", "add", index=there, address=plan.GATEWAY, prefixlen=32, scope=_LINK_SCOPE),
-                    order("link", "set", index=there, state="up"),
-                    neighbour(there, ip, plan.hardware(ip)),
-                    order("route", "add", dst=f"{ip}/32", oif=there, scope=_LINK_SCOPE, prefsrc=plan.node_address(on.index)),
-                    order("link", "set", index=there, ifalias=uid),
-                )
+                    on.netlink.do(
+                        order("addr", "add", index=there, address=plan.GATEWAY, prefixlen=32, scope=_LINK_SCOPE),
+                        order("link", "set", index=there, state="up"),
+                        neighbour(there, ip, plan.hardware(ip)),
+                        order("route", "add", dst=f"{ip}/32", oif=there, scope=_LINK_SCOPE, prefsrc=plan.node_address(on.index)),
+                        order("link", "set", index=there, ifalias=uid),
+                    )
+                    settle(link)
+                settle("eth0")
         except OSError:
             on.netlink.do(_no_link(link))
             raise

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MNT_DETACH = 2
 OWN = "/proc/thread-self/ns/net"
+_SIOCETHTOOL, _ETHTOOL_GLINK, _IFREQ_BYTES = 0x8946, 0x0A, 40
 _NOT_MOUNTED = (errno.EINVAL, errno.ENOENT)
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
@@ -121,6 +124,18 @@ def mount_folder(folder: str) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if not os.path.ismount(folder):
         _checked(_libc.mount(b"callboard-netns", os.fsencode(folder), b"tmpfs", 0, b"mode=0700,size=4m"), f"mount at {folder}")
+
+
+def settle(link: str) -> None:
+    """Have an interface of the namespace that this thread is in carry packets from now on, as its state says.
+
+    A link is up a moment before the kernel's own worker lets packets through, and what is sent in between is lost. Asking whether there is
+    a carrier, as ethtool does (ETHTOOL_GLINK), does that work at once. Raises OSError.
+    """
+    answer = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_GLINK, 0))
+    request = struct.pack("16sP", link.encode(), ctypes.addressof(answer)).ljust(_IFREQ_BYTES, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, _SIOCETHTOOL, request)
 
 
 def set_kernel(name: str, value: str) -> None:

@@ -11,14 +11,14 @@ from callboard.runtime.helpers.wire import Done
 from callboard.runtime.network.facts import NetworkAgain
 from callboard.runtime.network.messages import NetworkFailed, NodeNetwork, PodNetwork, RulesApplied
 from tests.runtime.network.conftest import with_pod
-from tests.runtime.network.world import LIMIT_S, Server, World, asked, connected, talk
+from tests.runtime.network.world import LIMIT_S, Server, World, asked, connected, state_of, talk
 
 
 def test_networks_and_connections_outlive_the_helper(own_world: World) -> None:
     world = own_world
     with_pod(world, "n0", 0)
     with_pod(world, "n1", 1)
-    before = world.driver.state_now()
+    before = state_of(world.driver)
     with (
         Server(world.driver, "pod/n1-pod", "0.0.0.0", 80) as server,
         connected(world.driver, "pod/n0-pod", "10.244.2.2", 80) as client,
@@ -26,7 +26,7 @@ def test_networks_and_connections_outlive_the_helper(own_world: World) -> None:
     ):
         world.kill_helper()
         talk(client, accepted)
-        assert world.driver.state_now() == before
+        assert state_of(world.driver) == before
         assert world.links("node-n0") == ["lo", "eth0", "v2"]
         talk(client, accepted)
         with_pod(world, "n2", 2)
@@ -48,7 +48,7 @@ def test_another_main_program_finds_what_one_before_it_had_made(own_world: World
         asked(world.driver.cut, "n0")
         world.driver.close()
         driver = world.connect()
-        state = driver.state_now()
+        state = state_of(driver)
         assert [node.node for node in state.nodes] == ["n0"]
         assert [(pod.uid, pod.ip) for pod in state.pods] == [("n0-pod", "10.244.1.2")]
         assert [(way.key, way.host_port) for way in state.outside] == [("web", place[1])]
@@ -58,7 +58,7 @@ def test_another_main_program_finds_what_one_before_it_had_made(own_world: World
             talk(client, accepted)  # the cut was the other program's
         asked(driver.listen_outside, "web", None, "n0", "10.244.1.2", 80)
         world.kill_helper()
-        driver.state_now()
+        state_of(driver)
         with socket.create_connection(place, LIMIT_S) as client, server.accept() as accepted:
             talk(client, accepted)
         asked(driver.close_outside, "web")
@@ -77,6 +77,7 @@ def test_ways_in_and_cuts_are_said_anew_and_whoever_gave_rules_is_told(own_world
         world.kill_helper()
         assert again.get(timeout=LIMIT_S) == "again"
         assert world.told.get(timeout=LIMIT_S) == NetworkAgain()
+        state_of(world.driver)
         assert asked(world.driver.cut, "n0", ("edge",)) == Done()
         with connected(world.driver, "edge", "10.244.2.2", 80) as client, server.accept() as accepted:
             talk(client, accepted)
@@ -107,7 +108,7 @@ def test_what_was_half_made_goes_and_can_be_made_wholly(own_world: World) -> Non
     world.run_in("", "ip", "link", "add", "n200", "type", "veth", "peer", "name", "n201")
     helper.kill()
     helper.wait(LIMIT_S)
-    assert world.driver.state_now().pods[0].uid == "n0-pod"
+    assert state_of(world.driver).pods[0].uid == "n0-pod"
     assert isinstance(asked(world.driver.ensure_pod, "late", "n0", "10.244.1.9"), PodNetwork)
     assert world.spaces() == ["node-n0", "pod-late", "pod-n0-pod"]
     assert sorted(world.links("node-n0")) == ["eth0", "lo", "v2", "v9"]
@@ -129,7 +130,7 @@ def test_who_asks_while_the_helper_is_away_gets_an_answer(own_world: World) -> N
     heard = [answers.get(timeout=LIMIT_S) for _ in range(expected)]
     assert all(isinstance(answer, PodNetwork | RulesApplied | NetworkFailed) for answer in heard)
     # Those that were lost on the way are ensured all the same: they are remembered.
-    world.until(lambda: len(world.driver.state_now().pods) == 38)
+    world.until(lambda: len(state_of(world.driver).pods) == 38)
 
 
 def test_removals_that_were_lost_with_the_helper_are_asked_for_again(own_world: World) -> None:
@@ -145,7 +146,7 @@ def test_removals_that_were_lost_with_the_helper_are_asked_for_again(own_world: 
     helper.kill()
     assert all(isinstance(answers.get(timeout=LIMIT_S), NetworkFailed) for _ in range(2))
     world.until(lambda: world.spaces() == ["node-n0", "node-n2", "pod-n2-pod"])
-    state = world.driver.state_now()
+    state = state_of(world.driver)
     assert sorted(node.node for node in state.nodes) == ["n0", "n2"]
     assert [pod.uid for pod in state.pods] == ["n2-pod"]
 

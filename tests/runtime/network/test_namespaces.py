@@ -63,6 +63,22 @@ def test_datagrams_go_between_nodes(world: World, nodes: Nodes) -> None:
         assert (sender, one.recv(100)) == (("10.244.1.2", 5353), b"ping-pong")
 
 
+def test_not_even_the_first_datagram_to_and_from_a_new_pod_is_lost(world: World, nodes: Nodes) -> None:
+    nodes(1)
+    for turn in range(1, 11):
+        node = nodes(1)[0]
+        for sender, receiver, address in (
+            (f"pod/{node}-pod", "pod/n0-pod", "10.244.1.2"),
+            ("pod/n0-pod", f"pod/{node}-pod", f"10.244.{turn + 1}.2"),
+            ("edge", f"pod/{node}-pod", f"10.244.{turn + 1}.2"),
+        ):
+            with world.driver.socket_now(sender, LIMIT_S, "udp") as one, world.driver.socket_now(receiver, LIMIT_S, "udp") as other:
+                other.bind(("0.0.0.0", 5353))
+                other.settimeout(5.0)
+                one.sendto(b"first", (address, 5353))
+                assert other.recv(100) == b"first"
+
+
 def test_an_address_without_a_pod_is_unreachable_at_once(world: World, nodes: Nodes) -> None:
     nodes(2)
     for where in ("pod/n0-pod", "pod/n1-pod", "node/n0"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callboard.runtime.network.messages import NetworkFailed
-from tests.runtime.network.world import LIMIT_S, World
+from tests.runtime.network.world import LIMIT_S, World, state_of
 
 STEPS = 150
 NODES = 4
@@ -52,7 +52,7 @@ def test_the_kernel_holds_what_was_asked_for_and_nothing_else(own_world: World, 
         asked += 1
     for _ in range(asked):
         answers.get(timeout=LIMIT_S)  # also of those that were lost with a helper: what they asked for is asked for anew
-    state = world.driver.state_now(LIMIT_S)
+    state = state_of(world.driver)
     assert {told.node: told.address for told in state.nodes} == {node: f"172.31.0.{index + 1}" for node, index in nodes.items()}
     assert {told.uid: (told.node, told.ip) for told in state.pods} == pods
     assert world.spaces() == sorted([*(f"node-{node}" for node in nodes), *(f"pod-{uid}" for uid in pods)])
@@ -69,8 +69,8 @@ def test_the_driver_gives_up_nothing_that_it_was_told_while_the_helper_is_killed
     for number in range(2, 32):
         world.driver.ensure_pod(f"p{number}", "n0", f"10.244.1.{number}", heard.put)
         if number % 10 == 0:
-            world.driver.state_now(LIMIT_S)
+            state_of(world.driver)
             world.kill_helper()
     failed = sum(isinstance(heard.get(timeout=LIMIT_S), NetworkFailed) for _ in range(31))
     assert failed < 31
-    world.until(lambda: len(world.driver.state_now(LIMIT_S).pods) == 30)
+    world.until(lambda: len(state_of(world.driver).pods) == 30)

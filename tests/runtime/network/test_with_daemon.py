@@ -17,7 +17,7 @@ from callboard.runtime.network.driver import HELPER, MODULE, NetworkDriver
 from callboard.runtime.process.client import ProcessDaemon
 from callboard.runtime.process.confinement import Confinement
 from callboard.runtime.process.protocol import Started
-from tests.runtime.network.world import LIMIT_S, asked, connected
+from tests.runtime.network.world import LIMIT_S, asked, connected, state_of
 
 SERVE = """
 import socket
@@ -66,7 +66,7 @@ def test_a_container_serves_in_its_pods_network(daemon: ProcessDaemon, driver: N
 def test_the_daemon_starts_a_lost_helper_again_and_all_is_as_before(daemon: ProcessDaemon, driver: NetworkDriver) -> None:
     asked(driver.ensure_node, "n0", 0)
     asked(driver.ensure_pod, "web", "n0", "10.244.1.2")
-    before = driver.state_now()
+    before = state_of(driver)
     pids: queue.SimpleQueue[Any] = queue.SimpleQueue()
     again: queue.SimpleQueue[str] = queue.SimpleQueue()
     driver.on_again(lambda: again.put("again"))
@@ -74,6 +74,6 @@ def test_the_daemon_starts_a_lost_helper_again_and_all_is_as_before(daemon: Proc
     (helper,) = [child for child in children if MODULE in child.cmdline()]
     helper.send_signal(signal.SIGKILL)
     again.get(timeout=LIMIT_S)
-    assert driver.state_now() == before
+    assert state_of(driver) == before
     daemon.start_helper(HELPER, "never.started", [], pids.put)
     assert pids.get(timeout=LIMIT_S).name == HELPER

@@ -18,7 +18,9 @@ import msgpack
 import psutil
 
 from callboard.models.messages.base import Message
+from callboard.runtime.helpers.link import HelperError
 from callboard.runtime.network.driver import NetworkDriver
+from callboard.runtime.network.messages import NetworkState
 from callboard.runtime.process import boot
 from tests.programs import SYSTEM_PATH
 
@@ -131,6 +133,17 @@ def asked(method: Callable[..., None], *arguments: Any, **named: Any) -> Any:
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     method(*arguments, done=answers.put, **named)
     return answers.get(timeout=LIMIT_S)
+
+
+def state_of(driver: NetworkDriver) -> NetworkState:
+    """What is there, asked until there is an answer: a helper that ends may take some more questions along."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            return driver.state_now(LIMIT_S)
+        except HelperError:
+            if time.monotonic() > deadline_s:
+                raise
 
 
 class Server:
