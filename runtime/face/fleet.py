@@ -15,6 +15,9 @@ class Wires:
     def lost(self, node: str) -> None:
         """A node has lost its power: its containers and its network end with it."""
 
+    def removed(self, node: str) -> None:
+        """A node that was lost comes back no more: nothing of it stays."""
+
     def cut(self, node: str, peers: tuple[str, ...]) -> None:
         """Cut the traffic between a node's pods and those of its peers; no peers: all that is not the node's own."""
 
@@ -93,6 +96,7 @@ class Fleet:
         del self._specs[name]
         self.system.call(lambda: self._stop(name))
         self.wires.lost(name)
+        self.wires.removed(name)
 
     def _stop(self, name: str) -> None:
         self.system.crash_machine(name)

@@ -28,7 +28,7 @@ from callboard.runtime.proxy.cellplane import CellDataPlane
 from callboard.runtime.proxy.dataplane import DriverSlot, UserspaceDataPlane
 from callboard.runtime.proxy.doors import Doors
 from callboard.runtime.proxy.nftplane import NftDataPlane
-from callboard.runtime.proxy.spot import DoorsKnown, Spot, edge_spot, node_spot
+from callboard.runtime.proxy.spot import DoorsKnown, Spot, doors_of, edge_spot, node_spot
 from callboard.runtime.systems import System
 
 NAMES_SERVER = "nameserver"
@@ -76,6 +76,9 @@ class PodNetwork(Protocol):
     def lost(self, node: str) -> None:
         """A node has lost its power."""
 
+    def removed(self, node: str) -> None:
+        """A node that was lost comes back no more."""
+
     def cut(self, node: str, peers: tuple[str, ...]) -> None:
         """Cut a node's traffic: see `Wires`."""
 
@@ -114,6 +117,9 @@ class Loopback:
 
     def lost(self, node: str) -> None:
         """Its network is everybody's."""
+
+    def removed(self, node: str) -> None:
+        """Nothing was its own."""
 
     def cut(self, node: str, peers: tuple[str, ...]) -> None:
         """Loopback can't be cut."""
@@ -190,6 +196,12 @@ class Namespaces:
         if node in self._slots:
             self._slots[node].close()
         self.driver.crash_node(node, lambda answer: _told(answer, f"the network of {node} can't be removed"))
+
+    def removed(self, node: str) -> None:
+        """Its doors close, its cuts are forgotten."""
+        self._doors.keep(doors_of(node), {})
+        self._slots.pop(node, None)
+        self.driver.remove_node(node, lambda answer: _told(answer, f"the network of {node} can't be removed"))
 
     def cut(self, node: str, peers: tuple[str, ...]) -> None:
         """Cut real traffic."""

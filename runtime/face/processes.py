@@ -95,6 +95,10 @@ class Processes(Wires):
         self._daemon.kill_node(node)
         abandon_node(self._daemon.state_dir, node)
 
+    def removed(self, node: str) -> None:
+        """What the node had of the host's network is given back."""
+        self.network.removed(node)
+
     def cut(self, node: str, peers: tuple[str, ...]) -> None:
         """Cut the traffic of a node's pods too, where the network can."""
         self.network.cut(node, peers)

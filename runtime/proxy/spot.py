@@ -53,6 +53,11 @@ def edge_spot(block: int) -> Spot:
     return Spot("", -1, NodePlace(plan.EDGE_ADDRESS, "", plan.POD_NETWORK, plan.SERVICE_NETWORK), f"127.{block}")
 
 
+def doors_of(node: str) -> str:
+    """What the keys of a node's doors begin with; "" is the edge."""
+    return f"nodeport/{node}/" if node else "service/"
+
+
 class RetryDoors(Message, frozen=True, gc=False):
     """Timer: try again to open the doors that could not be opened."""
 
@@ -97,7 +102,7 @@ class SpotPlane(Component):
         self.carry()
 
     def _prefix(self) -> str:
-        return f"nodeport/{self.spot.node}/" if self.spot.node else "service/"
+        return doors_of(self.spot.node)
 
     @handles(DoorsKnown)
     def _doors_known(self, _fact: DoorsKnown) -> None:
