@@ -1,13 +1,16 @@
-"""A program that is killed, and the next one in the same data folder: a Service is reached at the same addresses, at every level."""
+"""Where the host reaches Services, at every level: where it did before, after its program was killed; not where a node is gone."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from callboard import Cluster
 from callboard.runtime.process.launch import state_folder, stop_durable
 from tests.e2e.levels.conftest import level
 
@@ -60,3 +63,25 @@ def test_a_service_is_reached_at_the_same_addresses_by_the_next_program(level: s
         assert run(level, data) == first
     finally:
         stop_durable(state_folder(data))
+
+
+def test_a_node_that_is_removed_gives_its_port_back(level: str) -> None:
+    spec = {"type": "NodePort", "selector": {"app": "none"}, "ports": [{"port": 8080, "nodePort": 30080}]}
+    with Cluster(nodes=2, containers="process", isolation=level, timing="fast") as c:
+        c.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+        c.wait("node/node-2", "Ready", timeout=30)
+        block = c.url("service/web").split(".")[1]
+        address = f"127.{block}.2.1" if level in ("A", "B") else c.get("node/node-2").status.addresses[0].address
+        _until(address, listens=True)
+        c.nodes.remove("node-2")
+        _until(address, listens=False)
+
+
+def _until(address: str, listens: bool) -> None:
+    deadline_s = time.monotonic() + 20
+    while True:
+        with socket.socket() as probe:
+            if (probe.connect_ex((address, 30080)) == 0) == listens:
+                return
+        assert time.monotonic() < deadline_s, f"{address}:30080 is {'closed' if listens else 'open'} still"
+        time.sleep(0.05)
