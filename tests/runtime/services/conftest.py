@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import socket
 import threading
@@ -109,6 +110,7 @@ class Cell:
         self.heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.doors = Doors(world.driver)
         self.pods: list[Pod] = []
+        self._own_ports = itertools.count(20_000)
         self.settled: dict[str, queue.SimpleQueue[RulesSettled]] = {}
         self.slots: dict[str, DriverSlot] = {}
         self.system.start("proxy", ProxyOfTest, self.heard)
@@ -152,6 +154,8 @@ class Cell:
         """What answers, asked from inside a namespace. Raises OSError."""
         with self.world.driver.socket_now(where, LIMIT_S, kind) as sock:
             sock.settimeout(timeout_s)
+            if kind == "udp":
+                sock.bind(("", next(self._own_ports)))  # one that the kernel gave again would still have its flow, and its endpoint
             sock.connect((address, port))
             if kind == "udp":
                 sock.send(b"?")
