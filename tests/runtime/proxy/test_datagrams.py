@@ -6,6 +6,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -89,8 +90,8 @@ def test_each_client_has_an_endpoint_and_clients_go_round(proxy: Proxy, echo: Ma
     proxy.serve(dns(ip, echo("a"), echo("b"), echo("c")))
     assert proxy.listening() == Listening("default/dns:dns", ip, 18053, ip, 18053, "UDP")
     found: list[str] = []
-    for _ in range(9):
-        with Client(ip) as client:
+    with ExitStack() as stack:
+        for client in [stack.enter_context(Client(ip)) for _ in range(9)]:  # all at once, so that none gets the port of another
             (one,) = {client.ask() for _ in range(3)}
             found.append(one)
     assert Counter(found) == {"a:?": 3, "b:?": 3, "c:?": 3}
