@@ -30,7 +30,7 @@ def pod(name: str, program: str, **spec: Any) -> Any:
 
 
 def test_processes_are_measured_and_one_that_fills_its_volume_is_evicted() -> None:
-    with Cluster(nodes=1, containers="process", timing=FAST) as c:
+    with Cluster(nodes=1, containers="process", isolation="C0", timing=FAST) as c:
         c.apply([pod("hog", HOG), pod("calm", "import time; time.sleep(600)")])
         c.wait("pod/hog", "Ready")
         c.wait("pod/calm", "Ready")
