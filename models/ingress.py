@@ -169,8 +169,8 @@ def default_class(classes: Iterable[GenericObject]) -> str:
 
 
 def ownership(ingress: GenericObject, classes: Mapping[str, GenericObject]) -> Ownership:
-    """Whether an Ingress is ours; `classes` by their names. One without a class is: a default class is given to new ones as they are
-    admitted."""
+    """Whether an Ingress is ours; `classes` by their names. One without a class is: where there is a default class, the apiserver gives it
+    to each new one, so one without was there before, and nobody else's."""
     wanted = class_name(ingress)
     if not wanted:
         return Ownership(True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from callboard.actors.apiserver.ingresses import with_default_class
 from callboard.actors.apiserver.limits import RANGES, claim_problem
 from callboard.actors.apiserver.planning import Context, is_user_defined, revision_of
 from callboard.actors.apiserver.pods import admit_pod, as_before, check_ranges
@@ -22,6 +23,7 @@ from callboard.models.decode import decode_as
 from callboard.models.defaults import with_defaults
 from callboard.models.errors import BadRequest, FieldError, forbidden, invalid, not_found
 from callboard.models.generic import GenericObject
+from callboard.models.ingress import INGRESSES
 from callboard.models.kinds import DEFINITIONS, Resource, api_version_of, kind_of
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare
@@ -149,6 +151,8 @@ def completed(obj: Any, resource: Resource, view: View, context: Context, old: A
         if isinstance(obj, Pod):
             toleration_s = context.settings.toleration_s
             obj = admit_pod(obj, view, toleration_s) if old is None else as_before(obj, old, toleration_s)
+        elif resource.name == INGRESSES and old is None:
+            obj = with_default_class(obj, view)
         elif resource.name == DEFINITIONS:
             obj = with_status(obj, context)
     errors = validate(obj, resource, old)

@@ -13,6 +13,7 @@ from callboard.models.schema import check_tree
 from callboard.models.validation.cluster import check_event, check_lease, check_namespace, check_node
 from callboard.models.validation.config import check_config_map, check_secret
 from callboard.models.validation.definitions import check_definition
+from callboard.models.validation.ingresses import check_ingress, check_ingress_class
 from callboard.models.validation.meta import Errors, check_meta
 from callboard.models.validation.network import check_endpointslice, check_service
 from callboard.models.validation.pods import check_pod
@@ -39,7 +40,7 @@ def validate(obj: Any, resource: Resource, old: Any = None) -> tuple[FieldError,
             missing = [one for one in check_tree(obj.to_dict(), resource.definition) if one.reason == "FieldValueRequired"]
             errors.extend(missing)
             if not missing:
-                check_policy(obj, old, errors)
+                _TREE_CHECKS.get((obj.api_version, obj.kind), check_policy)(obj, old, errors)
     return tuple(errors)
 
 
@@ -60,3 +61,8 @@ _CHECKS: dict[type, Callable[[Any, Any, Errors], None]] = {
 """ServiceAccounts have nothing but metadata to check."""
 
 __all__ = ["validate"]
+
+_TREE_CHECKS: dict[tuple[str, str], Callable[[GenericObject, GenericObject | None, Errors], None]] = {
+    ("networking.k8s.io/v1", "Ingress"): check_ingress,
+    ("networking.k8s.io/v1", "IngressClass"): check_ingress_class,
+}
