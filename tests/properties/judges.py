@@ -14,13 +14,10 @@ CONVERGES_WITHIN_S = 150.0
 """Virtual seconds: the longest chain is a supervisor's pause, the grace of a node, a toleration, and a back-off or two."""
 
 
-def difference(s: Simulation) -> str:
-    """What is not as it should be once nothing goes wrong any more; "" if all is well."""
-    for judge in (_replicas, _endpoints, _proxies, _containers):
-        wrong = judge(s)
-        if wrong:
-            return wrong
-    return ""
+def difference(s: Simulation, services: list[Any] | None = None) -> str:
+    """What is not as it should be once nothing goes wrong any more; "" if all is well. `services` are those to judge (None: all)."""
+    judged = s.list("services") if services is None else services
+    return _replicas(s) or _endpoints(s, judged) or _proxies(s, judged) or _containers(s)
 
 
 def _pods_of(s: Simulation, app: str) -> list[Any]:
@@ -43,31 +40,32 @@ def _replicas(s: Simulation) -> str:
     return ""
 
 
-def _ready_addresses(s: Simulation, app: str) -> list[str]:
+def ready_addresses(s: Simulation, app: str) -> list[str]:
+    """The addresses of an app's pods that are ready, in order."""
     return sorted(pod.status.pod_ip for pod in _pods_of(s, app) if is_ready(pod))
 
 
-def _endpoints(s: Simulation) -> str:
-    for service in s.list("services"):
+def _endpoints(s: Simulation, services: list[Any]) -> str:
+    for service in services:
         name = service.metadata.name
         slices = s.list("endpointslices", selector=f"kubernetes.io/service-name={name}")
         listed = sorted(address for one in slices for end in one.endpoints if end.conditions.ready for address in end.addresses)
-        wanted = _ready_addresses(s, name)
+        wanted = ready_addresses(s, name)
         if listed != wanted:
             return f"the slices of {name} list {listed}, ready are {wanted}"
     return ""
 
 
-def _proxies(s: Simulation) -> str:
+def _proxies(s: Simulation, services: list[Any]) -> str:
     for node in s.nodes:
         table = s._system.look(f"proxy/{node}").current_table()
         served = {
             entry.service_key.partition("/")[2].partition(":")[0]: sorted(ip for ip, _ in entry.endpoints) for entry in table.services
         }
-        for service in s.list("services"):
+        for service in services:
             name = service.metadata.name
-            if served.get(name, []) != _ready_addresses(s, name):
-                return f"the proxy of {node} sends {name} to {served.get(name)}, ready are {_ready_addresses(s, name)}"
+            if served.get(name, []) != ready_addresses(s, name):
+                return f"the proxy of {node} sends {name} to {served.get(name)}, ready are {ready_addresses(s, name)}"
     return ""
 
 

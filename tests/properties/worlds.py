@@ -65,12 +65,12 @@ def manifests(app: App) -> list[dict[str, Any]]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn, more: tuple[str, ...] = ()) -> World:
     """Small worlds: 1 to 3 nodes, 1 or 2 apiservers, controllers alone or in pairs, up to 2 apps and 4 faults;
-    of 2 apiservers one may be gone for good."""
+    of 2 apiservers one may be gone for good. `more` names further components that something may happen to."""
     nodes, apiservers, copies = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
     apps = tuple(App(f"app-{number}", draw(st.integers(0, 4))) for number in range(draw(st.integers(1, 2))))
-    components = ["scheduler", *(f"controller/{name}" for name in CONTROLLERS), *(f"kubelet/node-{n}" for n in range(1, nodes + 1))]
+    components = ["scheduler", *(f"controller/{name}" for name in CONTROLLERS), *(f"kubelet/node-{n}" for n in range(1, nodes + 1)), *more]
     servers = [f"apiserver-{number}" for number in range(apiservers)]
     machines = st.integers(1, nodes).map(lambda number: f"node-{number}")
     at, long = st.floats(0, 20).map(lambda s: round(s, 2)), st.floats(0.1, 10).map(lambda s: round(s, 2))
