@@ -74,6 +74,3 @@ class IngressLocated(Answer, frozen=True, gc=False):
     http: int = 0
     https: int = 0
     problem: str = ""
-
-
-"""Where an empty address stands, requests can't be made by other programs: containers are simulated."""
