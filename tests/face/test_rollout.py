@@ -146,8 +146,10 @@ def test_what_is_refused_is_refused_in_the_words_of_kubectl(
 
 
 def test_the_status_tells_every_step_once_and_a_look_does_not_wait(s: Simulation) -> None:
+    s.components["controller/deployment"].crash()  # so that nobody observes the change before the first look
     s.patch(WEB, {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "slow:1"}]}}}})
     assert s.rollout.status(WEB, wait=False) == "Waiting for deployment spec update to be observed..."
+    s.components["controller/deployment"].restart()
     told: list[str] = []
     assert s.rollout.status(WEB, tell=told.append) == told[-1] == 'deployment "web" successfully rolled out'
     assert told[0].startswith("Waiting for deployment")
