@@ -17,7 +17,10 @@ from tests.programs import in_ci
 from .conftest import WAIT_S, Driver
 
 ENV = {"PATH": "/usr/bin:/bin"}
-LEVELS = ("A", "B", "C1")
+LEVELS = ("A", "B", "C1") if os.geteuid() == 0 else ("B", "C1")
+"""The levels with a cell that this user may have; A is for root alone."""
+WITH_USERS = tuple(name for name in LEVELS if name != "B" or os.geteuid() != 0)
+"""Those where there are other users than root: in a user namespace these are subordinate ids, and root has none of them."""
 
 
 def level_named(name: str) -> Level:
@@ -32,6 +35,13 @@ def level_named(name: str) -> Level:
 
 def _is_root() -> bool:
     return os.geteuid() == 0
+
+
+def needs_users(level: Level) -> None:
+    """The test is skipped where there is no other user than root, but never in CI."""
+    if not level.subuids:
+        words = "there is no other user than root here: give this one subordinate ids, as `callboard doctor` says"
+        pytest.fail(words, pytrace=False) if in_ci() else pytest.skip(words)
 
 
 class CellDriver(Driver):

@@ -18,7 +18,7 @@ from callboard.runtime.process.confinement import Bind, Confinement
 from callboard.runtime.process.launch import remembered_level, stop_durable
 from callboard.runtime.process.protocol import DaemonLost, Exited, HelperEnded, HelperStarted, ProcessDaemonError, Started
 
-from .cells import LEVELS, CellDriver, level_named, processes_of
+from .cells import LEVELS, WITH_USERS, CellDriver, level_named, needs_users, processes_of
 from .conftest import WAIT_S, Driver
 
 pytestmark = pytest.mark.needs("bwrap", "unshare", "setpriv", "ip")
@@ -241,9 +241,9 @@ def test_two_cells_know_nothing_of_each_other(level: Level) -> None:
         other.daemon.stop()
 
 
+@pytest.mark.parametrize("level", WITH_USERS, indirect=True)
 def test_what_another_user_of_the_cell_has_written_is_removed_after_a_killed_daemon_too(level: Level) -> None:
-    if not level.subuids:
-        pytest.skip("there is no other user than root here: no subordinate ids")
+    needs_users(level)
     driver = CellDriver(level)
     volume = driver.daemon.state_dir / "volume"
     volume.mkdir()

@@ -12,7 +12,7 @@ import pytest
 from callboard.runtime.process.confinement import Bind, Confinement
 from callboard.runtime.process.protocol import Exited, NodeKilled, ProcessDaemonError, Signalled, Started, StartFailed
 
-from .cells import LEVELS, CellDriver, level_named
+from .cells import LEVELS, WITH_USERS, CellDriver, level_named, needs_users
 from .conftest import WAIT_S
 
 pytestmark = pytest.mark.needs("bwrap", "unshare", "setpriv", "ip")
@@ -125,9 +125,9 @@ def test_a_container_has_the_capabilities_it_is_given_and_gains_none(cell: CellD
     assert cell.output(script, confinement=Confinement(capabilities=())).split()[1] == "0" * 16
 
 
+@pytest.mark.parametrize("cell", WITH_USERS, indirect=True)
 def test_a_container_runs_as_its_user_with_its_groups_and_without_capabilities(cell: CellDriver, volume: Path) -> None:
-    if not cell.level.subuids:
-        pytest.skip("there is no other user than root here: no subordinate ids")
+    needs_users(cell.level)
     volume.chmod(0o700)
     script = "id -u; id -g; id -G; grep CapEff /proc/self/status; cat /data/file; echo out >>/dev/stdout"
     said = cell.output(script, user=[1000, 1001, 44, 45], confinement=Confinement(binds=(Bind(str(volume), "/data"),)))
@@ -145,12 +145,14 @@ def test_a_container_runs_as_its_user_with_its_groups_and_without_capabilities(c
         ([], "the container has no command"),
     ],
 )
-@pytest.mark.parametrize("user", [None, [1000, 1000]], ids=["root", "another-user"])
+@pytest.mark.parametrize(
+    ("cell", "user"), [*((name, None) for name in LEVELS), *((name, [1000, 1000]) for name in WITH_USERS)], indirect=["cell"]
+)
 def test_a_program_that_cannot_be_executed_is_a_failed_start_in_plain_words(
     cell: CellDriver, argv: list[str], reason: str, user: list[int] | None
 ) -> None:
-    if user and not cell.level.subuids:
-        pytest.skip("there is no other user than root here: no subordinate ids")
+    if user:
+        needs_users(cell.level)
     cell.begin("c1", *argv, user=user)
     failed = cell.next(StartFailed)
     assert failed.reason == "CreateContainerError"
@@ -264,9 +266,9 @@ def test_a_command_is_beside_the_program_with_its_environment_folder_and_privile
         cell.command("c1", "true")
 
 
+@pytest.mark.parametrize("cell", WITH_USERS, indirect=True)
 def test_a_command_runs_as_the_containers_user(cell: CellDriver) -> None:
-    if not cell.level.subuids:
-        pytest.skip("there is no other user than root here: no subordinate ids")
+    needs_users(cell.level)
     cell.begin("c1", "sleep", "1000", user=[1000, 1001, 44])
     cell.next(Started)
     ended = cell.command("c1", "sh", "-c", "id -u; id -G; grep CapEff /proc/self/status")
