@@ -7,6 +7,7 @@ import itertools
 import queue
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ READ_BYTES = 1024 * 1024
 IN_FLIGHT_LIMIT = 32
 """Requests that wait for their answers at one time; the next one waits for its turn. The cluster's own limit is higher."""
 STREAM_CREDIT = 16
+TURN_S = 0.5
 SLACK_S = 2.0
 """How much longer than the cluster itself this end waits for an answer: the cluster's error says more."""
 _ENDED = object()
@@ -86,7 +88,7 @@ class Link:
                 parts: list[Any] = []
                 while True:
                     try:
-                        kind, *values = replies.get(timeout=timeout_s + SLACK_S)
+                        kind, *values = _taken(replies, timeout_s + SLACK_S)
                     except queue.Empty:
                         raise Timeout(f"{what} got no answer from the cluster at {self.path} within {timeout_s + SLACK_S:g} s") from None
                     if kind == "part":
@@ -197,7 +199,7 @@ class Stream:
             LinkLost: the cluster has ended.
         """
         try:
-            kind, *values = self._replies.get(timeout=timeout_s)
+            kind, *values = _taken(self._replies, timeout_s)
         except queue.Empty:
             return ()
         if kind is _CLOSED:
@@ -223,6 +225,22 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _taken(replies: queue.SimpleQueue[_Reply], timeout_s: float | None) -> _Reply:
+    """The next reply. Raises `queue.Empty` if none came in time (None: it waits for ever).
+
+    It waits in short turns: a signal that comes between Python's last look and the moment when the system falls asleep is handled only
+    when that wakes up, and Ctrl-C would be lost until the next reply.
+    """
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left_s = TURN_S if deadline_s is None else deadline_s - time.monotonic()
+        try:
+            return replies.get(timeout=max(min(left_s, TURN_S), 0.0))
+        except queue.Empty:
+            if deadline_s is not None and time.monotonic() >= deadline_s:
+                raise
 
 
 def _connected(path: Path) -> tuple[socket.socket, FrameBuffer, list[bytes], FrozenMap]:

@@ -21,6 +21,7 @@ from callboard.cli.live import Changes, showing
 if TYPE_CHECKING:
     from callboard import Cluster
 
+TURN_S = 0.5
 _FILE = click.Path(exists=True, allow_dash=True, readable=True)
 
 
@@ -156,8 +157,14 @@ def _follow(cluster: Cluster, stop: threading.Event, watch: bool, told_services:
     console = Console()
     if watch and console.is_terminal:
         with showing(cluster, console):
-            stop.wait()
+            _wait(stop)
         return
     changes = Changes(cluster, stop, told_services)
     threading.Thread(target=changes.tell, name="tell-changes", daemon=True).start()
-    stop.wait()
+    _wait(stop)
+
+
+def _wait(stop: threading.Event) -> None:
+    """Wait until it is set, in short turns: a signal that comes just before the system falls asleep is handled only when that wakes up."""
+    while not stop.wait(TURN_S):
+        pass
