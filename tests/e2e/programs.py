@@ -18,6 +18,11 @@ import psutil
 LINE_TIMEOUT_S = 60.0
 
 
+def _heed_interrupts() -> None:
+    """Ctrl-C means what it means on a terminal, even where the tests run in the background of a shell, which ignores it there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """A running `callboard ...`."""
 
@@ -30,6 +35,7 @@ class Program:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            preexec_fn=_heed_interrupts,
         )
         self.lines: list[str] = []
         self._fresh: queue.Queue[str | None] = queue.Queue()
