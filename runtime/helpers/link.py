@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from callboard.runtime.errors import CallboardError
-from callboard.runtime.helpers.wire import BrokenFrame, Failed, Frame, Incoming, Outgoing, close_all, pack
+from callboard.runtime.helpers.wire import GREETING, BrokenFrame, Failed, Frame, Incoming, Outgoing, close_all, pack
 from callboard.runtime.logs import Logger
 
 CONNECT_LIMIT_S = 20.0
@@ -159,9 +159,13 @@ class HelperLink:
                 finally:
                     os.close(folder)
                 sock.setblocking(False)
-                return sock
-            except (FileNotFoundError, ConnectionRefusedError):
+                if self._greeted(sock, deadline_s):
+                    return sock
+                raise ConnectionRefusedError
+            except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
                 sock.close()
+                if self._closing.is_set():
+                    return None
                 if time.monotonic() > deadline_s:
                     log = self._folder / f"{self.name}.log"
                     raise HelperError(f"it does not listen within {CONNECT_LIMIT_S:g} s; {_tail(log)}") from None
@@ -173,6 +177,19 @@ class HelperLink:
                 sock.close()
                 raise
         return None
+
+    def _greeted(self, sock: socket.socket, deadline_s: float) -> bool:
+        """Whether a helper has taken the connection; not if that is over before, or the link is to be closed."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(sock, selectors.EVENT_READ)
+            selector.register(self._wake_reader, selectors.EVENT_READ)
+            while not self._closing.is_set() and (left_s := deadline_s - time.monotonic()) > 0:
+                ready = [key.fileobj for key, _ in selector.select(left_s)]
+                if self._wake_reader in ready:
+                    self._wake_reader.recv(4096)  # what there is to send is looked at later
+                if sock in ready:
+                    return sock.recv(len(GREETING)) == GREETING
+        return False
 
     def _talk(self, sock: socket.socket) -> str:
         """Carry messages to and fro until that is over; why it is."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.runtime.helpers.wire import BrokenFrame, Done, Failed, Frame, Incoming, Outgoing, close_all, pack
+from callboard.runtime.helpers.wire import GREETING, BrokenFrame, Done, Failed, Frame, Incoming, Outgoing, close_all, pack
 
 Answer = Any
 Handle = Callable[[Any, list[int]], Awaitable[Answer | tuple[Answer, Sequence[int]] | None]]
@@ -79,6 +79,11 @@ class HelperProgram:
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
             sock, _ = listener.accept()
             sock.setblocking(False)
+            try:
+                sock.send(GREETING)  # there is room: it is the first byte
+            except OSError:  # gone already
+                sock.close()
+                return
             connection = _Connection(sock)
             self._connections[sock.fileno()] = connection
             asyncio.get_running_loop().add_reader(sock, self._read, connection)

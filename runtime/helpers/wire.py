@@ -3,6 +3,9 @@
 A frame is eight bytes (length of the body and count of descriptors, both big endian), then msgpack of `[number, message]`. A request has a
 number, its answer the same one; what a helper tells unasked has number 0. Descriptors go by SCM_RIGHTS with the first byte of their frame,
 and the kernel never merges two such messages, so they arrive no later than their frame is complete.
+
+Before its first frame a helper sends `GREETING`, and nobody sends it anything earlier: the kernel lets clients connect to a process that is
+being killed and will never take the connection, and what they sent would be lost.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import Any
 
 import msgspec
 
+GREETING = b"+"
+"""One byte, so that it comes whole or not at all."""
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 DESCRIPTORS_LIMIT = 64
 READ_BYTES = 256 * 1024

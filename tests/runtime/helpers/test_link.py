@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -129,6 +131,33 @@ def test_a_helper_that_is_taken_for_running_while_it_ends_is_started_all_the_sam
         assert link.ask_now(Say("two"), 15)[0].pid == starter.processes[1].pid
     finally:
         link.close()
+
+
+def test_what_is_asked_is_not_lost_to_a_helper_that_dies_before_it_takes_the_connection(starter: Starter) -> None:
+    """The kernel lets clients connect to a process that has been killed until its listening socket is gone too."""
+    dying = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    dying.bind(str(starter.folder / "echo.sock"))
+    dying.listen()
+    asked: list[str] = []
+    connections: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def start() -> None:
+        asked.append("start")
+        if len(asked) > 1:
+            starter()
+
+    link = HelperLink("echo", starter.folder, start, Said, again=lambda _link: connections.put("again"))
+    try:
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        link.ask(Say("one"), lambda answer, _own: answers.put(answer))
+        assert select.select([dying], [], [], 10)[0], "the link has connected"
+        dying.close()
+        assert answers.get(timeout=15).text == "one"
+        assert connections.get(timeout=1) == "again"
+        assert connections.empty()
+    finally:
+        link.close()
+        dying.close()
 
 
 def test_a_helper_that_cannot_be_started_fails_who_asks_and_says_why(tmp_path: Path) -> None:
