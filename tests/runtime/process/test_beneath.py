@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_a_place_for_a_file_is_made_and_what_is_there_is_left(place: Path, volum
 
 
 def test_nobody_gets_out_by_swapping_a_folder_for_a_link_between_check_and_use(place: Path, volume: int) -> None:
-    """Another thread exchanges a folder for a link to the outside as fast as it can; what is opened is the inside or an error."""
+    """Another thread exchanges a folder for a link to the outside again and again; what is opened is the inside or an error."""
     (place / "volume" / "swap").mkdir()
     (place / "volume" / "swap" / "secret").write_text("inside")
     (place / "volume" / "link").symlink_to("../outside")
@@ -82,14 +83,18 @@ def test_nobody_gets_out_by_swapping_a_folder_for_a_link_between_check_and_use(p
     ours, theirs = (os.fsencode(place / "volume" / name) for name in ("swap", "link"))
 
     def swap() -> None:
-        while not over.is_set():
-            assert libc.renameat2(AT_FDCWD, ours, AT_FDCWD, theirs, RENAME_EXCHANGE) == 0
+        chance = random.Random(1)
+        while not over.wait(chance.random() / 5_000):  # without a rest the kernel would only ever say EAGAIN
+            for _ in range(chance.randint(1, 4)):
+                assert libc.renameat2(AT_FDCWD, ours, AT_FDCWD, theirs, RENAME_EXCHANGE) == 0
 
     attacker = threading.Thread(target=swap)
     attacker.start()
     seen = {"inside": 0, "error": 0}
     try:
-        for number in range(4000):
+        for number in range(100_000):
+            if number >= 20_000 and all(seen.values()):
+                break
             try:
                 said = read(open_beneath(volume, "swap/secret", os.O_RDONLY))
                 os.close(make_beneath(volume, ("swap", f"new-{number}")))
