@@ -24,6 +24,8 @@ ACCEPTED_AT_ONCE = 64
 CACHED_TARGET_CHARACTERS = 256
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FILES_OF_OUR_OWN = 64
+QUIET_S = 60.0
+"""How long the log is spared another line about the limit of connections."""
 
 
 class Front:
@@ -44,6 +46,7 @@ class Front:
         self._listeners: dict[str, tuple[socket.socket, bool]] = {}
         self._accepting: set[asyncio.Task[None]] = set()
         self._paused = False
+        self._last_said_s = -QUIET_S
         self._limit = self.limits.connections or _files_limit()
         self._tick = self._loop.call_later(self.limits.tick_s, self._ticked)
 
@@ -155,7 +158,10 @@ class Front:
         if self._paused:
             return
         self._paused = True
-        print(f"no more connections are accepted for now: {why}", file=sys.stderr, flush=True)
+        if self._loop.time() - self._last_said_s >= QUIET_S:
+            self._last_said_s = self._loop.time()
+            advice = "new ones wait until others end; raise the limit of open files with `ulimit -n`"
+            print(f"accepting pauses: {why}; {advice}", file=sys.stderr, flush=True)
         for sock, _ in self._listeners.values():
             self._loop.remove_reader(sock)
 

@@ -67,9 +67,13 @@ class Answering(http.server.BaseHTTPRequestHandler):
         """Tests need no access log."""
 
 
+class ManyAtOnce(http.server.ThreadingHTTPServer):
+    request_queue_size = 512
+
+
 @pytest.fixture
 def endpoint() -> Iterator[tuple[str, int]]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ManyAtOnce(("127.0.0.1", 0), Answering)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield "127.0.0.1", server.server_address[1]
