@@ -14,7 +14,9 @@ import pytest
 
 from callboard.cli.live import LOOKS_BEFORE_PROBLEM, Changes
 from callboard.models.api import core, meta
+from callboard.models.base import freeze
 from callboard.models.errors import Unavailable
+from callboard.models.generic import GenericObject
 
 PROGRAM = """
 import sys, threading
@@ -67,16 +69,16 @@ class ClusterOfTest:
     """Lists what it is told to, and knows an address of each Service or a problem with it."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, list[Any]] = {"services": [], "pods": []}
+        self.objects: dict[str, list[Any]] = {"services": [], "ingresses": [], "pods": []}
         self.problem = ""
 
     def list(self, kind: str, **_: Any) -> Any:
-        return self.objects[kind]
+        return self.objects.get(kind, [])
 
     def namespace(self, _name: str) -> Any:
         return self
 
-    def url(self, _what: str, port: int) -> str:
+    def url(self, _what: str, port: int = 80) -> str:
         if self.problem:
             raise Unavailable(self.problem)
         return f"http://127.70.128.1:{port}"
@@ -111,6 +113,22 @@ def test_changes_are_told_once_and_by_their_names(capsys: pytest.CaptureFixture[
         "service/web in shop is gone",
         "pod/web-1 is gone",
     ]
+
+
+def test_an_ingress_is_told_with_its_hosts_once_somebody_carries_it_out(capsys: pytest.CaptureFixture[str]) -> None:
+    def ingress(status: dict[str, Any]) -> GenericObject:
+        content = freeze({"spec": {"rules": [{"host": "shop.local"}, {}, {"host": "*.shop.local"}]}, "status": status})
+        about = meta.ObjectMeta(name="web", namespace="default")
+        return GenericObject(metadata=about, api_version="networking.k8s.io/v1", kind="Ingress", content=content)
+
+    cluster = ClusterOfTest()
+    changes = Changes(cluster, SimpleNamespace(is_set=lambda: False), told_services=True)  # type: ignore[arg-type]
+    cluster.objects["ingresses"] = [ingress({})]
+    changes.look()
+    assert capsys.readouterr().out == ""
+    cluster.objects["ingresses"] = [ingress({"loadBalancer": {"ingress": [{"ip": "127.70.255.1"}]}})]
+    changes.look()
+    assert capsys.readouterr().out == "ingress/web can be reached at http://127.70.128.1:80 for shop.local, *.shop.local\n"
 
 
 def test_a_problem_with_a_service_is_told_only_when_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:

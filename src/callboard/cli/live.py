@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from callboard.models.columns import Cells, cells_of
 from callboard.models.kinds import Scheme
+from callboard.models.look import look
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -33,7 +34,7 @@ MIB = 1024 * 1024
 
 
 class Changes:
-    """Says when a Service gets an address and when a pod's line changes, until `stop` is set. Has a thread of its own."""
+    """Says when a Service or an Ingress gets an address and when a pod's line changes, until `stop` is set. Has a thread of its own."""
 
     def __init__(self, cluster: Cluster, stop: threading.Event, told_services: bool) -> None:
         self._cluster = cluster
@@ -62,6 +63,10 @@ class Changes:
             key = _name("service", service)
             seen.add(key)
             self._look_at_service(key, service)
+        for ingress in self._cluster.list("ingresses", namespace="") if self._told_services else ():
+            key = _name("ingress", ingress)
+            seen.add(key)
+            self._look_at_ingress(key, ingress)
         for pod in self._cluster.list("pods", namespace=""):
             key = _name("pod", pod)
             seen.add(key)
@@ -73,15 +78,27 @@ class Changes:
             click.echo(f"{key} is gone")
 
     def _look_at_service(self, key: str, service: Any) -> None:
-        from callboard.models.errors import ApiError
-        from callboard.runtime.errors import CallboardError
-
         spec = service.spec
         if spec is None or not spec.ports or spec.cluster_ip in ("", "None"):
             return
         verbs = self._cluster.namespace(service.metadata.namespace)
+        self._say_urls(key, lambda: [verbs.url(f"service/{service.metadata.name}", port=port.port) for port in spec.ports])
+
+    def _look_at_ingress(self, key: str, ingress: Any) -> None:
+        about = look(ingress)
+        if not about.items("status", "loadBalancer", "ingress"):
+            return  # nobody has taken it on so far; its Events say why if nobody will
+        hosts = [host for rule in about.items("spec", "rules") if (host := rule.text("host"))]
+        named = f" for {', '.join(hosts)}" if hosts else ""
+        verbs = self._cluster.namespace(ingress.metadata.namespace)
+        self._say_urls(key, lambda: [f"{verbs.url(f'ingress/{ingress.metadata.name}')}{named}"])
+
+    def _say_urls(self, key: str, find: Callable[[], list[str]]) -> None:
+        from callboard.models.errors import ApiError
+        from callboard.runtime.errors import CallboardError
+
         try:
-            urls = [verbs.url(f"service/{service.metadata.name}", port=port.port) for port in spec.ports]
+            urls = find()
         except (ApiError, CallboardError) as problem:
             self._problems[key] = self._problems.get(key, 0) + 1
             if self._problems[key] >= LOOKS_BEFORE_PROBLEM:
