@@ -36,6 +36,8 @@ TYPED: dict[tuple[str, str], type[Kind]] = {
         core.ServiceAccount,
         apps.ReplicaSet,
         apps.Deployment,
+        apps.StatefulSet,
+        apps.ControllerRevision,
         discovery.EndpointSlice,
         coordination.Lease,
         apiextensions.CustomResourceDefinition,

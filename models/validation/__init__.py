@@ -19,7 +19,7 @@ from callboard.models.validation.network import check_endpointslice, check_servi
 from callboard.models.validation.pods import check_pod
 from callboard.models.validation.policies import check_policy
 from callboard.models.validation.structural import check
-from callboard.models.validation.workloads import check_deployment, check_replicaset
+from callboard.models.validation.workloads import check_controller_revision, check_deployment, check_replicaset
 
 
 def validate(obj: Any, resource: Resource, old: Any = None) -> tuple[FieldError, ...]:
@@ -54,6 +54,7 @@ _CHECKS: dict[type, Callable[[Any, Any, Errors], None]] = {
     core.Event: check_event,
     apps.ReplicaSet: check_replicaset,
     apps.Deployment: check_deployment,
+    apps.ControllerRevision: check_controller_revision,
     discovery.EndpointSlice: check_endpointslice,
     coordination.Lease: check_lease,
     apiextensions.CustomResourceDefinition: check_definition,
