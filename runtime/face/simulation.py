@@ -21,8 +21,11 @@ from callboard.runtime.face.extending import name_of, program_of, start_controll
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
+from callboard.runtime.face.stage import SimulatedStage
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.virtualhost import SETTLE_TIMEOUT_S, VirtualHost
+from callboard.runtime.faults import carrying
+from callboard.runtime.faults.vocabulary import Fault
 from callboard.runtime.systems import Links, SimulatedSystem
 
 READY_TIMEOUT_S = 300.0
@@ -33,7 +36,8 @@ class Simulation(Verbs):
     """A cluster on virtual time: nothing waits, and everything can be replayed. Use it in a `with` statement.
 
     Arguments are those of `Cluster`; `seed` decides every order and every random number. `jitter_s`: messages between processes take up to
-    so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first).
+    so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first). `check_messages` looks into every
+    message for anything that can be changed, which costs a quarter of the time.
 
     Raises:
         RealTimeOnly: real processes, or a journal on a real disk, were asked for.
@@ -57,6 +61,7 @@ class Simulation(Verbs):
         controllers: int = 1,
         events: Events = "warnings",
         jitter_s: float = 0.001,
+        check_messages: bool = True,
     ) -> None:
         if containers != "simulated":
             raise RealTimeOnly(f"containers={containers!r} needs real time; use Cluster, or leave containers simulated")
@@ -72,7 +77,7 @@ class Simulation(Verbs):
             raise BadRequest(str(problem)) from None
         self.seed = seed
         blueprint = Blueprint(nodes=specs, timing=profile, events=events, apiservers=apiservers, copies=controllers)
-        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
+        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s, check_messages=check_messages)
         self._own = VirtualHost(self._system, blueprint)
         self._client = blueprint.client()
         super().__init__(self._own, "default")
@@ -81,6 +86,7 @@ class Simulation(Verbs):
         """The nodes by name: `s.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
         """The components by name: `s.components["scheduler"].restart()`."""
+        self._stage = SimulatedStage(self._system, self._fleet, blueprint.servers, self.compact)
         self._quiet_s = profile.node_grace_s + 2 * profile.node_monitor_s  # what is lost now is noticed within that time
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
@@ -169,6 +175,19 @@ class Simulation(Verbs):
         (True, False)
         """
         return self._system.trace_hash
+
+    def faults(self, *faults: Fault) -> None:
+        """Let these faults begin and end in their time, counted from now: values of `callboard.chaos`.
+
+        >>> from callboard import Simulation
+        >>> from callboard.chaos import NodeCrash
+        >>> with Simulation(nodes=2, seed=1, timing="fast") as s:
+        ...     s.faults(NodeCrash(target="node-1", at_s=5, for_s=30))
+        ...     _ = s.wait("node/node-1", "Ready=Unknown", timeout="20s")
+        ...     s.wait("node/node-1", "Ready", timeout="1m").metadata.name
+        'node-1'
+        """
+        carrying.schedule(self._stage, faults)
 
     def advance(self, duration: Seconds) -> None:
         """Let so much virtual time pass (seconds, or text such as "5m").

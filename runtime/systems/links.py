@@ -33,6 +33,7 @@ OCCURRENCES_LIMIT = 100_000
 
 Judge = Callable[[Passage, Message], bool]
 Hold = Callable[[Passage], float]
+Slow = Callable[[Passage, Message], float]
 
 
 class _Cut(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class _Rule(msgspec.Struct, frozen=True):
     target: str
     delay_s: float
     judge: Judge | None
+    slow: Slow | None = None
 
 
 class Links:
@@ -84,6 +86,10 @@ class Links:
         """Slow every message from `source` to `target`; returns a number for `remove`."""
         return self._add("delay", source, target, delay_s, None)
 
+    def delay_by(self, source: str, target: str, slow: Slow) -> int:
+        """Slow each message from `source` to `target` by as many seconds as `slow(passage, message)` says; the number is for `remove`."""
+        return self._add("delay", source, target, 0.0, None, slow)
+
     def drop(self, source: str, target: str, judge: Judge | None = None) -> int:
         """Lose the messages that `judge` says yes to (None: all); returns a number for `remove`."""
         return self._add("drop", source, target, 0.0, judge)
@@ -109,13 +115,13 @@ class Links:
             self._cuts, self._rules, self._hold = [], [], None
         self._changed()
 
-    def _add(self, kind: str, source: str, target: str, delay_s: float, judge: Judge | None) -> int:
+    def _add(self, kind: str, source: str, target: str, delay_s: float, judge: Judge | None, slow: Slow | None = None) -> int:
         if judge is not None and not callable(judge):
             raise TypeError(f"judge is a {type(judge).__name__}; give a function of (passage, message), or None for all messages")
         with self._lock:
             self._numbers += 1
             number = self._numbers
-            self._rules = [*self._rules, _Rule(number, kind, source, target, delay_s, judge)]
+            self._rules = [*self._rules, _Rule(number, kind, source, target, delay_s, judge, slow)]
         self._changed()
         return number
 
@@ -144,7 +150,7 @@ class Links:
                 continue
             if rule.kind == "drop":
                 return []
-            delay_s += rule.delay_s
+            delay_s += rule.delay_s if rule.slow is None else max(0.0, rule.slow(passage, message))
             copies += rule.kind == "duplicate"
         hold = self._hold
         if hold is not None:

@@ -1,4 +1,4 @@
-"""What is pending in a simulation: messages on their way, timers, pauses of the supervisor."""
+"""What is pending in a simulation: messages on their way, timers, what the supervisor and faults will do."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Pending:
         """Cancelled timers in the heap."""
         self._numbers = 0
 
-    def push(self, due_s: float, item: Flight | SimulatedTimer | Pause) -> None:
+    def push(self, due_s: float, item: Flight | SimulatedTimer | Deed) -> None:
         """Enter something."""
         self._numbers += 1
         heappush(self.heap, (due_s, self._numbers, item))
@@ -69,11 +69,12 @@ class Pending:
             self.dead = 0
 
 
-class Pause(msgspec.Struct):
-    """What ends when a failed process is started again."""
+class Deed(msgspec.Struct):
+    """Something from outside all processes that is due at a time: the restart of a failed one, a fault that begins or ends."""
 
     name: str
-    restart: Callable[[], None]
+    what: str
+    do: Callable[[], None]
     background: bool = False
     done: bool = False
 

@@ -15,6 +15,7 @@ from callboard.runtime.systems.errors import Livelock, SystemStopped, Unsettled
 from callboard.runtime.systems.hooks import Letter
 from callboard.runtime.systems.pending import Flight, SimulatedTimer, what_is_pending
 from callboard.runtime.systems.simworld import START_S, SimulatedWorld
+from callboard.runtime.systems.trace import Record
 
 LIVELOCK_LIMIT = 1_000_000
 """Messages and timers handled within one virtual second before it counts as a livelock."""
@@ -60,6 +61,9 @@ class SimulatedSystem(SimulatedWorld):
         self._second_count = 0
         self._steps = 0
         self._running = False
+        self._paused: dict[str, float] = {}
+        self.last: Record = (start_s, "", "", "", "")
+        """What was handled last."""
 
     # -- time ---------------------------------------------------------------------------------------------------------------------
 
@@ -150,8 +154,8 @@ class SimulatedSystem(SimulatedWorld):
                 found = self._ring(item)
             else:
                 activity.foreground -= 1
-                self._count("", item.name, "Restart", "")
-                item.restart()
+                self._count("", item.name, item.what, "")
+                item.do()
                 found = True
             if found:
                 if self.on_step:
@@ -178,11 +182,13 @@ class SimulatedSystem(SimulatedWorld):
     def _land(self, flight: Flight) -> bool:
         """A message arrives; False if nobody is there."""
         message, to = flight.message, flight.to
+        inbox = self._directory.get(to)
+        if self._paused and inbox is not None and self._waits(inbox.process.name, flight):
+            return False
         if not flight.background:
             self.activity.foreground -= 1
         if flight.lane is not None:
             self._lanes.arrived(flight.lane, self._now)
-        inbox = self._directory.get(to)
         if inbox is not None:
             if inbox.coming:
                 inbox.coming -= 1
@@ -206,8 +212,10 @@ class SimulatedSystem(SimulatedWorld):
         if timer.done:
             self._pending.dead -= 1
             return False
-        timer.done = True
         port = timer.port
+        if self._paused and port.alive and self._waits(port.name, timer):
+            return False
+        timer.done = True
         if not port.alive:
             return False
         inbox = self._directory[port.me]
@@ -219,8 +227,25 @@ class SimulatedSystem(SimulatedWorld):
         self._handle(inbox, timer.message, timer.background)
         return True
 
+    def pause(self, name: str, for_s: float) -> None:
+        """Let a process stand still for so many virtual seconds, whatever becomes of its incarnation: what arrives waits, in its order."""
+        self._process(name)
+        self._paused[name] = max(self._paused.get(name, 0.0), self._now + for_s)
+
+    def _waits(self, name: str, item: Flight | SimulatedTimer) -> bool:
+        """Whether its receiver stands still: then it comes when that is over, behind what has waited longer."""
+        until_s = self._paused.get(name)
+        if until_s is None:
+            return False
+        if until_s <= self._now:
+            del self._paused[name]
+            return False
+        self._pending.push(until_s, item)
+        return True
+
     def _count(self, sender: Address, receiver: Address, kind: str, subject: str) -> None:
-        self.trace.add((self._now, sender, receiver, kind, subject))
+        self.last = record = (self._now, sender, receiver, kind, subject)
+        self.trace.add(record)
         self._steps += 1
         self._second_count += 1
         if self._second_count > self.livelock_limit:

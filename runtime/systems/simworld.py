@@ -17,7 +17,7 @@ from callboard.runtime.systems.errors import ComponentFailed, InboxOverflow, Mut
 from callboard.runtime.systems.hooks import INBOX_LIMIT
 from callboard.runtime.systems.immutability import ImmutabilityCheck
 from callboard.runtime.systems.lanes import LaneKey, Lanes
-from callboard.runtime.systems.pending import Flight, Pause, Pending, SimulatedPort, SimulatedTimer
+from callboard.runtime.systems.pending import Deed, Flight, Pending, SimulatedPort, SimulatedTimer
 from callboard.runtime.systems.process import Process, ProcessPort
 from callboard.runtime.systems.system import System
 from callboard.runtime.systems.trace import Trace
@@ -169,8 +169,13 @@ class SimulatedWorld(System):
         self._pending.cancelled()
 
     def _restart_later(self, process: Process, delay_s: float, restart: Callable[[], None]) -> None:
+        self.later(delay_s, "Restart", restart, process.name)
+
+    def later(self, delay_s: float, what: str, do: Callable[[], None], name: str = "") -> None:
+        """Do something after so many virtual seconds, between two steps: it may start and crash processes and cut links. `name` is the
+        process that it is about, for the trace."""
         self.activity.foreground += 1
-        self._pending.push(self._now + delay_s, Pause(process.name, restart))
+        self._pending.push(self._now + delay_s, Deed(name, what, do))
 
     def _links_changed(self) -> None:
         self.activity.stirred_at_s = self._now

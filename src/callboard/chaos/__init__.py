@@ -1,1 +1,47 @@
-"""The chaos harness: public names and the pytest plugin."""
+"""The chaos harness: faults, plans, strategies. Values to break things with: `from callboard.chaos import NodeCrash, Partition`."""
+
+from callboard.runtime.faults.vocabulary import (
+    AnswerLost,
+    ApiServerCrash,
+    ClockJump,
+    Compaction,
+    ControllerRestart,
+    Fault,
+    KubeletRestart,
+    LinkDelay,
+    LinkDrop,
+    LinkRepeat,
+    NodeCrash,
+    NodeReplace,
+    Partition,
+    Pause,
+    ProcessRestart,
+    RestartAtWrite,
+    ServerLag,
+    StoreCrash,
+    WatchDelay,
+    WatchDrop,
+)
+
+__all__ = [
+    "AnswerLost",
+    "ApiServerCrash",
+    "ClockJump",
+    "Compaction",
+    "ControllerRestart",
+    "Fault",
+    "KubeletRestart",
+    "LinkDelay",
+    "LinkDrop",
+    "LinkRepeat",
+    "NodeCrash",
+    "NodeReplace",
+    "Partition",
+    "Pause",
+    "ProcessRestart",
+    "RestartAtWrite",
+    "ServerLag",
+    "StoreCrash",
+    "WatchDelay",
+    "WatchDrop",
+]

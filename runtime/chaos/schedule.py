@@ -1,0 +1,197 @@
+"""Playing one schedule: boot, users and faults, rest, judgement. Everything else in the harness makes plans for it or explains it.
+
+The run has three parts. While users act and faults go on, step oracles judge every change. When the last fault is over everything is given
+`patience_s` of virtual time to come to be as it should be. Then it has to stay so for `STAYS_S`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from callboard.models.timing import CHAOS, Timing
+from callboard.runtime.chaos.findings import Finding, Outcome
+from callboard.runtime.chaos.oracles.base import Oracle, Wrong
+from callboard.runtime.chaos.user import NAME, User
+from callboard.runtime.chaos.world import SimulatedWorld
+from callboard.runtime.errors import InvariantBroken
+from callboard.runtime.face.assembly import CONTROL_PLANE
+from callboard.runtime.face.simulation import Simulation
+from callboard.runtime.faults import carrying
+from callboard.runtime.faults.plan import Plan
+from callboard.runtime.faults.recording import Recorder, Strategy, replaying
+from callboard.runtime.systems import ComponentFailed, InboxOverflow, Livelock, MutableMessage
+
+STAYS_S = 6.0
+LOOK_S = 0.5
+"""How often, in virtual time, it is asked whether all is well by now."""
+CONVERGES = "converges in time"
+STAYS = "stays converged"
+FAILS = "no component fails"
+LIVELOCK = "no livelock"
+
+
+def patience_s(timing: Timing) -> float:
+    """How long after the last fault everything may take to be as it should, in seconds: the longest chain of waits that components may be
+    in then. A lost node is noticed, its pods are tolerated and evicted, a container has backed off as long as it may, a scheduler's queue
+    and a supervisor too."""
+    node = timing.node_grace_s + timing.node_monitor_s + timing.toleration_s + timing.pod_gc_quarantine_s + timing.pod_gc_period_s
+    queues = timing.scheduler_flush_s + timing.scheduler_retry_limit_s + timing.supervisor_restart_limit_s + timing.volume_sync_s
+    back_off = 2 * timing.crash_back_off_limit_s + 2 * timing.retry_limit_s + 2 * timing.request_timeout_s
+    return float(node + queues + back_off + 2 * timing.watch_silence_s)
+
+
+class Run:
+    """One schedule while it is played."""
+
+    def __init__(self, plan: Plan, strategy: Strategy | None, oracles: Sequence[Oracle], timing: Timing = CHAOS) -> None:
+        self.plan = plan
+        self.timing = timing
+        self.simulation = Simulation(
+            nodes=plan.nodes,
+            seed=plan.seed,
+            timing=timing,
+            apiservers=plan.apiservers,
+            controllers=plan.controllers,
+            jitter_s=0.0,
+            check_messages=False,
+        )
+        self._system: Any = self.simulation._system
+        self.world = SimulatedWorld(self.simulation, timing)
+        self._oracles = tuple(oracles)
+        self._recorder = Recorder(strategy or replaying(plan.holds), self._system.now)
+        self._began_s = self._system.now()
+        self._coverage: set[int] = set()
+        self._roles: dict[str, str] = {}
+
+    def play(self) -> Outcome:
+        """Play it to its end, or to the first thing that an oracle finds."""
+        system, plan = self._system, self.plan
+        finding: Finding | None = None
+        try:
+            client = self.simulation._client
+            system.links.hold(self._recorder.hold)
+            system.on_step.append(self._after_step)
+            carrying.schedule(self.simulation._stage, plan.faults, lambda fault, on: self.world.fault_changed(type(fault).__name__, on))
+            system.start(NAME, User, client, plan.operations, machine=CONTROL_PLANE)
+            system.run_for(plan.lasts_s)
+            finding = self._rest()
+        except _Found as found:
+            finding = found.finding
+        except (ComponentFailed, MutableMessage, InboxOverflow) as failure:
+            finding = self._finding(FAILS, _first_name(failure), str(failure).splitlines()[-1], traceback.format_exc())
+        except Livelock as failure:
+            finding = self._finding(LIVELOCK, "", str(failure))
+        except InvariantBroken as broken:
+            finding = self._finding("invariant", "", str(broken))
+        finally:
+            user = system.look(NAME) if NAME in system.names() else None
+            refusals = tuple(user.refusals) if user is not None else ()
+            outcome = Outcome(
+                finding,
+                system.steps,
+                system.now() - self._began_s,
+                system.trace_hash,
+                tuple(self._recorder.holds),
+                frozenset(self._coverage),
+                refusals,
+            )
+            self.simulation.stop()
+        return outcome
+
+    # -- while it goes on -----------------------------------------------------------------------------------------------------------
+
+    def _after_step(self) -> None:
+        world = self.world
+        for event in world.changes():
+            for oracle in self._oracles:
+                self._judged(oracle, oracle.stored(event, world))
+        _, sender, receiver, kind, _ = self._system.last
+        role = self._role(receiver)
+        if role == "runtime":
+            node = receiver.partition("#")[0].partition("/")[2]
+            for oracle in self._oracles:
+                self._judged(oracle, oracle.ran(node, world))
+        self._coverage.add(situation(self._role(sender), role, kind, world.active_faults))
+
+    def _role(self, address: str) -> str:
+        """What an address is, but for its number and node: `kubelet/node-1#3` is `kubelet`."""
+        role = self._roles.get(address)
+        if role is None:
+            name = address.partition("#")[0]
+            role = name if name.startswith("controller/") else name.partition("/")[0].partition("-")[0]
+            self._roles[address] = role
+        return role
+
+    def _judged(self, oracle: Oracle, wrong: Wrong | None) -> None:
+        if wrong is not None:
+            raise _Found(self._finding(oracle.name, wrong.object, wrong.words))
+
+    # -- at rest --------------------------------------------------------------------------------------------------------------------
+
+    def _rest(self) -> Finding | None:
+        """Whether everything comes to be as it should and stays so."""
+        system = self._system
+        deadline_s = system.now() + patience_s(self.timing)
+        while (wrong := self._wrong_at_rest()) is not None:
+            if system.now() >= deadline_s:
+                oracle, found = wrong
+                return self._finding(oracle.name, found.object, f"{found.words}, {patience_s(self.timing):g} s after the last fault")
+            system.run_for(LOOK_S)
+        until_s = system.now() + STAYS_S
+        while system.now() < until_s:
+            system.run_for(LOOK_S)
+            if (wrong := self._wrong_at_rest()) is not None:
+                oracle, found = wrong
+                return self._finding(oracle.name, found.object, f"it was right and did not stay so: {found.words}")
+        return None
+
+    def _wrong_at_rest(self) -> tuple[Oracle, Wrong] | None:
+        user = self._system.look(NAME)
+        if user is None or user.done < len(self.plan.operations):
+            return _USERS, Wrong("", "the user has not got done what was wanted")
+        for oracle in self._oracles:
+            wrong = oracle.at_rest(self.world)
+            if wrong is not None:
+                return oracle, wrong
+        return None
+
+    def _finding(self, oracle: str, object_: str, words: str, trace: str = "") -> Finding:
+        return Finding(oracle, object_, words, self._system.now() - self._began_s, self._system.steps, trace)
+
+
+class _Users(Oracle):
+    name = "users get their work done"
+
+
+_USERS = _Users()
+
+
+class _Found(Exception):
+    """Ends a run at what an oracle found."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.words)
+        self.finding = finding
+
+
+@lru_cache(maxsize=100_000)
+def situation(sender: str, receiver: str, kind: str, faults: frozenset[str]) -> int:
+    """Who says what to whom while what goes wrong, as a number that is the same in every process."""
+    text = f"{sender}>{receiver} {kind} {','.join(sorted(faults))}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
+
+
+def _first_name(failure: Exception) -> str:
+    return str(getattr(failure, "component", ""))
+
+
+OracleMaker = Callable[[], Sequence[Oracle]]
+
+
+def play(plan: Plan, strategy: Strategy | None, oracles: OracleMaker, timing: Timing = CHAOS) -> Outcome:
+    """Play a schedule. Without a strategy the plan's own holds are what is held: the replay of a recorded run."""
+    return Run(plan, strategy, oracles(), timing).play()
