@@ -18,6 +18,7 @@ from callboard.models.validation.meta import Errors, check_meta
 from callboard.models.validation.network import check_endpointslice, check_service
 from callboard.models.validation.pods import check_pod
 from callboard.models.validation.policies import check_policy
+from callboard.models.validation.statefulsets import check_statefulset
 from callboard.models.validation.structural import check
 from callboard.models.validation.workloads import check_controller_revision, check_deployment, check_replicaset
 
@@ -54,6 +55,7 @@ _CHECKS: dict[type, Callable[[Any, Any, Errors], None]] = {
     core.Event: check_event,
     apps.ReplicaSet: check_replicaset,
     apps.Deployment: check_deployment,
+    apps.StatefulSet: check_statefulset,
     apps.ControllerRevision: check_controller_revision,
     discovery.EndpointSlice: check_endpointslice,
     coordination.Lease: check_lease,
