@@ -29,6 +29,7 @@ from callboard.actors.proxy.actor import ServiceProxy
 from callboard.actors.replicaset.actor import ReplicaSetController
 from callboard.actors.resourcequota.actor import ResourceQuotaController
 from callboard.actors.scheduler.actor import Scheduler
+from callboard.actors.statefulset.actor import StatefulSetController
 from callboard.actors.store.actor import Store
 from callboard.models.base import FrozenMap
 from callboard.models.behaviour import Behaviour
@@ -145,6 +146,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         ("controller/namespace", NamespaceController),
         ("controller/resourcequota", ResourceQuotaController),
         ("controller/disruption", DisruptionController),
+        ("controller/statefulset", StatefulSetController),
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""
