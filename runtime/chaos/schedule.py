@@ -15,10 +15,12 @@ from typing import Any
 from callboard.models.timing import CHAOS, Timing
 from callboard.runtime.chaos.findings import Finding, Outcome
 from callboard.runtime.chaos.oracles.base import Oracle, Wrong
+from callboard.runtime.chaos.scenarios.drafting import IMAGES
 from callboard.runtime.chaos.user import NAME, User
 from callboard.runtime.chaos.world import SimulatedWorld
 from callboard.runtime.errors import InvariantBroken
 from callboard.runtime.face.assembly import CONTROL_PLANE
+from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.face.simulation import Simulation
 from callboard.runtime.faults import carrying
 from callboard.runtime.faults.plan import Plan
@@ -51,7 +53,8 @@ class Run:
         self.plan = plan
         self.timing = timing
         self.simulation = Simulation(
-            nodes=plan.nodes,
+            nodes=[NodeSpec(name=f"node-{number}", cpu=plan.node_cpu) for number in range(1, plan.nodes + 1)],
+            images=IMAGES,
             seed=plan.seed,
             timing=timing,
             apiservers=plan.apiservers,

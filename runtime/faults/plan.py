@@ -95,6 +95,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str
     seed: int
     nodes: int = 2
+    node_cpu: str = "4"
     apiservers: int = 1
     controllers: int = 1
     operations: tuple[AnyOperation, ...] = ()

@@ -1,0 +1,94 @@
+"""Random faults for a draft: which targets there are, how long each kind lasts. One row per kind in `KINDS`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from callboard.runtime.chaos.scenarios.drafting import Draft, Scenario
+from callboard.runtime.faults import vocabulary as v
+
+CONTROLLERS = (
+    "scheduler",
+    "controller/replicaset",
+    "controller/deployment",
+    "controller/endpointslice",
+    "controller/nodelifecycle",
+    "controller/garbagecollector",
+    "controller/namespace",
+    "controller/disruption",
+)
+AIMED = 0.6
+"""How often a fault is aimed at what the scenario is about."""
+
+
+class Place:
+    """Who can be hit in a draft."""
+
+    def __init__(self, scenario: Scenario, draft: Draft) -> None:
+        self.lasts_s = draft.lasts_s
+        self.nodes = tuple(f"node-{number}" for number in range(1, draft.nodes + 1))
+        self.servers = tuple(f"apiserver-{number}" for number in range(draft.apiservers))
+        self.kubelets = tuple(f"kubelet/{node}" for node in self.nodes)
+        self.proxies = tuple(f"proxy/{node}" for node in self.nodes)
+        self.stirred = tuple(name for name in scenario.stirs if name not in self.servers)
+        copies = tuple(f"{name}-1" for name in CONTROLLERS) if draft.controllers > 1 else ()
+        self.controllers = (
+            *CONTROLLERS,
+            *(name for name in self.stirred if name not in CONTROLLERS and not name.startswith("kubelet")),
+            *copies,
+        )
+        self.readers = (*self.controllers, *self.kubelets, *self.proxies)
+
+    def reader(self, rng: random.Random) -> str:
+        """Somebody who watches and writes."""
+        return rng.choice(self.stirred) if self.stirred and rng.random() < AIMED else rng.choice(self.readers)
+
+    def controller(self, rng: random.Random) -> str:
+        """A controller or the scheduler."""
+        aimed = [name for name in self.stirred if not name.startswith("kubelet")]
+        return rng.choice(aimed) if aimed and rng.random() < AIMED else rng.choice(self.controllers)
+
+    def at_s(self, rng: random.Random) -> float:
+        """When a fault begins."""
+        return round(rng.random() * self.lasts_s, 2)
+
+
+def _long(rng: random.Random, most_s: float) -> float:
+    return round(rng.choice((0.1, 0.3, 1.0)) * rng.random() * most_s + 0.05, 2)
+
+
+Draw = Callable[[random.Random, Place], v.AnyFault]
+KINDS: Mapping[str, Draw] = {
+    "NodeCrash": lambda r, p: v.NodeCrash(at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice(p.nodes)),
+    "NodeReplace": lambda r, p: v.NodeReplace(at_s=p.at_s(r), for_s=_long(r, 8), target=r.choice(p.nodes)),
+    "Partition": lambda r, p: v.Partition(
+        at_s=p.at_s(r), for_s=_long(r, 12), a=r.choice((*p.nodes, p.reader(r))), one_way=r.random() < 0.2
+    ),
+    "ControllerRestart": lambda r, p: v.ControllerRestart(at_s=p.at_s(r), for_s=_long(r, 6), target=p.controller(r)),
+    "RestartAtWrite": lambda r, p: v.RestartAtWrite(at_s=p.at_s(r), for_s=_long(r, 4), target=p.reader(r), write=r.randint(1, 4)),
+    "KubeletRestart": lambda r, p: v.KubeletRestart(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.kubelets)),
+    "ApiServerCrash": lambda r, p: v.ApiServerCrash(at_s=p.at_s(r), for_s=_long(r, 4), target=r.choice(p.servers)),
+    "StoreCrash": lambda r, p: v.StoreCrash(at_s=p.at_s(r), for_s=_long(r, 2), target="store"),
+    "Pause": lambda r, p: v.Pause(at_s=p.at_s(r), for_s=_long(r, 8), target=r.choice((p.reader(r), *p.servers))),
+    "ClockJump": lambda r, p: v.ClockJump(
+        at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice((*p.nodes, "control-plane")), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))
+    ),
+    "WatchDelay": lambda r, p: v.WatchDelay(at_s=p.at_s(r), for_s=_long(r, 10), target=p.reader(r), resource=r.choice(("", "", "pods"))),
+    "WatchDrop": lambda r, p: v.WatchDrop(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 4)),
+    "AnswerLost": lambda r, p: v.AnswerLost(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 3)),
+    "ServerLag": lambda r, p: v.ServerLag(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.servers)),
+    "Compaction": lambda r, p: v.Compaction(at_s=p.at_s(r)),
+    "LinkDelay": lambda r, p: v.LinkDelay(
+        at_s=p.at_s(r), for_s=_long(r, 10), source="apiserver-*", target=p.reader(r), delay_s=round(r.random() * 2, 2)
+    ),
+    "LinkRepeat": lambda r, p: v.LinkRepeat(
+        at_s=p.at_s(r), for_s=_long(r, 6), source="apiserver-*", target=p.reader(r), types=("WatchBatch",), every=r.randint(1, 3)
+    ),
+}
+"""By kind: how one is drawn."""
+
+
+def draw(rng: random.Random, kind: str, place: Place) -> v.AnyFault:
+    """A fault of this kind."""
+    return KINDS[kind](rng, place)
