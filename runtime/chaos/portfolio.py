@@ -1,6 +1,7 @@
 """From a seed to a plan: scenarios and strategies in turn, and for each schedule a random handful of a random subset of the faults.
 
-The subset is swarm testing (Groce et al., ISSTA 2012): a schedule in which only two kinds of faults happen finds what is drowned where all do.
+The subset is swarm testing (Groce et al., ISSTA 2012): a schedule in which only two kinds of faults happen finds what is drowned where all
+do.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Who is held, and for how long: ways to explore orders of messages. All of them only ever make messages later, so that what one of them did
-is a list of holds. Which is used is written in a plan as text: `random-walk`, `pct/3`, `staleness`.
+"""Who is held, and for how long: ways to explore orders of messages. All of them only ever make messages later, so that what one of them
+did is a list of holds. Which is used is written in a plan as text: `random-walk`, `pct/3`, `staleness`.
 """
 
 from __future__ import annotations
