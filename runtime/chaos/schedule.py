@@ -36,6 +36,8 @@ LOOK_S = 0.5
 """How often, in virtual time, it is asked whether all is well by now."""
 FAILS = "no component fails"
 LIVELOCK = "no livelock"
+STEPS_LIMIT = 60_000
+"""Steps after which a schedule counts as one that goes on for ever: several times what the longest good one takes."""
 
 
 def patience_s(timing: Timing) -> float:
@@ -111,6 +113,9 @@ class Run:
 
     def _after_step(self) -> None:
         world = self.world
+        if self._system.steps > STEPS_LIMIT:
+            busiest = self._system.trace.busiest(self._system.now() - 60.0)
+            raise _Found(self._finding(LIVELOCK, "", f"more than {STEPS_LIMIT} messages and timers; in the last minute: {busiest}"))
         for event in world.changes():
             for oracle in self._oracles:
                 self._judged(oracle, oracle.stored(event, world))
