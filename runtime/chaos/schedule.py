@@ -69,9 +69,12 @@ class Run:
         self._system: Any = self.simulation._system
         self.world = SimulatedWorld(self.simulation, timing)
         self._oracles = tuple(oracles)
+        self._on_stored = tuple(one for one in oracles if type(one).stored is not Oracle.stored)
+        self._on_ran = tuple(one for one in oracles if type(one).ran is not Oracle.ran)
+        self._on_delivered = tuple(one for one in oracles if type(one).delivered is not Oracle.delivered)
         self._recorder = Recorder(strategy or replaying(plan.holds), self._system.now)
         self._began_s = self._system.now()
-        self._coverage: set[int] = set()
+        self._situations: set[tuple[str, str, str, frozenset[str]]] = set()
         self._roles: dict[str, str] = {}
 
     def play(self) -> Outcome:
@@ -81,6 +84,7 @@ class Run:
         try:
             client = self.simulation._client
             system.links.hold(self._recorder.hold)
+            system.quiet = None  # nobody asks whether it is settled
             system.on_step.append(self._after_step)
             carrying.schedule(self.simulation._stage, plan.faults, lambda fault, on: self.world.fault_changed(type(fault).__name__, on))
             system.start(NAME, User, client, plan.operations, machine=CONTROL_PLANE)
@@ -103,7 +107,7 @@ class Run:
                 system.now() - self._began_s,
                 system.trace_hash,
                 tuple(self._recorder.holds),
-                frozenset(self._coverage),
+                self._coverage(),
                 refusals,
             )
             self.simulation.stop()
@@ -112,20 +116,29 @@ class Run:
     # -- while it goes on -----------------------------------------------------------------------------------------------------------
 
     def _after_step(self) -> None:
-        world = self.world
-        if self._system.steps > STEPS_LIMIT:
-            busiest = self._system.trace.busiest(self._system.now() - 60.0)
+        world, system = self.world, self._system
+        if system.steps > STEPS_LIMIT:
+            busiest = system.trace.busiest(system.now() - 60.0)
             raise _Found(self._finding(LIVELOCK, "", f"more than {STEPS_LIMIT} messages and timers; in the last minute: {busiest}"))
-        for event in world.changes():
-            for oracle in self._oracles:
-                self._judged(oracle, oracle.stored(event, world))
-        _, sender, receiver, kind, _ = self._system.last
-        role = self._role(receiver)
-        if role == "runtime":
+        if world.changed:
+            for event in world.changes():
+                for oracle in self._on_stored:
+                    self._judged(oracle, oracle.stored(event, world))
+        _, sender, receiver, kind, _ = system.last
+        if receiver.startswith("runtime/"):
             node = receiver.partition("#")[0].partition("/")[2]
-            for oracle in self._oracles:
+            for oracle in self._on_ran:
                 self._judged(oracle, oracle.ran(node, world))
-        self._coverage.add(situation(self._role(sender), role, kind, world.active_faults))
+        for oracle in self._on_delivered:
+            self._judged(oracle, oracle.delivered(sender, receiver, kind, world))
+        self._situations.add((sender, receiver, kind, world.active_faults))
+
+    def _coverage(self) -> frozenset[int]:
+        """The situations of this run by what takes part in them, whatever its number or node."""
+        return frozenset(
+            situation(self._role(sender), self._role(receiver), kind, faults)
+            for sender, receiver, kind, faults in sorted(self._situations, key=lambda one: (*one[:3], sorted(one[3])))
+        )
 
     def _role(self, address: str) -> str:
         """What an address is, but for its number and node: `kubelet/node-1#3` is `kubelet`."""

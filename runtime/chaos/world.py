@@ -22,6 +22,7 @@ class SimulatedWorld:
         self._system = simulation._system
         self._disk = self._system.add_machine(CONTROL_PLANE).disk
         self._active: dict[str, int] = {}
+        self.active_faults: frozenset[str] = frozenset()
         self._seen = self.keyspace.revision
 
     @property
@@ -61,10 +62,6 @@ class SimulatedWorld:
     def components(self) -> tuple[str, ...]:
         return tuple(self._system.names())
 
-    @property
-    def active_faults(self) -> frozenset[str]:
-        return frozenset(self._active)
-
     def fault_changed(self, kind: str, on: bool) -> None:
         """A fault of this kind begins or ends."""
         left = self._active.get(kind, 0) + (1 if on else -1)
@@ -72,6 +69,12 @@ class SimulatedWorld:
             self._active[kind] = left
         else:
             self._active.pop(kind, None)
+        self.active_faults = frozenset(self._active)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything has been stored or removed since `changes` was asked last."""
+        return bool(self._disk[DISK_ENTRY].revision != self._seen)
 
     def changes(self) -> tuple[StoreEvent, ...]:
         """What has been stored or removed since this was asked last."""

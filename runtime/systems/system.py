@@ -127,7 +127,10 @@ class System(ABC):
 
     def add_machine(self, name: str) -> Machine:
         """A machine of this name; the same one when it's there."""
-        return self.machines.setdefault(name, Machine(name))
+        machine = self.machines.get(name)
+        if machine is None:
+            machine = self.machines[name] = Machine(name)
+        return machine
 
     def start(self, name: str, component: type[Any], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
         """Start a process that runs `component(port, *args, **kwargs)`; a later restart makes it again in the same way."""
