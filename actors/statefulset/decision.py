@@ -296,20 +296,16 @@ class _Sync:
                 return
 
     def _roll_some(self, targets: list[int], most: int) -> None:
-        """As many at once as may be unavailable (updateStatefulSetAfterInvariantEstablished). Without an order, old pods that are broken
-        cost nothing and go first: nothing is lost with them."""
-        old = [
-            pod for ordinal in targets if (pod := self.replicas.get(ordinal)) is not None and self._is_old(pod) and not is_terminating(pod)
-        ]
-        broken = {pod.metadata.uid: pod for pod in old if not self._is_there(pod)} if not self.ordered else {}
-        for pod in broken.values():
-            self._delete(pod)
-        missing = [pod for pod in map(self.replicas.get, self.wanted) if not self._is_there(pod)]
-        left = most - sum(pod is None or pod.metadata.uid not in broken for pod in missing)
+        """As many at once as may be unavailable (updateStatefulSetAfterInvariantEstablished). Without an order, old pods that are broken go
+        whatever the number: nothing is lost with them."""
+        found = [pod for ordinal in targets if (pod := self.replicas.get(ordinal)) is not None]
+        old = [pod for pod in found if self._is_old(pod) and not is_terminating(pod)]
+        left = most - sum(not self._is_there(self.replicas.get(ordinal)) for ordinal in self.wanted)
         for pod in old:
-            if left <= 0:
-                return
-            if pod.metadata.uid not in broken:
+            if not self._is_there(pod):
+                if not self.ordered:
+                    self._delete(pod)
+            elif left > 0:
                 self._delete(pod)
                 left -= 1
 
