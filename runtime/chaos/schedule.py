@@ -89,6 +89,7 @@ class Run:
             carrying.schedule(self.simulation._stage, plan.faults, lambda fault, on: self.world.fault_changed(type(fault).__name__, on))
             system.start(NAME, User, client, plan.operations, machine=CONTROL_PLANE)
             system.run_for(plan.lasts_s)
+            self._recorder.stop()
             finding = self._rest()
         except _Found as found:
             finding = found.finding
@@ -129,8 +130,9 @@ class Run:
             node = receiver.partition("#")[0].partition("/")[2]
             for oracle in self._on_ran:
                 self._judged(oracle, oracle.ran(node, world))
-        for oracle in self._on_delivered:
-            self._judged(oracle, oracle.delivered(sender, receiver, kind, world))
+        if sender and system.last_message is not None:
+            for oracle in self._on_delivered:
+                self._judged(oracle, oracle.delivered(sender, receiver, system.last_message, world))
         self._situations.add((sender, receiver, kind, world.active_faults))
 
     def _coverage(self) -> frozenset[int]:

@@ -64,6 +64,8 @@ class SimulatedSystem(SimulatedWorld):
         self._paused: dict[str, float] = {}
         self.last: Record = (start_s, "", "", "", "")
         """What was handled last."""
+        self.last_message: Message | None = None
+        """The message or timer that was handled last; None if it was a deed from outside."""
 
     # -- time ---------------------------------------------------------------------------------------------------------------------
 
@@ -154,6 +156,7 @@ class SimulatedSystem(SimulatedWorld):
                 found = self._ring(item)
             else:
                 activity.foreground -= 1
+                self.last_message = None
                 self._count("", item.name, item.what, "")
                 item.do()
                 found = True
@@ -181,7 +184,8 @@ class SimulatedSystem(SimulatedWorld):
 
     def _land(self, flight: Flight) -> bool:
         """A message arrives; False if nobody is there."""
-        message, to = flight.message, flight.to
+        self.last_message = message = flight.message
+        to = flight.to
         inbox = self._directory.get(to)
         if self._paused and inbox is not None and self._waits(inbox.process.name, flight):
             return False
@@ -223,6 +227,7 @@ class SimulatedSystem(SimulatedWorld):
             port.foreground -= 1
             self.activity.foreground -= 1
             self.activity.fired(port.me, timer.message)
+        self.last_message = timer.message
         self._count("", port.me, timer.message.__class__.__name__, timer.message.subject())
         self._handle(inbox, timer.message, timer.background)
         return True

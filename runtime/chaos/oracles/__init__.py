@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from callboard.runtime.chaos.oracles import pods, services, workloads
+from callboard.runtime.chaos.oracles import caches, garbage, pods, rates, services, workloads
 from callboard.runtime.chaos.oracles.base import Oracle
 
-MODULES = (pods, workloads, services)
+MODULES = (pods, workloads, services, caches, garbage, rates)
 
 
 def every() -> tuple[Oracle, ...]:

@@ -79,8 +79,8 @@ class Oracle:
         """A node's runtime has handled something: what runs there may have changed."""
         return None
 
-    def delivered(self, sender: str, receiver: str, type_: str, world: World) -> Wrong | None:
-        """A message has been handled by its receiver."""
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        """A message has been handled by its receiver (addresses, with incarnations)."""
         return None
 
     def at_rest(self, world: World) -> Wrong | None:
