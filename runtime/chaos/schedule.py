@@ -65,6 +65,7 @@ class Run:
             controllers=plan.controllers,
             jitter_s=0.0,
             check_messages=False,
+            silent=True,
         )
         self._system: Any = self.simulation._system
         self.world = SimulatedWorld(self.simulation, timing)

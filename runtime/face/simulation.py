@@ -37,7 +37,7 @@ class Simulation(Verbs):
 
     Arguments are those of `Cluster`; `seed` decides every order and every random number. `jitter_s`: messages between processes take up to
     so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first). `check_messages` looks into every
-    message for anything that can be changed, which costs a quarter of the time.
+    message for anything that can be changed, which costs a quarter of the time. `silent`: nobody hears log lines.
 
     Raises:
         RealTimeOnly: real processes, or a journal on a real disk, were asked for.
@@ -62,6 +62,7 @@ class Simulation(Verbs):
         events: Events = "warnings",
         jitter_s: float = 0.001,
         check_messages: bool = True,
+        silent: bool = False,
     ) -> None:
         if containers != "simulated":
             raise RealTimeOnly(f"containers={containers!r} needs real time; use Cluster, or leave containers simulated")
@@ -77,7 +78,7 @@ class Simulation(Verbs):
             raise BadRequest(str(problem)) from None
         self.seed = seed
         blueprint = Blueprint(nodes=specs, timing=profile, events=events, apiservers=apiservers, copies=controllers)
-        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s, check_messages=check_messages)
+        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s, check_messages=check_messages, silent=silent)
         self._own = VirtualHost(self._system, blueprint)
         self._client = blueprint.client()
         super().__init__(self._own, "default")

@@ -10,6 +10,7 @@ from heapq import heappop
 from typing import Any
 
 from callboard.models.messages.base import Address, Message, Request
+from callboard.runtime.logs import Silent
 from callboard.runtime.systems.edge import timed_out
 from callboard.runtime.systems.errors import Livelock, SystemStopped, Unsettled
 from callboard.runtime.systems.hooks import Letter
@@ -20,6 +21,7 @@ from callboard.runtime.systems.trace import Record
 LIVELOCK_LIMIT = 1_000_000
 """Messages and timers handled within one virtual second before it counts as a livelock."""
 _INF = float("inf")
+_SILENT = Silent()
 
 
 class SimulatedSystem(SimulatedWorld):
@@ -36,6 +38,7 @@ class SimulatedSystem(SimulatedWorld):
         livelock_limit: int = LIVELOCK_LIMIT,
         restart_s: float = 1.0,
         restart_limit_s: float = 30.0,
+        silent: bool = False,
     ) -> None:
         """Args:
         seed: decides every delay and all that components draw.
@@ -44,6 +47,7 @@ class SimulatedSystem(SimulatedWorld):
         check_messages: look into every message that is sent, and raise `MutableMessage` if it can be changed.
         supervise: start failed components again, as in real time, instead of ending the run with `ComponentFailed`.
         livelock_limit: messages and timers within one virtual second that raise `Livelock`.
+        silent: nobody hears log lines.
         """
         super().__init__(
             seed,
@@ -54,6 +58,7 @@ class SimulatedSystem(SimulatedWorld):
             restart_s=restart_s,
             restart_limit_s=restart_limit_s,
         )
+        self._silent = silent
         self.livelock_limit = livelock_limit
         self.on_step: list[Callable[[], None]] = []
         """Called after every step, for invariants; what they raise comes out of `step`."""
@@ -231,6 +236,9 @@ class SimulatedSystem(SimulatedWorld):
         self._count("", port.me, timer.message.__class__.__name__, timer.message.subject())
         self._handle(inbox, timer.message, timer.background)
         return True
+
+    def logger(self, process: str) -> Any:
+        return _SILENT if self._silent else super().logger(process)
 
     def pause(self, name: str, for_s: float) -> None:
         """Let a process stand still for so many virtual seconds, whatever becomes of its incarnation: what arrives waits, in its order."""

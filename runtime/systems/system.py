@@ -116,6 +116,10 @@ class System(ABC):
         """Run something where the system's state may be changed, and wait for it. Use it to start many processes at one go."""
         return work()
 
+    def logger(self, process: str) -> Any:
+        """What a process says its log lines to."""
+        return Logger(component=process)
+
     def _check_running(self) -> None:
         if self._stopped:
             raise SystemStopped("the cluster has been stopped; make a new one") from self._cause
