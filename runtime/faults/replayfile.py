@@ -174,3 +174,14 @@ def _parts(path: str | Path, lines: list[bytes]) -> Iterator[tuple[int, str, Any
             yield number, name, msgspec.convert(told[name], _PARTS[name], dec_hook=decode_hook)
         except msgspec.ValidationError as problem:
             raise BadReplayFile(f"{path}:{number}: {problem}") from None
+
+
+def why_other(replay: Replay) -> str:
+    """Why a history may be another one than that in the file: what is not as it was when it was written."""
+    if replay.version != package_version():
+        return f"it was written by version {replay.version}, this is {package_version()}"
+    if replay.sources != sources_hash():
+        return "the program has been changed since"
+    if replay.python.rpartition(".")[0] != platform.python_version().rpartition(".")[0]:
+        return f"it was written under Python {replay.python}, this is {platform.python_version()}"
+    return "version, program and Python are the same: something in it is not deterministic"

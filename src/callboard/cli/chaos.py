@@ -1,0 +1,207 @@
+"""`callboard chaos`: explore schedules, replay and shrink failures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from callboard.cli import EXIT_NOT_SO
+
+
+@click.group("chaos")
+def command() -> None:
+    """Break clusters on purpose, in virtual time, and see what notices."""
+
+
+@command.command("run")
+@click.option("--schedules", type=click.IntRange(1), help="How many schedules to play.  [default: 200, unless --seconds is given]")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Play for so long.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed; each schedule has the next one.")
+@click.option("--scenario", "scenarios", multiple=True, help="Only this scenario (may be given again).")
+@click.option("--strategy", default="", help="Only this strategy, such as pct/3.")
+@click.option("--faults", default="", help="Only these kinds of faults, with commas between.")
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("chaos-failures"),
+    show_default=True,
+    help="Folder for replay files.",
+)
+@click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="End after so many different failures.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write what was found here as JSON.")
+def run(
+    schedules: int | None,
+    seconds: float | None,
+    seed: int,
+    scenarios: tuple[str, ...],
+    strategy: str,
+    faults: str,
+    jobs: int | None,
+    out: Path,
+    keep: int,
+    json_file: str | None,
+) -> int:
+    """Explore the built-in scenarios. Exit code 1 if anything is found."""
+    from callboard.runtime.chaos.drawing import KINDS
+    from callboard.runtime.chaos.exploring import Wish
+    from callboard.runtime.chaos.scenarios import SCENARIOS
+    from callboard.runtime.faults.strategies import strategy_named
+
+    kinds = tuple(kind.strip() for kind in faults.split(",") if kind.strip())
+    _known("--scenario", scenarios, SCENARIOS)
+    _known("--faults", kinds, KINDS)
+    if strategy:
+        strategy_named(strategy, 0, 1.0)
+    if schedules is None and seconds is None:
+        schedules = 200
+    wish = Wish(first_seed=seed, schedules=schedules, seconds=seconds, scenarios=scenarios, kinds=kinds, strategy=strategy)
+    summary = _explore(wish, jobs, out, keep)
+    if json_file is not None:
+        Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    return EXIT_NOT_SO if summary["failures"] else 0
+
+
+def _known(option: str, names: tuple[str, ...], known: Any) -> None:
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is none; there are {', '.join(known)}", param_hint=option)
+
+
+def _explore(wish: Any, jobs: int | None, out: Path, keep: int) -> dict[str, Any]:
+    from rich.console import Console
+
+    from callboard.runtime.chaos.exploring import explore
+
+    console = Console()
+    began_s = time.monotonic()
+    seen: set[int] = set()
+    failures: dict[tuple[str, str], Any] = {}
+    played = steps = faults = 0
+    with console.status("schedules") as status:
+        for one in explore(wish, jobs):
+            played, steps, faults = played + 1, steps + one.steps, faults + one.faults
+            seen.update(one.coverage)
+            if one.finding is not None and (one.scenario, one.finding.oracle) not in failures:
+                failures[(one.scenario, one.finding.oracle)] = one
+            rate = played / max(time.monotonic() - began_s, 1e-6)
+            status.update(f"{played} schedules, {rate:.1f}/s; {len(seen)} situations, {faults} faults, {len(failures)} failures")
+            if len(failures) >= keep:
+                break
+    rate = played / max(time.monotonic() - began_s, 1e-6)
+    console.print(
+        f"{played} schedules, {rate:.1f} a second, {steps // max(played, 1)} steps each; {len(seen)} situations; {faults} faults; "
+        f"{len(failures)} failures",
+        highlight=False,
+    )
+    told = [_tell(console, one, out) for one in failures.values()]
+    return {
+        "schedules": played,
+        "schedules_per_s": round(rate, 2),
+        "mean_steps": steps // max(played, 1),
+        "situations": len(seen),
+        "faults": faults,
+        "failures": told,
+    }
+
+
+def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
+    """Make a failure small, write its replay file, and say it."""
+    from callboard.runtime.chaos.exploring import expectation, replayed
+    from callboard.runtime.chaos.findings import Outcome
+    from callboard.runtime.chaos.shrinking import shrink
+    from callboard.runtime.chaos.telling.story import story
+    from callboard.runtime.faults import replayfile
+
+    with console.status(f"making the failure of seed {one.seed} smaller"):
+        shrunk = shrink(one.plan, Outcome(one.finding, one.steps, one.virtual_s, one.trace_hash), replayed)
+    finding = shrunk.outcome.finding
+    assert finding is not None  # what is smaller fails too
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{one.scenario}-{one.seed}.jsonl"
+    replayfile.write(path, shrunk.plan, expectation(shrunk.outcome))
+    console.print()
+    console.print(story(shrunk.plan, finding), highlight=False, soft_wrap=True)
+    console.print(f"replay it with: callboard chaos replay {path}", highlight=False, soft_wrap=True)
+    return {
+        "seed": one.seed,
+        "scenario": one.scenario,
+        "strategy": one.strategy,
+        "finding": msgspec.to_builtins(finding),
+        "replay": str(path),
+        "replays": shrunk.replays,
+        "holds": len(shrunk.plan.holds),
+        "faults": len(shrunk.plan.faults),
+    }
+
+
+@command.command("replay")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--lenient", is_flag=True, help="Go on where the history differs: holds of messages that never come are left out.")
+def replay(file: Path, lenient: bool) -> int:
+    """Play a replay file again. Exit code 0 if it does what it says, 1 if not."""
+    from callboard.runtime.chaos.exploring import replayed
+    from callboard.runtime.chaos.telling.story import story
+    from callboard.runtime.faults import replayfile
+
+    kept = replayfile.read(file)
+    outcome = replayed(kept.plan)
+    if outcome.finding is not None:
+        click.echo(story(kept.plan, outcome.finding))
+    expected = kept.expected
+    if outcome.trace_hash == expected.trace_hash:
+        click.echo(f"the same history as when {file} was written, bit for bit: {outcome.steps} steps, hash {outcome.trace_hash}")
+        return 0
+    words = replayfile.why_other(kept)
+    same = outcome.finding is not None and outcome.finding.oracle == expected.oracle
+    click.echo(f"another history than when {file} was written ({words})", err=True)
+    if same and lenient:
+        click.echo("the same oracle fires all the same")
+        return 0
+    click.echo("the same oracle fires" if same else "that failure does not come again", err=True)
+    return EXIT_NOT_SO
+
+
+@command.command("shrink")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--budget", type=click.IntRange(1), default=2000, show_default=True, help="Replays to spend.")
+def shrink_command(file: Path, budget: int) -> int:
+    """Make the failure in a replay file smaller; the file is written anew."""
+    from callboard.runtime.chaos.exploring import expectation, replayed
+    from callboard.runtime.chaos.shrinking import shrink
+    from callboard.runtime.chaos.telling.story import story
+    from callboard.runtime.faults import replayfile
+
+    kept = replayfile.read(file)
+    outcome = replayed(kept.plan)
+    if outcome.finding is None:
+        click.echo(f"{file}: nothing is wrong in this schedule (any more), so there is nothing to make smaller", err=True)
+        return EXIT_NOT_SO
+    shrunk = shrink(kept.plan, outcome, replayed, budget)
+    replayfile.write(file, shrunk.plan, expectation(shrunk.outcome))
+    assert shrunk.outcome.finding is not None  # what is smaller fails too
+    click.echo(story(shrunk.plan, shrunk.outcome.finding))
+    left = "" if shrunk.finished else "; the budget is spent, it may get smaller still"
+    click.echo(f"{len(shrunk.plan.faults)} faults, {len(shrunk.plan.holds)} holds after {shrunk.replays} replays{left}")
+    return 0
+
+
+@command.command("explain")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def explain(file: Path) -> int:
+    """Tell the story of a replay file."""
+    from callboard.runtime.chaos.exploring import replayed
+    from callboard.runtime.chaos.telling.story import story
+    from callboard.runtime.faults import replayfile
+
+    kept = replayfile.read(file)
+    outcome = replayed(kept.plan)
+    if outcome.finding is None:
+        click.echo(f"{file}: nothing is wrong in this schedule (any more)", err=True)
+        return EXIT_NOT_SO
+    click.echo(story(kept.plan, outcome.finding))
+    return 0
