@@ -316,9 +316,10 @@ class Promises:
                 self.broken.append(f"{name} was deleted though it is below the partition")
             self._rolls(name, now)
         elif not self.life.parallel:
-            above = [other for other in self._pods if ordinal_of(other) > ordinal]
-            if above and all(ordinal_of(other) not in asked.ordinals for other in above for asked in self._asked):
-                self.broken.append(f"{name} was deleted before {above}")
+            chances = [asked for asked in self._asked if ordinal not in asked.ordinals]
+            higher = [number for number in map(ordinal_of, self._pods) if number > ordinal]
+            if all(any(number not in asked.ordinals for number in higher) for asked in chances):
+                self.broken.append(f"{name} was deleted before those above it that are too many: {higher}")
         self._taken[name] = (uid, now)
 
     def _rolls(self, name: str, now: float) -> None:
@@ -382,6 +383,9 @@ KNOWN: dict[str, Life] = {
     ),
     "pods fail again and again": Life(
         5, 1, 1, 2, False, 0, 0, 0, tuple(Fault("fail-pod", 2.0 * number, number=1) for number in range(1, 6))
+    ),
+    "a partition counts from the first ordinal": Life(
+        7, 1, 1, 4, False, 0, 0, 3, (Fault("partition", 3.0, number=2), Fault("image", 25.0, 0.0, "db:2"), Fault("rollout-restart", 32.0))
     ),
     "pods have to be ready for a while": Life(
         6, 1, 1, 3, False, 2, 2, 0, (Fault("image", 9.0, 0.0, "db:2"), Fault("size", 12.0, number=1))
