@@ -130,6 +130,8 @@ class _Sync:
         self.collisions = found.collisions
         current = status.status_of(self.stateful_set).current_revision
         self.current = next((one for one in view.revisions if one.metadata.name == current), self.update)
+        name = self.current.metadata.name
+        self.lasting = sum(identity.revision_in(pod) == name and not is_terminating(pod) for pod in view.pods)
         self.wanted = identity.wanted_ordinals(self.stateful_set)
         self.ordered = self.spec.pod_management_policy != "Parallel"
         self.min_ready_s = self.spec.min_ready_seconds or 0
@@ -202,9 +204,7 @@ class _Sync:
 
     def _revision_for(self, ordinal: int) -> ControllerRevision:
         """What a new pod of this ordinal is made of."""
-        current = self.current.metadata.name
-        lasting = sum(identity.revision_in(pod) == current and not is_terminating(pod) for pod in self.view.pods)
-        return self.current if identity.is_current_wanted(self.stateful_set, ordinal, lasting) else self.update
+        return self.current if identity.is_current_wanted(self.stateful_set, ordinal, self.lasting) else self.update
 
     def _is_going(self, holder: Pod) -> bool:
         """Whether a pod of somebody else will give its name back by itself: it is going, or its owner was this one's former namesake."""

@@ -167,7 +167,7 @@ class Verbs(InPods, Insight, TopUsage, Naming, Calling, Reading):
 
     @property
     def rollout(self) -> Rollouts:
-        """The rollouts of Deployments: `history`, `undo`, `pause`, `resume`, `restart`, `status`; what `kubectl rollout` does.
+        """The rollouts of workloads: `history`, `undo`, `pause`, `resume`, `restart`, `status`; what `kubectl rollout` does.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1) as s:
