@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from callboard import BadRequest, Behaviour, Invalid, NotFound, Simulation, WaitTimeout
+from callboard import BadRequest, Behaviour, Cluster, Invalid, NotFound, Simulation, WaitTimeout
 from callboard.models.podstatus import is_ready
 
 DB = "statefulset/db"
@@ -242,3 +243,60 @@ def test_a_drain_moves_the_pods_under_their_names(s: Simulation) -> None:
     pods = s.list("pods")
     assert sorted(pod.metadata.name for pod in pods) == ["db-0", "db-1", "db-2"]
     assert all(pod.spec.node_name != node for pod in pods)
+
+
+def test_a_pod_on_a_lost_node_is_not_replaced_before_it_is_really_gone(s: Simulation) -> None:
+    """The node may still run it: only its return, or somebody who knows that it is gone for good, frees the name."""
+    s.apply(_db())
+    s.wait(DB)
+    pod = s.get("pod/db-2")
+    s.nodes[pod.spec.node_name].partition()
+    s.wait("pod/db-2", lambda one: bool(one.metadata.deletion_timestamp), timeout="30m")
+    s.advance("30m")
+    assert s.get("pod/db-2").metadata.uid == pod.metadata.uid
+    s.nodes[pod.spec.node_name].heal()
+    s.wait("pod/db-2", "Deleted", timeout="10m")
+    s.wait(DB, timeout="10m")
+    assert s.get("pod/db-2").metadata.uid != pod.metadata.uid
+
+
+def test_a_pod_of_a_node_that_somebody_deletes_comes_up_elsewhere(s: Simulation) -> None:
+    s.apply(_db())
+    s.wait(DB)
+    pod = s.get("pod/db-2")
+    node = pod.spec.node_name
+    s.nodes[node].crash()
+    s.delete(f"node/{node}")
+    s.wait("pod/db-2", "Deleted", timeout="30m")
+    s.wait(DB, timeout="10m")
+    assert s.get("pod/db-2").spec.node_name != node
+
+
+@pytest.mark.parametrize("system", ["realtime", "threaded"])
+def test_on_real_time_a_stateful_set_comes_up_is_rolled_out_and_scaled(system: str) -> None:
+    with Cluster(nodes=2, timing="fast", system=system) as c:  # type: ignore[arg-type]
+        c.apply([SERVICE, _db()])
+        c.wait(DB, timeout="30s")
+        assert [pod.metadata.name for pod in c.list("pods")] == ["db-0", "db-1", "db-2"]
+        before = {pod.metadata.uid for pod in c.list("pods")}
+        c.rollout.restart(DB)
+        c.rollout.status(DB, timeout="60s")
+        assert not before & {pod.metadata.uid for pod in c.list("pods")}
+        address = c.get("pod/db-1").status.pod_ip
+        c.wait("service/db", lambda _: c.resolve("db-1.db").addresses == (address,), timeout="30s")
+        c.scale(DB, 1)
+        c.wait(DB, timeout="30s")
+        c.wait("pod/db-1", "Deleted", timeout="30s")
+
+
+def test_a_set_and_its_pods_survive_a_restart_of_the_program(tmp_path: Path) -> None:
+    with Cluster(nodes=1, timing="fast", data=tmp_path) as c:
+        c.apply(_db(replicas=2))
+        c.wait(DB, timeout="30s")
+        revision = c.get(DB).status.current_revision
+    with Cluster(nodes=1, timing="fast", data=tmp_path) as c:
+        c.wait(DB, lambda one: one.status.available_replicas == 2, timeout="60s")
+        assert c.get(DB).status.current_revision == revision
+        assert [one.metadata.name for one in c.list("controllerrevisions")] == [revision]
+        c.scale(DB, 3)
+        c.wait(DB, timeout="60s")

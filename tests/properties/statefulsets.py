@@ -85,7 +85,8 @@ def lives(draw: st.DrawFn) -> Life:
         st.builds(Fault, st.just("image"), at, st.just(0.0), st.sampled_from(templates)),
         st.builds(Fault, st.just("size"), at, st.just(0.0), st.just(""), st.integers(0, 5)),
         st.builds(Fault, st.sampled_from(["delete-pod", "fail-pod", "partition", "unlabel"]), at, st.just(0.0), st.just(""), ordinal),
-        st.builds(Fault, st.sampled_from(["undo", "rollout-restart"]), at),
+        st.builds(Fault, st.sampled_from(["undo", "rollout-restart", "apply"]), at),
+        st.builds(Fault, st.just("delete"), at, st.just(0.0), st.sampled_from(["Background", "Foreground", "Orphan"])),
     )
     components = st.sampled_from([ME, ME, ME, "scheduler", "controller/nodelifecycle", *(f"kubelet/node-{n}" for n in range(1, NODES + 1))])
     machines = st.integers(1, NODES).map(lambda number: f"node-{number}")
@@ -150,14 +151,18 @@ _ACTS: dict[str, Callable[[Simulation, Fault], object]] = {
     "fail-pod": _fail,
     "unlabel": _unlabel,
     "partition": _partition,
+    "delete": lambda s, act: s.delete(DB, propagation=act.target),  # type: ignore[arg-type]
     "undo": lambda s, act: s.rollout.undo(DB),
     "rollout-restart": lambda s, act: s.rollout.restart(DB),
 }
 
 
-def _act(s: Simulation, act: Fault) -> None:
+def _act(s: Simulation, act: Fault, life: Life) -> None:
     try:
-        _ACTS[act.kind](s, act)
+        if act.kind == "apply":
+            s.apply(manifests(life))
+        else:
+            _ACTS[act.kind](s, act)
     except ApiError as refusal:  # to delete what isn't there and the like: a user is told so, and nothing happens
         if refusal.code >= 500:
             raise
@@ -171,7 +176,8 @@ def play(life: Life, watch: Callable[[Simulation], None]) -> Simulation:
     try:
         watch(s)
         s.apply(manifests(life))
-        _let_happen(s, life.faults)
+        _let_happen(s, life)
+        _bring_back(s, life)
         s.patch(DB, {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}, type="merge")
         _roll(s, GOOD)
     except BaseException:
@@ -180,9 +186,18 @@ def play(life: Life, watch: Callable[[Simulation], None]) -> Simulation:
     return s
 
 
-def _let_happen(s: Simulation, events: tuple[Fault, ...]) -> None:
+def _bring_back(s: Simulation, life: Life) -> None:
+    """Apply the StatefulSet again if it was deleted, when it is really gone."""
+    deadline_s = s.now + DONE_WITHIN_S
+    while (found := s.list("statefulsets")) and found[0].metadata.deletion_timestamp and s.now < deadline_s:
+        s.advance(1.0)
+    if not found:
+        s.apply(manifests(life))
+
+
+def _let_happen(s: Simulation, life: Life) -> None:
     began_s = s.now
-    due: list[tuple[float, int, Any]] = [(event.at_s, number, event) for number, event in enumerate(events)]
+    due: list[tuple[float, int, Any]] = [(event.at_s, number, event) for number, event in enumerate(life.faults)]
     while due:
         due.sort(key=lambda entry: entry[:2])
         at_s, number, what = due.pop(0)
@@ -190,8 +205,8 @@ def _let_happen(s: Simulation, events: tuple[Fault, ...]) -> None:
             s.advance(began_s + at_s - s.now)
         if not isinstance(what, Fault):
             what()
-        elif what.kind in _ACTS:
-            _act(s, what)
+        elif what.kind in _ACTS or what.kind == "apply":
+            _act(s, what, life)
         else:
             due.append((at_s + what.for_s, number, begin_fault(s, what)))
 
@@ -383,6 +398,9 @@ KNOWN: dict[str, Life] = {
     ),
     "pods fail again and again": Life(
         5, 1, 1, 2, False, 0, 0, 0, tuple(Fault("fail-pod", 2.0 * number, number=1) for number in range(1, 6))
+    ),
+    "deleted and applied again": Life(
+        8, 1, 1, 3, False, 0, 0, 0, (Fault("delete", 4.0, 0.0, "Background"), Fault("apply", 4.1), Fault("delete", 9.0, 0.0, "Orphan"))
     ),
     "a partition counts from the first ordinal": Life(
         7, 1, 1, 4, False, 0, 0, 3, (Fault("partition", 3.0, number=2), Fault("image", 25.0, 0.0, "db:2"), Fault("rollout-restart", 32.0))
