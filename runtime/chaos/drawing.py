@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from callboard.runtime.chaos.scenarios.drafting import Draft, Scenario
 from callboard.runtime.faults import vocabulary as v
 
 CONTROLLERS = (
@@ -18,26 +17,25 @@ CONTROLLERS = (
     "controller/namespace",
     "controller/disruption",
 )
+FAULTS_LIMIT = 4
+KINDS_LIMIT = 4
 AIMED = 0.6
 """How often a fault is aimed at what the scenario is about."""
 
 
 class Place:
-    """Who can be hit in a draft."""
+    """Who can be hit in a schedule."""
 
-    def __init__(self, scenario: Scenario, draft: Draft) -> None:
-        self.lasts_s = draft.lasts_s
-        self.nodes = tuple(f"node-{number}" for number in range(1, draft.nodes + 1))
-        self.servers = tuple(f"apiserver-{number}" for number in range(draft.apiservers))
+    def __init__(self, *, nodes: int, apiservers: int, copies: int, stirs: Sequence[str], lasts_s: float) -> None:
+        """`stirs` names the components that it is about; faults begin until `lasts_s`."""
+        self.lasts_s = lasts_s
+        self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
+        self.servers = tuple(f"apiserver-{number}" for number in range(apiservers))
         self.kubelets = tuple(f"kubelet/{node}" for node in self.nodes)
         self.proxies = tuple(f"proxy/{node}" for node in self.nodes)
-        self.stirred = tuple(name for name in scenario.stirs if name not in self.servers)
-        copies = tuple(f"{name}-1" for name in CONTROLLERS) if draft.controllers > 1 else ()
-        self.controllers = (
-            *CONTROLLERS,
-            *(name for name in self.stirred if name not in CONTROLLERS and not name.startswith("kubelet")),
-            *copies,
-        )
+        self.stirred = tuple(name for name in stirs if name not in self.servers)
+        others = tuple(name for name in self.stirred if name not in CONTROLLERS and not name.startswith("kubelet"))
+        self.controllers = (*CONTROLLERS, *others, *(f"{name}-1" for name in CONTROLLERS if copies > 1))
         self.readers = (*self.controllers, *self.kubelets, *self.proxies)
 
     def reader(self, rng: random.Random) -> str:
@@ -92,3 +90,14 @@ KINDS: Mapping[str, Draw] = {
 def draw(rng: random.Random, kind: str, place: Place) -> v.AnyFault:
     """A fault of this kind."""
     return KINDS[kind](rng, place)
+
+
+def handful(rng: random.Random, place: Place, kinds: Sequence[str] = ()) -> tuple[v.AnyFault, ...]:
+    """At least one fault, of at most `KINDS_LIMIT` kinds out of those that may happen (none named: all), in the order of their beginnings.
+
+    The random subset is swarm testing (Groce et al., ISSTA 2012): a schedule in which only two kinds of faults happen finds what is drowned
+    where all do."""
+    possible = [kind for kind in KINDS if not kinds or kind in kinds]
+    swarm = rng.sample(possible, min(len(possible), rng.randint(1, KINDS_LIMIT)))
+    drawn = [draw(rng, rng.choice(swarm), place) for _ in range(rng.randint(1, FAULTS_LIMIT))]
+    return tuple(sorted(drawn, key=lambda fault: fault.at_s))

@@ -24,6 +24,7 @@ from callboard.runtime.face.assembly import CONTROL_PLANE
 from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.face.simulation import Simulation
 from callboard.runtime.faults import carrying
+from callboard.runtime.faults.patience import LOOK_S, STAYS_S, patience_s
 from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.recording import Recorder, Strategy, replaying
 from callboard.runtime.systems import ComponentFailed, InboxOverflow, Livelock, MutableMessage
@@ -31,23 +32,10 @@ from callboard.runtime.systems import ComponentFailed, InboxOverflow, Livelock, 
 HARNESS = replace(CHAOS, watch_heartbeat_s=3.0, watch_silence_s=9.0, usage_s=10.0)
 """The periods of a schedule. Four fifths of all messages of a small cluster at rest are heartbeats of watch streams: rarer ones are as good
 a test, and make a schedule cost half as much."""
-STAYS_S = 6.0
-LOOK_S = 0.5
-"""How often, in virtual time, it is asked whether all is well by now."""
 FAILS = "no component fails"
 LIVELOCK = "no livelock"
 STEPS_LIMIT = 60_000
 """Steps after which a schedule counts as one that goes on for ever: several times what the longest good one takes."""
-
-
-def patience_s(timing: Timing) -> float:
-    """How long after the last fault everything may take to be as it should, in seconds: the longest chain of waits that components may be
-    in then. A lost node is noticed, its pods are tolerated and evicted, a container has backed off as long as it may, a scheduler's queue
-    and a supervisor too."""
-    node = timing.node_grace_s + timing.node_monitor_s + timing.toleration_s + timing.pod_gc_quarantine_s + timing.pod_gc_period_s
-    queues = timing.scheduler_flush_s + timing.scheduler_retry_limit_s + timing.supervisor_restart_limit_s + timing.volume_sync_s
-    back_off = 2 * timing.crash_back_off_limit_s + 2 * timing.retry_limit_s + 2 * timing.request_timeout_s
-    return float(node + queues + back_off + 2 * timing.watch_silence_s)
 
 
 class Run:

@@ -15,6 +15,7 @@ from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_parts, start_control_plane
+from callboard.runtime.face.breaking import Breaking
 from callboard.runtime.face.client import Stats, stats_of
 from callboard.runtime.face.contract import Seconds, check_events, check_images, seconds
 from callboard.runtime.face.extending import name_of, program_of, start_controller
@@ -24,15 +25,13 @@ from callboard.runtime.face.nodespec import NodeSpec, node_specs
 from callboard.runtime.face.stage import SimulatedStage
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.virtualhost import SETTLE_TIMEOUT_S, VirtualHost
-from callboard.runtime.faults import carrying
-from callboard.runtime.faults.vocabulary import Fault
-from callboard.runtime.systems import Links, SimulatedSystem
+from callboard.runtime.systems import SimulatedSystem
 
 READY_TIMEOUT_S = 300.0
 Invariant = Callable[["Simulation"], object]
 
 
-class Simulation(Verbs):
+class Simulation(Breaking, Verbs):
     """A cluster on virtual time: nothing waits, and everything can be replayed. Use it in a `with` statement.
 
     Arguments are those of `Cluster`; `seed` decides every order and every random number. `jitter_s`: messages between processes take up to
@@ -88,6 +87,8 @@ class Simulation(Verbs):
         self.components = Components(self._system)
         """The components by name: `s.components["scheduler"].restart()`."""
         self._stage = SimulatedStage(self._system, self._fleet, blueprint.servers, self.compact)
+        self._timing = profile
+        self._set_up()
         self._quiet_s = profile.node_grace_s + 2 * profile.node_monitor_s  # what is lost now is noticed within that time
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
@@ -159,11 +160,6 @@ class Simulation(Verbs):
         return self._system.now()
 
     @property
-    def links(self) -> Links:
-        """The ways between processes, to be cut, slowed or held."""
-        return self._system.links
-
-    @property
     def trace_hash(self) -> str:
         """Stands for the whole history so far: equal for equal seeds and equal calls, in every process and on every machine.
 
@@ -176,19 +172,6 @@ class Simulation(Verbs):
         (True, False)
         """
         return self._system.trace_hash
-
-    def faults(self, *faults: Fault) -> None:
-        """Let these faults begin and end in their time, counted from now: values of `callboard.chaos`.
-
-        >>> from callboard import Simulation
-        >>> from callboard.chaos import NodeCrash
-        >>> with Simulation(nodes=2, seed=1, timing="fast") as s:
-        ...     s.faults(NodeCrash(target="node-1", at_s=5, for_s=30))
-        ...     _ = s.wait("node/node-1", "Ready=Unknown", timeout="20s")
-        ...     s.wait("node/node-1", "Ready", timeout="1m").metadata.name
-        'node-1'
-        """
-        carrying.schedule(self._stage, faults)
 
     def advance(self, duration: Seconds) -> None:
         """Let so much virtual time pass (seconds, or text such as "5m").

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from callboard.models.messages.base import Message
+from callboard.models.times import parse_duration
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -109,6 +110,12 @@ class Links:
             self._rules = [rule for rule in self._rules if rule.number != number]
         self._changed()
 
+    def forget(self, source: str, target: str) -> None:
+        """Take all rules back that were made for exactly this source and target."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if (rule.source, rule.target) != (source, target)]
+        self._changed()
+
     def clear(self) -> None:
         """Take all rules back."""
         with self._lock:
@@ -129,6 +136,17 @@ class Links:
         with self._lock:
             self.active = bool(self._cuts or self._rules or self._hold is not None)
         self._on_change()
+
+    def __getitem__(self, way: str) -> Way:
+        """One way, as "source>target": names of machines or processes, or patterns.
+
+        Raises:
+            ValueError: it is not written so.
+        """
+        source, arrow, target = way.partition(">")
+        if not arrow or not source or not target:
+            raise ValueError(f'"{way}" names no way; write source>target, for example "scheduler>apiserver-0"')
+        return Way(self, source, target)
 
     # -- judging ----------------------------------------------------------------------------------------------------------------
 
@@ -163,6 +181,39 @@ class Links:
         if len(counts) > OCCURRENCES_LIMIT:
             del counts[next(iter(counts))]
         return count
+
+
+class Way:
+    """The way from one end to another; made by `links["source>target"]`. What it is told holds until `release`."""
+
+    def __init__(self, links: Links, source: str, target: str) -> None:
+        self._links = links
+        self.source = source
+        self.target = target
+
+    def __repr__(self) -> str:
+        return f"<Way {self.source}>{self.target}>"
+
+    def hold(self, for_: float | int | str, *types: str) -> int:
+        """Hold every message of these types (none named: all) for so long: seconds, or text such as "12s". Returns a number for
+        `links.remove`.
+
+        Raises:
+            ValueError: it is no span of time.
+        """
+        for_s = parse_duration(for_)
+        return self._links.delay_by(
+            self.source, self.target, lambda passage, _message: for_s if not types or passage.type in types else 0.0
+        )
+
+    def cut(self) -> None:
+        """Let nothing through in this direction."""
+        self._links.partition(self.source, self.target, one_way=True)
+
+    def release(self) -> None:
+        """Take back all that this way was told."""
+        self._links.heal(self.source, self.target)
+        self._links.forget(self.source, self.target)
 
 
 def _names(pattern: str, process: str, machine: str) -> str:

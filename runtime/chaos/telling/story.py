@@ -28,8 +28,12 @@ def story(plan: p.Plan, finding: Finding) -> str:
         lines.append("oldest first everywhere: nothing need go wrong for it")
     servers = f", {plan.apiservers} apiservers" if plan.apiservers > 1 else ""
     copies = f", {plan.controllers} of each controller" if plan.controllers > 1 else ""
-    lines.append(f"in a cluster of {plan.nodes} node{'s' if plan.nodes > 1 else ''}{servers}{copies}, where users")
-    lines += [f"  at {operation.at_s:g} s {operation_words(operation)}" for operation in plan.operations] or ["  do nothing"]
+    cluster = f"in a cluster of {plan.nodes} node{'s' if plan.nodes > 1 else ''}{servers}{copies}"
+    if plan.scenario == "test":  # what it does is in its body
+        lines.append(cluster)
+    else:
+        lines.append(f"{cluster}, where users")
+        lines += [f"  at {operation.at_s:g} s {operation_words(operation)}" for operation in plan.operations] or ["  do nothing"]
     if finding.traceback:
         lines += ["", finding.traceback.rstrip()]
     return "\n".join(lines)
