@@ -235,7 +235,8 @@ def _(fault: v.NodeReplace, stage: Stage) -> End:
 
 @_begin.register
 def _(fault: v.Pause, stage: Stage) -> End:
-    stage.system.pause(fault.target, fault.for_s)
+    if fault.target in stage.system.names():
+        stage.system.pause(fault.target, fault.for_s)
     return _nothing
 
 
