@@ -214,19 +214,6 @@ def _let_happen(s: Simulation, life: Life) -> None:
 # -- judgement ----------------------------------------------------------------------------------------------------------------------
 
 
-class _Asked(msgspec.Struct, frozen=True):
-    """What was asked for at some time."""
-
-    ordinals: range
-    partition: int
-
-
-def _asked(stateful_set: Any) -> _Asked:
-    spec = stateful_set.spec
-    first = spec.ordinals.start
-    return _Asked(range(first, first + spec.replicas), first + (spec.update_strategy.rolling_update.partition or 0))
-
-
 def ordinal_of(name: str) -> int:
     """`db-3` is 3."""
     return int(name.rpartition("-")[2])
@@ -244,8 +231,8 @@ class Promises:
 
     At no time do containers of two pods of one identity run, wherever, whatever the store says. In order, a pod is created only when all
     lower ones are available, and one that is too many is deleted only if none above it is left. Below the partition nothing is deleted that
-    has not ended. An update takes no more pods at once than maxUnavailable. The controller can't know what happened a short while ago:
-    what was available then counts as available unless the controller itself has deleted it, and what was asked for then counts too.
+    has not ended. An update takes no more pods at once than maxUnavailable. What is asked for is what the controller has seen of it. It
+    can't know what became of pods a short while ago: what was available then counts as available, unless it has deleted it itself.
     """
 
     def __init__(self, life: Life) -> None:
@@ -254,23 +241,16 @@ class Promises:
         self._pods: dict[str, Any] = {}
         self._available_s: dict[str, float] = {}
         self._taken: dict[str, tuple[str, float]] = {}
-        self._asked: dict[_Asked, float] = {}
 
     def watch(self, s: Simulation) -> None:
         """Begin to judge."""
         s.invariant(self.hold)
-        s.links.drop(f"{ME}*", "apiserver-*", lambda passage, message: self._sent(s, passage.type, message))
+        s.links.drop(f"{ME}*", "apiserver-*", lambda passage, message: self._sent(s, passage, message))
 
     def hold(self, s: Simulation) -> bool:
         """Look at the runtimes and at what is stored."""
         self._one_of_each(s)
         now = s.now
-        found = s.list("statefulsets")
-        if found:
-            self._asked[_asked(found[0])] = now
-        self._asked = {
-            asked: at_s for asked, at_s in self._asked.items() if now - at_s < NEWS_IS_OLD_S or at_s == max(self._asked.values())
-        }
         for name, pod in self._pods.items():  # what was available until this step
             if _available(pod, self.life.min_ready_s, now):
                 self._available_s[name] = now
@@ -305,49 +285,43 @@ class Promises:
                 del self._taken[name]
         return name not in self._taken and now - self._available_s.get(name, -1e9) < NEWS_IS_OLD_S
 
-    def _sent(self, s: Simulation, type_: str, message: Any) -> bool:
-        if getattr(message, "resource", "") == "pods":
-            if type_ == "CreateObject" and not self.life.parallel:
-                self._creation(message.obj.metadata.name, s.now)
-            elif type_ == "DeleteObject":
-                self._deletion(message.name, message.uid, s.now)
+    def _sent(self, s: Simulation, passage: Any, message: Any) -> bool:
+        if getattr(message, "resource", "") != "pods" or passage.type not in ("CreateObject", "DeleteObject"):
+            return False
+        seen = s._system.look(passage.source).primary.get("default", "db")
+        if seen is None:
+            return False  # it was decided before the end of the set was seen
+        first, spec = seen.spec.ordinals.start, seen.spec
+        wanted = range(first, first + spec.replicas)
+        if passage.type == "DeleteObject":
+            self._deletion(message.name, message.uid, wanted, spec.update_strategy.rolling_update.partition or 0, s.now)
+        elif not self.life.parallel:
+            self._creation(message.obj.metadata.name, wanted, s.now)
         return False
 
-    def _creation(self, name: str, now: float) -> None:
+    def _creation(self, name: str, wanted: range, now: float) -> None:
         ordinal = ordinal_of(name)
-        chances = [asked for asked in self._asked if ordinal in asked.ordinals]
-        if not any(all(self._lately(f"db-{lower}", now) for lower in asked.ordinals if lower < ordinal) for asked in chances):
-            self.broken.append(f"{name} was created though not all below it were available, or nobody wanted it")
+        missing = [lower for lower in wanted if lower < ordinal and not self._lately(f"db-{lower}", now)]
+        if missing or ordinal not in wanted:
+            self.broken.append(f"{name} was created, {wanted} are wanted, {missing} below it are not available")
 
-    def _deletion(self, name: str, uid: str, now: float) -> None:
+    def _deletion(self, name: str, uid: str, wanted: range, partition: int, now: float) -> None:
         pod, ordinal = self._pods.get(name), ordinal_of(name)
         if pod is None or pod.metadata.uid != uid or pod.metadata.deletion_timestamp:
             return  # of the past: it will be refused, or changes nothing
         if pod.status.phase in ("Failed", "Succeeded"):
             return
-        wanted = all(ordinal in asked.ordinals for asked in self._asked)
-        if wanted:
-            if all(ordinal < asked.partition for asked in self._asked):
-                self.broken.append(f"{name} was deleted though it is below the partition")
-            self._rolls(name, now)
-        elif not self.life.parallel:
-            chances = [asked for asked in self._asked if ordinal not in asked.ordinals]
-            higher = [number for number in map(ordinal_of, self._pods) if number > ordinal]
-            if all(any(number not in asked.ordinals for number in higher) for asked in chances):
+        if ordinal not in wanted:
+            higher = [number for number in map(ordinal_of, self._pods) if number > ordinal and number not in wanted]
+            if higher and not self.life.parallel:
                 self.broken.append(f"{name} was deleted before those above it that are too many: {higher}")
+        elif ordinal < wanted.start + partition:
+            self.broken.append(f"{name} was deleted though it is below the partition")
+        elif self._lately(name, now) and (self.life.unavailable or not self.life.parallel):
+            gone = [other for other in wanted if other != ordinal and not self._lately(f"db-{other}", now)]
+            if len(gone) + 1 > max(self.life.unavailable, 1):
+                self.broken.append(f"{name} was deleted while {gone} were gone, {max(self.life.unavailable, 1)} may be")
         self._taken[name] = (uid, now)
-
-    def _rolls(self, name: str, now: float) -> None:
-        if not self._lately(name, now):
-            return  # nothing is lost with it
-        most = max(self.life.unavailable, 1)
-        gone = min(
-            sum(f"db-{ordinal}" != name and not self._lately(f"db-{ordinal}", now) for ordinal in asked.ordinals) for asked in self._asked
-        )
-        if self.life.parallel and not self.life.unavailable:
-            return  # one at a time, but it doesn't wait for those below
-        if gone + 1 > most:
-            self.broken.append(f"{name} was deleted while {gone} others were gone, {most} may be")
 
 
 def unfinished(s: Simulation) -> str:
