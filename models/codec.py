@@ -15,7 +15,6 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from callboard.models.base import Kind, decode_hook, freeze
-from callboard.models.decode import decode_as
 from callboard.models.errors import ApiError
 from callboard.models.generic import GenericObject
 from callboard.models.kinds import TYPED, Scheme
@@ -81,6 +80,8 @@ def _as_struct(obj: GenericObject) -> Any:
     """
     if (obj.api_version, obj.kind) not in TYPED:
         return obj
+    from callboard.models.decode import decode_as  # reads YAML too, which few programs need
+
     try:
         return decode_as(obj.to_dict(), Scheme.builtin().resource(obj.api_version, obj.kind), strict=False)
     except ApiError as problem:
