@@ -300,3 +300,15 @@ def test_a_set_and_its_pods_survive_a_restart_of_the_program(tmp_path: Path) -> 
         assert [one.metadata.name for one in c.list("controllerrevisions")] == [revision]
         c.scale(DB, 3)
         c.wait(DB, timeout="60s")
+
+
+def test_a_wait_for_the_end_of_a_pod_does_not_wait_for_its_successor() -> None:
+    with Cluster(nodes=1, timing="fast") as c:
+        c.apply(_db(replicas=1))
+        c.wait(DB, timeout="30s")
+        former = c.get("pod/db-0")
+        for _ in range(3):
+            c.delete("pod/db-0", wait=True, timeout="20s")
+            c.wait(DB, lambda one: one.status.available_replicas == 1, timeout="30s")
+        c.wait(former, "Deleted", timeout="1s")
+        assert c.get("pod/db-0").metadata.uid != former.metadata.uid
