@@ -288,13 +288,17 @@ class Promises:
     def _sent(self, s: Simulation, passage: Any, message: Any) -> bool:
         if getattr(message, "resource", "") != "pods" or passage.type not in ("CreateObject", "DeleteObject"):
             return False
-        seen = s._system.look(passage.source).primary.get("default", "db")
+        controller = s._system.look(passage.source)
+        seen = controller.primary.get("default", "db")
         if seen is None:
             return False  # it was decided before the end of the set was seen
         first, spec = seen.spec.ordinals.start, seen.spec
         wanted = range(first, first + spec.replicas)
         if passage.type == "DeleteObject":
-            self._deletion(message.name, message.uid, wanted, spec.update_strategy.rolling_update.partition or 0, s.now)
+            pod = controller.views["default"]["pods"].get("default", message.name)
+            costs = self.life.unavailable > 0 or not self.life.parallel  # else it is one at a time, whatever those below it are
+            costs = costs and _available(pod, self.life.min_ready_s, s.now)  # nothing is lost with one that is seen broken
+            self._deletion(message, wanted, wanted.start + (spec.update_strategy.rolling_update.partition or 0), costs, s.now)
         elif not self.life.parallel:
             self._creation(message.obj.metadata.name, wanted, s.now)
         return False
@@ -305,9 +309,10 @@ class Promises:
         if missing or ordinal not in wanted:
             self.broken.append(f"{name} was created, {wanted} are wanted, {missing} below it are not available")
 
-    def _deletion(self, name: str, uid: str, wanted: range, partition: int, now: float) -> None:
-        pod, ordinal = self._pods.get(name), ordinal_of(name)
-        if pod is None or pod.metadata.uid != uid or pod.metadata.deletion_timestamp:
+    def _deletion(self, message: Any, wanted: range, partition: int, costs: bool, now: float) -> None:
+        name, ordinal = message.name, ordinal_of(message.name)
+        pod = self._pods.get(name)
+        if pod is None or pod.metadata.uid != message.uid or pod.metadata.deletion_timestamp:
             return  # of the past: it will be refused, or changes nothing
         if pod.status.phase in ("Failed", "Succeeded"):
             return
@@ -315,13 +320,13 @@ class Promises:
             higher = [number for number in map(ordinal_of, self._pods) if number > ordinal and number not in wanted]
             if higher and not self.life.parallel:
                 self.broken.append(f"{name} was deleted before those above it that are too many: {higher}")
-        elif ordinal < wanted.start + partition:
+        elif ordinal < partition:
             self.broken.append(f"{name} was deleted though it is below the partition")
-        elif self._lately(name, now) and (self.life.unavailable or not self.life.parallel):
+        elif costs:
             gone = [other for other in wanted if other != ordinal and not self._lately(f"db-{other}", now)]
             if len(gone) + 1 > max(self.life.unavailable, 1):
                 self.broken.append(f"{name} was deleted while {gone} were gone, {max(self.life.unavailable, 1)} may be")
-        self._taken[name] = (uid, now)
+        self._taken[name] = (message.uid, now)
 
 
 def unfinished(s: Simulation) -> str:
