@@ -1,6 +1,7 @@
 """The user of a schedule: an actor that carries operations out in their time, over a link like everybody else's.
 
-A request whose outcome is unknown is asked again: all operations may be carried out twice. One that is refused because of what else goes
+What concerns one object is done in order: the next thing waits until the one before is over. A request whose outcome is unknown is asked
+again: all operations may be carried out twice. One that is refused because of what else goes
 on (conflict, a full apiserver, a budget) is tried again a while; any other refusal ends it, as a person would let it be.
 """
 
@@ -36,6 +37,15 @@ class Do(Message, frozen=True, gc=False):
         return str(self.number)
 
 
+class Next(Message, frozen=True, gc=False):
+    """To itself: the operation of this number may begin now."""
+
+    number: int
+
+    def subject(self) -> str:
+        return str(self.number)
+
+
 class _Step(Message, frozen=True, gc=False):
     """What an answer belongs to: the operation, and whether a read that it needs is what was asked."""
 
@@ -52,6 +62,8 @@ class User(ApiComponent):
         self.operations = operations
         self.done = 0
         self.refusals: list[str] = []
+        self._before: dict[str, list[int]] = {}
+        """By what they concern: the operations whose time has come and that are not over, in order."""
         self._scheme = Scheme.builtin()
 
     def on_start(self) -> None:
@@ -62,7 +74,14 @@ class User(ApiComponent):
     @handles(Do)
     def _do(self, timer: Do) -> None:
         operation = self.operations[timer.number]
-        step = _Step(timer.number, timer.tries)
+        if not timer.tries:
+            waiting = self._before.setdefault(_concerns(operation), [])
+            waiting.append(timer.number)
+            if waiting[0] != timer.number:
+                return
+        self._begin(operation, _Step(timer.number, timer.tries))
+
+    def _begin(self, operation: p.AnyOperation, step: _Step) -> None:
         match operation:
             case p.Apply(tree=tree):
                 self._apply(step, tree)
@@ -74,6 +93,18 @@ class User(ApiComponent):
                 self._read(step, "replicasets.apps", namespace)
             case p.Evict(namespace=namespace, labels=labels) | p.Orphan(namespace=namespace, labels=labels):
                 self._read(step, "pods", namespace, labels)
+
+    def _over(self, number: int) -> None:
+        """An operation is over: what concerns the same object may begin."""
+        self.done += 1
+        waiting = self._before[_concerns(self.operations[number])]
+        waiting.remove(number)
+        if waiting:
+            self.port.send(self.port.me, Next(waiting[0]))
+
+    @handles(Next)
+    def _next(self, message: Next) -> None:
+        self._begin(self.operations[message.number], _Step(message.number, 0))
 
     def _apply(self, step: _Step, tree: Any) -> None:
         resource = self._scheme.resource(tree["apiVersion"], tree["kind"])
@@ -91,13 +122,13 @@ class User(ApiComponent):
         elif context.reading:
             self._have_read(context, answer)
         else:
-            self.done += 1
+            self._over(context.number)
 
     def _refused(self, step: _Step, answer: api.Refused) -> None:
         if answer.code in TRANSIENT and step.tries < TRIES_LIMIT:
             self.port.after(TRY_AGAIN_S, Do(step.number, step.tries + 1))
             return
-        self.done += 1
+        self._over(step.number)
         if answer.code != 404:  # it was gone already, or is not there yet: as it happens to people
             self.refusals.append(f"{self.operations[step.number]}: {answer.code} {answer.message}")
 
@@ -117,7 +148,7 @@ class User(ApiComponent):
         owned = [one for one in replica_sets if any(ref.kind == "Deployment" and ref.name == name for ref in one.metadata.owner_references)]
         owned.sort(key=rollouts.revision_of)
         if len(owned) < 2:
-            self.done += 1
+            self._over(step.number)
             return
         template = rollouts.without_hash(rollouts.template_of(owned[-2]))
         patch = freeze(({"op": "replace", "path": "/spec/template", "value": plain(template)},))
@@ -126,7 +157,7 @@ class User(ApiComponent):
     def _evict(self, step: _Step, pods: Iterable[Any], count: int) -> None:
         chosen = [pod for pod in pods if pod.metadata.deletion_timestamp is None][:count]
         if not chosen:
-            self.done += 1
+            self._over(step.number)
             return
         for number, pod in enumerate(chosen):
             meta = pod.metadata
@@ -136,8 +167,21 @@ class User(ApiComponent):
     def _orphan(self, step: _Step, pods: Iterable[Any], patch: Any) -> None:
         pod = next((pod for pod in pods if pod.metadata.deletion_timestamp is None), None)
         if pod is None:
-            self.done += 1
+            self._over(step.number)
             return
         body = freeze({"metadata": {"labels": patch}})
         meta = pod.metadata
         self.call(api.PatchObject, step, resource="pods", namespace=meta.namespace, name=meta.name, type="merge", patch=body, uid=meta.uid)
+
+
+def _concerns(operation: p.AnyOperation) -> str:
+    """Which object an operation is about; those about pods that are found by labels are about these labels."""
+    match operation:
+        case p.Apply(tree=tree):
+            return f"{tree['kind'].lower()}/{tree['metadata']['name']}"
+        case p.Change(resource=resource, name=name) | p.Remove(resource=resource, name=name):
+            return f"{resource.partition('.')[0].removesuffix('s')}/{name}"
+        case p.Undo(name=name):
+            return f"deployment/{name}"
+        case p.Evict(labels=labels) | p.Orphan(labels=labels):
+            return labels
