@@ -1,4 +1,4 @@
-"""What `kubectl rollout` makes of a StatefulSet and its ControllerRevisions, in its words. The rules are those of pkg/polymorphichelpers."""
+"""What `kubectl rollout` makes of a StatefulSet and its ControllerRevisions, in its words. The rules are in pkg/polymorphichelpers."""
 
 from __future__ import annotations
 
