@@ -152,7 +152,7 @@ def _(fault: v.WatchDelay, stage: Stage) -> End:
 
 def _resource_of(system: Any, process: str, message: Any) -> str:
     """Which resource a piece of a watch stream is of, as its reader knows it; "" if it doesn't."""
-    reader = system.look(process)
+    reader = system.look(process) if process in system.names() else None
     informer = reader._streams.get(message.id) if reader is not None and hasattr(reader, "_streams") else None
     return informer.resource if informer is not None else ""
 
