@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from callboard.actors.store.actor import DISK_ENTRY
+from callboard.runtime.face.assembly import CONTROL_PLANE
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.systems import SimulatedSystem
 
@@ -16,6 +19,10 @@ class SimulatedStage:
         self.fleet = fleet
         self.servers = servers
         self.compact = compact
+
+    def stored(self, key: str) -> Any:
+        """What is stored under a key; None if nothing is."""
+        return self.system.add_machine(CONTROL_PLANE).disk[DISK_ENTRY].items.get(key)
 
     def later(self, delay_s: float, what: str, do: Callable[[], None]) -> None:
         """Do something after so many virtual seconds, between two steps."""

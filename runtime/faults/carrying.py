@@ -16,6 +16,7 @@ End = Callable[[], None]
 WRITES = frozenset({"CreateObject", "UpdateObject", "PatchObject", "ApplyObject", "DeleteObject", "WriteStatus", "BindPod", "EvictPod"})
 """Types of requests that change something stored; leases and Events apart, which come too often to be interesting."""
 SERVERS = "apiserver-*"
+FORGET_AGAIN_S = 0.2
 
 
 class Machines(Protocol):
@@ -44,6 +45,9 @@ class Stage(Protocol):
 
     def later(self, delay_s: float, what: str, do: Callable[[], None]) -> None:
         """Do something after a while, between two steps."""
+
+    def stored(self, key: str) -> Any:
+        """What is stored under a key; None if nothing is."""
 
     def compact(self) -> None:
         """Make the store forget its history."""
@@ -229,8 +233,22 @@ def _(fault: v.NodeReplace, stage: Stage) -> End:
         return _nothing
     stage.fleet.remove(fault.target)
     outlet = stage.system.outlet(lambda _answer: None)  # whether it was there is nobody's business
-    stage.system.post(stage.servers[0], api.DeleteObject(0, outlet, resource="nodes", namespace="", name=fault.target))
-    return lambda: stage.fleet.add(spec) if stage.fleet.replaceable(fault.target) is None else None
+    server, key = stage.servers[0], api.object_key("nodes", "", fault.target)
+
+    def forget() -> None:
+        stage.system.post(server, api.DeleteObject(0, outlet, resource="nodes", namespace="", name=fault.target))
+
+    def end() -> None:
+        if stage.fleet.replaceable(fault.target) is not None:
+            return  # another fault was faster
+        if stage.stored(key) is None:
+            stage.fleet.add(spec)
+            return
+        forget()  # a kubelet that came before its forerunner's object is gone would lose it: nobody registers twice
+        stage.later(FORGET_AGAIN_S, "a node is forgotten", end)
+
+    forget()
+    return end
 
 
 @_begin.register
