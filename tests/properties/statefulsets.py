@@ -84,7 +84,9 @@ def lives(draw: st.DrawFn) -> Life:
     act = st.one_of(
         st.builds(Fault, st.just("image"), at, st.just(0.0), st.sampled_from(templates)),
         st.builds(Fault, st.just("size"), at, st.just(0.0), st.just(""), st.integers(0, 5)),
-        st.builds(Fault, st.sampled_from(["delete-pod", "fail-pod", "partition", "unlabel"]), at, st.just(0.0), st.just(""), ordinal),
+        st.builds(
+            Fault, st.sampled_from(["delete-pod", "fail-pod", "partition", "start", "unlabel"]), at, st.just(0.0), st.just(""), ordinal
+        ),
         st.builds(Fault, st.sampled_from(["undo", "rollout-restart", "apply"]), at),
         st.builds(Fault, st.just("delete"), at, st.just(0.0), st.sampled_from(["Background", "Foreground", "Orphan"])),
     )
@@ -151,6 +153,7 @@ _ACTS: dict[str, Callable[[Simulation, Fault], object]] = {
     "fail-pod": _fail,
     "unlabel": _unlabel,
     "partition": _partition,
+    "start": lambda s, act: s.patch(DB, {"spec": {"ordinals": {"start": act.number}}}, type="merge"),
     "delete": lambda s, act: s.delete(DB, propagation=act.target),  # type: ignore[arg-type]
     "undo": lambda s, act: s.rollout.undo(DB),
     "rollout-restart": lambda s, act: s.rollout.restart(DB),
