@@ -75,7 +75,7 @@ class Run:
             system.links.hold(self._recorder.hold)
             system.quiet = None  # nobody asks whether it is settled
             system.on_step.append(self._after_step)
-            carrying.schedule(self.simulation._stage, plan.faults, lambda fault, on: self.world.fault_changed(type(fault).__name__, on))
+            carrying.schedule(self.simulation._stage, plan.faults, self.world.fault_changed)
             system.start(NAME, User, client, plan.operations, machine=CONTROL_PLANE)
             system.run_for(plan.lasts_s)
             self._recorder.stop()

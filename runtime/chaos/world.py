@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from callboard.actors.store.actor import DISK_ENTRY
@@ -11,6 +11,9 @@ from callboard.models.timing import Timing
 from callboard.runtime.chaos.oracles.base import Running
 from callboard.runtime.face.assembly import CONTROL_PLANE
 from callboard.runtime.face.simulation import Simulation
+from callboard.runtime.faults.vocabulary import Fault
+
+CLOCKS = ("ClockJump",)
 
 
 class SimulatedWorld:
@@ -22,6 +25,8 @@ class SimulatedWorld:
         self._system = simulation._system
         self._disk = self._system.add_machine(CONTROL_PLANE).disk
         self._active: dict[str, int] = {}
+        self._known: dict[Fault, float] = {}
+        """Faults that have begun, with the moments when they ended."""
         self.active_faults: frozenset[str] = frozenset()
         self._seen = self.keyspace.revision
 
@@ -62,14 +67,30 @@ class SimulatedWorld:
     def components(self) -> tuple[str, ...]:
         return tuple(self._system.names())
 
-    def fault_changed(self, kind: str, on: bool) -> None:
-        """A fault of this kind begins or ends."""
+    def fault_changed(self, fault: Fault, on: bool) -> None:
+        """A fault begins or ends."""
+        kind = type(fault).__name__
+        self._known[fault] = float("inf") if on else self.now
         left = self._active.get(kind, 0) + (1 if on else -1)
         if left > 0:
             self._active[kind] = left
         else:
             self._active.pop(kind, None)
         self.active_faults = frozenset(self._active)
+
+    def troubled(self, node: str) -> bool:
+        """Whether anything that goes on, or has gone on lately, may keep a node from being heard: whatever concerns it, links, servers or
+        the store. Clocks alone don't."""
+        lately_s = self.now - 2 * (self.timing.node_grace_s + self.timing.node_monitor_s)
+        return any(
+            at_s >= lately_s and kind not in CLOCKS and target in ("", node, f"kubelet/{node}") for kind, target, at_s in self._trouble()
+        )
+
+    def _trouble(self) -> Iterator[tuple[str, str, float]]:
+        for fault, ended_s in self._known.items():
+            target = getattr(fault, "target", "")
+            mine = target if target in self.nodes or target.startswith("kubelet/") else ""
+            yield type(fault).__name__, mine, ended_s
 
     @property
     def changed(self) -> bool:

@@ -60,6 +60,9 @@ class World(Protocol):
     def components(self) -> tuple[str, ...]:
         """Names of all processes."""
 
+    def troubled(self, node: str) -> bool:
+        """Whether anything that goes on, or has gone on lately, may keep a node from being heard."""
+
     @property
     def active_faults(self) -> frozenset[str]:
         """Names of the kinds of faults that are going on now."""

@@ -45,6 +45,8 @@ def names(rng: random.Random) -> Draft:
 
     def made(name: str) -> dict[str, Any]:
         spec: dict[str, Any] = {**(tolerant if rng.random() < 0.5 else {}), "restartPolicy": rng.choice(("Always", "Always", "Never"))}
+        if rng.random() < 0.5:
+            spec["container"] = {"readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}}
         tree = pod(name, rng.choice(("web:1", "stubborn:1", "crashing:1", "slow:1")), rng.choice((1, 8)), **spec)
         tree["metadata"]["labels"] = {"app": "names"}
         return tree
@@ -81,7 +83,9 @@ def owners(rng: random.Random) -> Draft:
 
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     operations: list[p.AnyOperation] = [apply(0.0, space), apply(0.5, thing("a", "shop")), apply(0.0, thing("top"))]
-    operations += [apply(0.2, deployment("web", 1)), apply(0.2, service("web"))]
+    inside = deployment("inside", 1)
+    inside["metadata"]["namespace"] = "shop"
+    operations += [apply(0.2, deployment("web", 1)), apply(0.2, service("web")), apply(0.6, inside)]
     for number, at_s in enumerate(moments(rng, rng.randint(4, 7), 11.0, first_s=1.0)):
         act = rng.choice(("fill", "fill", "space", "owner", "change"))
         if act == "fill":

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from callboard.cli import EXIT_NOT_SO
+from callboard.cli.chaosmutants import mutants
 
 
 @click.group("chaos")
@@ -205,3 +206,6 @@ def explain(file: Path) -> int:
         return EXIT_NOT_SO
     click.echo(story(kept.plan, outcome.finding))
     return 0
+
+
+command.add_command(mutants)
