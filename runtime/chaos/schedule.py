@@ -66,8 +66,8 @@ class Run:
         self._situations: set[tuple[str, str, str, frozenset[str]]] = set()
         self._roles: dict[str, str] = {}
 
-    def play(self) -> Outcome:
-        """Play it to its end, or to the first thing that an oracle finds."""
+    def play(self, at_the_end: Callable[[], None] = lambda: None) -> Outcome:
+        """Play it to its end, or to the first thing that an oracle finds. `at_the_end` is called while everything is still there."""
         system, plan = self._system, self.plan
         finding: Finding | None = None
         try:
@@ -100,6 +100,7 @@ class Run:
                 self._coverage(),
                 refusals,
             )
+            at_the_end()
             self.simulation.stop()
         return outcome
 

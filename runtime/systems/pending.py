@@ -26,6 +26,8 @@ class Flight(msgspec.Struct, gc=False):
     message: Message
     lane: LaneKey | None
     background: bool
+    born: int = 0
+    """The step in which it was sent."""
     done: bool = False
     port: None = None
 
@@ -37,6 +39,8 @@ class SimulatedTimer(msgspec.Struct):
     port: SimulatedPort
     message: Message
     background: bool
+    born: int = 0
+    """The step in which it was set."""
     done: bool = False
 
     def cancel(self) -> None:

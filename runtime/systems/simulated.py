@@ -64,13 +64,14 @@ class SimulatedSystem(SimulatedWorld):
         """Called after every step, for invariants; what they raise comes out of `step`."""
         self._second_from = start_s
         self._second_count = 0
-        self._steps = 0
         self._running = False
         self._paused: dict[str, float] = {}
         self.last: Record = (start_s, "", "", "", "")
         """What was handled last."""
         self.last_message: Message | None = None
         """The message or timer that was handled last; None if it was a deed from outside."""
+        self.last_born = 0
+        """The step in which that was sent, or set."""
 
     # -- time ---------------------------------------------------------------------------------------------------------------------
 
@@ -161,7 +162,7 @@ class SimulatedSystem(SimulatedWorld):
                 found = self._ring(item)
             else:
                 activity.foreground -= 1
-                self.last_message = None
+                self.last_message, self.last_born = None, 0
                 self._count("", item.name, item.what, "")
                 item.do()
                 found = True
@@ -189,7 +190,8 @@ class SimulatedSystem(SimulatedWorld):
 
     def _land(self, flight: Flight) -> bool:
         """A message arrives; False if nobody is there."""
-        self.last_message = message = flight.message
+        self.last_message, self.last_born = flight.message, flight.born
+        message = flight.message
         to = flight.to
         inbox = self._directory.get(to)
         if self._paused and inbox is not None and self._waits(inbox.process.name, flight):
@@ -232,7 +234,7 @@ class SimulatedSystem(SimulatedWorld):
             port.foreground -= 1
             self.activity.foreground -= 1
             self.activity.fired(port.me, timer.message)
-        self.last_message = timer.message
+        self.last_message, self.last_born = timer.message, timer.born
         self._count("", port.me, timer.message.__class__.__name__, timer.message.subject())
         self._handle(inbox, timer.message, timer.background)
         return True

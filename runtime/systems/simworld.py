@@ -54,6 +54,7 @@ class SimulatedWorld(System):
         self._lanes = Lanes()
         self._check = ImmutabilityCheck().check if check_messages else None
         self._failed: Exception | None = None
+        self._steps = 0
 
     def now(self) -> float:
         """Seconds since the epoch, virtual."""
@@ -129,7 +130,7 @@ class SimulatedWorld(System):
     def _fly(self, due_s: float, sender: Address, to: Address, message: Message, lane: LaneKey | None) -> None:
         activity = self.activity
         background = activity.background
-        flight = Flight(sender, to, message, lane, background)
+        flight = Flight(sender, to, message, lane, background, self._steps)
         if background:
             activity.demoted.append(flight)
         else:
@@ -153,7 +154,7 @@ class SimulatedWorld(System):
         assert isinstance(port, SimulatedPort)
         activity = self.activity
         background = periodic or activity.background or activity.is_retry(port.me, message)
-        timer = SimulatedTimer(self, port, message, background)
+        timer = SimulatedTimer(self, port, message, background, self._steps)
         if not background:
             activity.foreground += 1
             port.foreground += 1

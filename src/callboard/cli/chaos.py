@@ -115,6 +115,7 @@ def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
     from callboard.runtime.chaos.exploring import expectation, replayed
     from callboard.runtime.chaos.findings import Outcome
     from callboard.runtime.chaos.shrinking import shrink
+    from callboard.runtime.chaos.telling.explaining import explain as explain_again
     from callboard.runtime.chaos.telling.story import story
     from callboard.runtime.faults import replayfile
 
@@ -126,8 +127,14 @@ def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
     path = out / f"{one.scenario}-{one.seed}.jsonl"
     replayfile.write(path, shrunk.plan, expectation(shrunk.outcome))
     console.print()
-    console.print(story(shrunk.plan, finding), highlight=False, soft_wrap=True)
+    console.print(story(shrunk.plan, finding), highlight=False, soft_wrap=True, markup=False)
+    explained = explain_again(shrunk.plan)
+    if explained is not None:
+        path.with_suffix(".html").write_text(explained.html, encoding="utf-8")
+        if explained.state:
+            console.print(f"as it was stored then:\n{explained.state}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"replay it with: callboard chaos replay {path}", highlight=False, soft_wrap=True)
+    console.print(f"the picture: {path.with_suffix('.html')}", highlight=False, soft_wrap=True)
     return {
         "seed": one.seed,
         "scenario": one.scenario,
@@ -193,18 +200,24 @@ def shrink_command(file: Path, budget: int) -> int:
 
 @command.command("explain")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def explain(file: Path) -> int:
-    """Tell the story of a replay file."""
-    from callboard.runtime.chaos.exploring import replayed
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Where the picture goes.  [default: beside the file]")
+def explain(file: Path, html: Path | None) -> int:
+    """Tell the story of a replay file: in words, and as a picture."""
+    from callboard.runtime.chaos.telling import explaining
     from callboard.runtime.chaos.telling.story import story
     from callboard.runtime.faults import replayfile
 
     kept = replayfile.read(file)
-    outcome = replayed(kept.plan)
-    if outcome.finding is None:
+    found = explaining.explain(kept.plan)
+    if found is None or found.outcome.finding is None:
         click.echo(f"{file}: nothing is wrong in this schedule (any more)", err=True)
         return EXIT_NOT_SO
-    click.echo(story(kept.plan, outcome.finding))
+    click.echo(story(kept.plan, found.outcome.finding))
+    if found.state:
+        click.echo(f"as it was stored then:\n{found.state}")
+    path = html or file.with_suffix(".html")
+    path.write_text(found.html, encoding="utf-8")
+    click.echo(f"the picture: {path}")
     return 0
 
 
