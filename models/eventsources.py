@@ -10,6 +10,7 @@ _KNOWN = {
     "controller/deployment": "deployment-controller",
     "controller/replicaset": "replicaset-controller",
     "controller/statefulset": "statefulset-controller",
+    "controller/daemonset": "daemonset-controller",
     "controller/endpointslice": "endpoint-slice-controller",
     "controller/nodelifecycle": "node-controller",
     "controller/garbagecollector": "garbage-collector-controller",

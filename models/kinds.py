@@ -37,6 +37,7 @@ TYPED: dict[tuple[str, str], type[Kind]] = {
         apps.ReplicaSet,
         apps.Deployment,
         apps.StatefulSet,
+        apps.DaemonSet,
         apps.ControllerRevision,
         discovery.EndpointSlice,
         coordination.Lease,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from callboard.models.api.apps import ControllerRevision, StatefulSet
+from callboard.models.api.apps import ControllerRevision, DaemonSet, StatefulSet
 from callboard.models.api.core import PodTemplateSpec
 from callboard.models.base import plain
 from callboard.models.controllerrevisions import number_of, revisions_of, template_in
@@ -83,3 +83,23 @@ def progress_of_stateful_set(stateful_set: StatefulSet, revision: int = 0) -> Pr
     return Progress(
         True, f"statefulset rolling update complete {status.current_replicas or 0} pods at revision {status.current_revision}..."
     )
+
+
+def progress_of_daemon_set(daemon_set: DaemonSet, revision: int = 0) -> Progress:
+    """How far the rollout of a DaemonSet is (DaemonSetStatusViewer). A revision can't be asked for, as kubectl ignores it too.
+
+    Raises:
+        BadRequest: its strategy is not RollingUpdate.
+    """
+    spec, status, meta = daemon_set.spec, daemon_set.status, daemon_set.metadata
+    strategy = spec.update_strategy if spec is not None else None
+    refuse_other_strategies(strategy.type if strategy is not None else "")
+    if status is None or meta.generation > (status.observed_generation or 0):
+        return Progress(False, "Waiting for daemon set spec update to be observed...")
+    desired, updated, available = status.desired_number_scheduled or 0, status.updated_number_scheduled or 0, status.number_available or 0
+    waiting = f'Waiting for daemon set "{meta.name}" rollout to finish:'
+    if updated < desired:
+        return Progress(False, f"{waiting} {updated} out of {desired} new pods have been updated...")
+    if available < desired:
+        return Progress(False, f"{waiting} {available} of {desired} updated pods are available...")
+    return Progress(True, f'daemon set "{meta.name}" successfully rolled out')

@@ -1,14 +1,17 @@
-"""Defaults of Deployments, ReplicaSets and StatefulSets. Source: kubernetes 1.36 pkg/apis/apps/v1/defaults.go."""
+"""Defaults of Deployments, ReplicaSets, StatefulSets and DaemonSets. Source: kubernetes 1.36 pkg/apis/apps/v1/defaults.go."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from callboard.models.api.apps import (
+    DaemonSet,
+    DaemonSetUpdateStrategy,
     Deployment,
     DeploymentSpec,
     DeploymentStrategy,
     ReplicaSet,
+    RollingUpdateDaemonSet,
     RollingUpdateDeployment,
     RollingUpdateStatefulSetStrategy,
     StatefulSet,
@@ -113,6 +116,33 @@ def _stateful_strategy(strategy: StatefulSetUpdateStrategy | None) -> StatefulSe
     if strategy.type == "RollingUpdate" and rolling is not None and rolling.partition is None:
         return replace(strategy, rolling_update=replace(rolling, partition=0))
     return strategy
+
+
+def daemonset_defaults(obj: DaemonSet) -> DaemonSet:
+    """A DaemonSet with its defaults."""
+    spec = obj.spec
+    if spec is None:
+        return obj
+    changes: dict[str, Any] = {}
+    if (strategy := _daemon_strategy(spec.update_strategy)) is not spec.update_strategy:
+        changes["update_strategy"] = strategy
+    if spec.revision_history_limit is None:
+        changes["revision_history_limit"] = REVISION_HISTORY_LIMIT
+    if (template := template_defaults(spec.template)) is not spec.template:
+        changes["template"] = template
+    return replace(obj, spec=replace(spec, **changes)) if changes else obj
+
+
+def _daemon_strategy(strategy: DaemonSetUpdateStrategy | None) -> DaemonSetUpdateStrategy:
+    strategy = strategy or DaemonSetUpdateStrategy()
+    if strategy.type not in ("", "RollingUpdate"):
+        return strategy
+    rolling = strategy.rolling_update or RollingUpdateDaemonSet()
+    if strategy.type and rolling.max_unavailable is not None and rolling.max_surge is not None:
+        return strategy
+    unavailable = 1 if rolling.max_unavailable is None else rolling.max_unavailable
+    surge = 0 if rolling.max_surge is None else rolling.max_surge
+    return replace(strategy, type="RollingUpdate", rolling_update=replace(rolling, max_unavailable=unavailable, max_surge=surge))
 
 
 def _retention(policy: StatefulSetPersistentVolumeClaimRetentionPolicy | None) -> StatefulSetPersistentVolumeClaimRetentionPolicy:

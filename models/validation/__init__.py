@@ -12,6 +12,7 @@ from callboard.models.kinds import Resource
 from callboard.models.schema import check_tree
 from callboard.models.validation.cluster import check_event, check_lease, check_namespace, check_node
 from callboard.models.validation.config import check_config_map, check_secret
+from callboard.models.validation.daemonsets import check_daemonset
 from callboard.models.validation.definitions import check_definition
 from callboard.models.validation.ingresses import check_ingress, check_ingress_class
 from callboard.models.validation.meta import Errors, check_meta
@@ -56,6 +57,7 @@ _CHECKS: dict[type, Callable[[Any, Any, Errors], None]] = {
     apps.ReplicaSet: check_replicaset,
     apps.Deployment: check_deployment,
     apps.StatefulSet: check_statefulset,
+    apps.DaemonSet: check_daemonset,
     apps.ControllerRevision: check_controller_revision,
     discovery.EndpointSlice: check_endpointslice,
     coordination.Lease: check_lease,

@@ -122,7 +122,7 @@ def _rolled_out(tree: Mapping[str, Any]) -> Verdict:
 
 def _due(kind: Any, spec: Mapping[str, Any], wanted: int) -> int:
     """How many pods a rollout replaces: of a StatefulSet those from its partition on, and none if they wait to be deleted by hand."""
-    if kind != "StatefulSet":
+    if kind not in ("StatefulSet", "DaemonSet"):
         return wanted
     strategy = spec.get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":

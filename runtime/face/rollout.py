@@ -68,6 +68,12 @@ ROLLABLE = {
         back=_revised_back,
         progress=revisedrollouts.progress_of_stateful_set,
     ),
+    "DaemonSet": Rollable(
+        revisions="controllerrevisions.apps",
+        history=revisedrollouts.history_of,
+        back=_revised_back,
+        progress=revisedrollouts.progress_of_daemon_set,
+    ),
 }
 """By kind; the kinds of group apps are meant."""
 
