@@ -17,9 +17,12 @@ CONTROLLERS = (
     "controller/namespace",
     "controller/disruption",
 )
-FAULTS_LIMIT = 4
+FAULTS_LIMIT = 5
 KINDS_LIMIT = 4
 AIMED = 0.6
+COMBINED = 0.35
+"""How often one of the combinations is drawn besides."""
+RESOURCES = ("", "", "pods", "replicasets.apps", "deployments.apps", "nodes", "services")
 """How often a fault is aimed at what the scenario is about."""
 
 
@@ -29,6 +32,7 @@ class Place:
     def __init__(self, *, nodes: int, apiservers: int, copies: int, stirs: Sequence[str], lasts_s: float) -> None:
         """`stirs` names the components that it is about; faults begin until `lasts_s`."""
         self.lasts_s = lasts_s
+        self.copies = copies
         self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
         self.servers = tuple(f"apiserver-{number}" for number in range(apiservers))
         self.kubelets = tuple(f"kubelet/{node}" for node in self.nodes)
@@ -47,13 +51,18 @@ class Place:
         aimed = [name for name in self.stirred if not name.startswith("kubelet")]
         return rng.choice(aimed) if aimed and rng.random() < AIMED else rng.choice(self.controllers)
 
+    def spare_server(self, rng: random.Random) -> str:
+        """The apiserver that may go for good, always the same one; "" where there is but one."""
+        rng.random()
+        return self.servers[-1] if len(self.servers) > 1 else ""
+
     def at_s(self, rng: random.Random) -> float:
         """When a fault begins."""
         return round(rng.random() * self.lasts_s, 2)
 
 
 def _long(rng: random.Random, most_s: float) -> float:
-    return round(rng.choice((0.1, 0.3, 1.0)) * rng.random() * most_s + 0.05, 2)
+    return round(rng.choice((0.1, 0.5, 1.0)) * rng.random() * most_s + 0.05, 2)
 
 
 Draw = Callable[[random.Random, Place], v.AnyFault]
@@ -72,7 +81,7 @@ KINDS: Mapping[str, Draw] = {
     "ClockJump": lambda r, p: v.ClockJump(
         at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice((*p.nodes, "control-plane")), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))
     ),
-    "WatchDelay": lambda r, p: v.WatchDelay(at_s=p.at_s(r), for_s=_long(r, 10), target=p.reader(r), resource=r.choice(("", "", "pods"))),
+    "WatchDelay": lambda r, p: v.WatchDelay(at_s=p.at_s(r), for_s=_long(r, 10), target=p.reader(r), resource=r.choice(RESOURCES)),
     "WatchDrop": lambda r, p: v.WatchDrop(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 4)),
     "AnswerLost": lambda r, p: v.AnswerLost(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 3)),
     "ServerLag": lambda r, p: v.ServerLag(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.servers)),
@@ -83,8 +92,48 @@ KINDS: Mapping[str, Draw] = {
     "LinkRepeat": lambda r, p: v.LinkRepeat(
         at_s=p.at_s(r), for_s=_long(r, 6), source="apiserver-*", target=p.reader(r), types=("WatchBatch",), every=r.randint(1, 3)
     ),
+    "LinkDrop": lambda r, p: v.LinkDrop(at_s=p.at_s(r), for_s=_long(r, 8), source="apiserver-*", target=p.reader(r)),
+    "ServerGone": lambda r, p: v.ServerGone(at_s=p.at_s(r), target=p.spare_server(r)),
 }
 """By kind: how one is drawn."""
+
+
+def _stale_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """Somebody starts anew while an apiserver is in the past (k8s#59848)."""
+    at_s = place.at_s(rng)
+    lag = v.ServerLag(at_s=at_s, for_s=round(2 + rng.random() * 6, 2), target=rng.choice(place.servers))
+    target, again_s = place.reader(rng), round(at_s + rng.random() * lag.for_s, 2)
+    restart = v.KubeletRestart if target.startswith("kubelet/") else v.ControllerRestart
+    return lag, restart(at_s=again_s, for_s=0.1, target=target)
+
+
+def _cut_and_compact(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """An apiserver is cut from the store, which forgets meanwhile: it begins with a new picture (k8s#116122)."""
+    at_s = place.at_s(rng)
+    cut = v.Partition(at_s=at_s, for_s=round(3.5 + rng.random() * 4, 2), a="store", b=rng.choice(place.servers))
+    return cut, v.Compaction(at_s=round(at_s + cut.for_s - 0.05, 2))
+
+
+def _old_leader(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """A leader stands still until another one leads, and goes on (k8s#89466)."""
+    name = rng.choice(("scheduler", "controller/replicaset", "controller/deployment", place.controller(rng)))
+    pauses = tuple(v.Pause(at_s=place.at_s(rng), for_s=round(1.5 + rng.random() * 3, 2), target=one) for one in (name, f"{name}-1"))
+    return pauses if place.copies > 1 else pauses[:1]
+
+
+def _lost_meanwhile(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """A reader misses a stretch of its streams, and the store forgets it: it has to list again."""
+    at_s, target = place.at_s(rng), place.reader(rng)
+    return v.WatchDrop(at_s=at_s, for_s=round(1 + rng.random() * 4, 2), target=target), v.Compaction(at_s=round(at_s + 0.5, 2))
+
+
+COMBINATIONS: tuple[Callable[[random.Random, Place], tuple[v.AnyFault, ...]], ...] = (
+    _stale_restart,
+    _cut_and_compact,
+    _old_leader,
+    _lost_meanwhile,
+)
+"""Faults that matter together and hardly ever meet by chance."""
 
 
 def draw(rng: random.Random, kind: str, place: Place) -> v.AnyFault:
@@ -100,4 +149,6 @@ def handful(rng: random.Random, place: Place, kinds: Sequence[str] = ()) -> tupl
     possible = [kind for kind in KINDS if not kinds or kind in kinds]
     swarm = rng.sample(possible, min(len(possible), rng.randint(1, KINDS_LIMIT)))
     drawn = [draw(rng, rng.choice(swarm), place) for _ in range(rng.randint(1, FAULTS_LIMIT))]
+    if not kinds and rng.random() < COMBINED:
+        drawn += rng.choice(COMBINATIONS)(rng, place)
     return tuple(sorted(drawn, key=lambda fault: fault.at_s))

@@ -184,6 +184,13 @@ def _(fault: v.ProcessRestart, stage: Stage) -> End:
     return lambda: _back(system, fault.target)
 
 
+@_begin.register
+def _(fault: v.ServerGone, stage: Stage) -> End:
+    if fault.target in stage.system.names():
+        stage.system.crash(fault.target)
+    return _nothing
+
+
 def _back(system: Any, name: str) -> None:
     if name in system.names() and not system.alive(name):
         system.restart(name)

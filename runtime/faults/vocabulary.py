@@ -87,6 +87,12 @@ class ApiServerCrash(ProcessRestart, frozen=True, kw_only=True):
     """The same of an apiserver: its caches and all watch streams are gone."""
 
 
+class ServerGone(Fault, frozen=True, kw_only=True):
+    """An apiserver ends and does not come back: the others have to do."""
+
+    target: str
+
+
 class StoreCrash(ProcessRestart, frozen=True, kw_only=True):
     """The same of the store: what was not durable is gone, what was acknowledged is not."""
 
@@ -157,6 +163,7 @@ AnyFault = (
     | ControllerRestart
     | KubeletRestart
     | ApiServerCrash
+    | ServerGone
     | StoreCrash
     | RestartAtWrite
     | Pause

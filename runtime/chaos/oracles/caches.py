@@ -86,9 +86,7 @@ class SchedulerKnowsRooms(Oracle):
         scheduler = world.component("scheduler")
         if scheduler is None:
             return Wrong("", "the scheduler does not run")
-        told = scheduler.rooms() if hasattr(scheduler, "rooms") else None
-        if told is None:
-            return None
+        told = scheduler.rooms()
         real: dict[str, int] = {}
         for key, obj in world.objects.items():
             if key.startswith("pods/") and obj.spec.node_name and (obj.status is None or obj.status.phase not in ("Succeeded", "Failed")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.models.api.core import Pod
+from callboard.models.messages.api import DeleteObject
 from callboard.models.messages.store import StoreEvent
 from callboard.models.owners import controller_of
 from callboard.models.podresources import pod_requests
@@ -122,6 +123,33 @@ def _is_unique(pod: Any) -> bool:
     return owner is not None and owner.kind == "StatefulSet"
 
 
+class EndedStaysEnded(Oracle):
+    """Nothing runs any more of a pod whose end its own kubelet has confirmed by removing it: a kubelet that starts anew must not take an
+    old list for the present (k8s#59848)."""
+
+    name = "what a kubelet has ended stays ended"
+
+    def __init__(self) -> None:
+        self._confirmed: dict[str, str] = {}
+        self._removed: dict[str, None] = {}
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.__class__ is DeleteObject and message.resource == "pods" and sender.startswith("kubelet/"):
+            self._confirmed[f"{PODS}{message.namespace}/{message.name}"] = message.uid
+        return None
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if _pod(event) and event.obj is None and self._confirmed.get(event.key) == event.old.metadata.uid:
+            self._removed[event.old.metadata.uid] = None
+        return None
+
+    def ran(self, node: str, world: World) -> Wrong | None:
+        for one in world.running(node):
+            if one.pod_uid in self._removed:
+                return Wrong(one.pod_key, f"its kubelet has removed it (UID {one.pod_uid}), and {one.container} of it runs on {node}")
+        return None
+
+
 class NodesHold(Oracle):
     """The requests of what really runs on a node never sum up to more than the node has (k8s#106884). A pod counts until its last
     container has ended; what is stored says what it asked for."""
@@ -185,4 +213,13 @@ def _astray(key: str, pod: Pod, running: dict[str, str]) -> Wrong | None:
     return Wrong(key, f"it says {phase_of(pod)} and nothing of it runs") if pod.metadata.uid not in running else None
 
 
-ORACLES: tuple[type[Oracle], ...] = (BoundOnce, PhasesGoForward, DeletionsStand, ReadyIsTrue, OneNodeEach, NodesHold, StoredIsRunning)
+ORACLES: tuple[type[Oracle], ...] = (
+    BoundOnce,
+    PhasesGoForward,
+    DeletionsStand,
+    ReadyIsTrue,
+    OneNodeEach,
+    EndedStaysEnded,
+    NodesHold,
+    StoredIsRunning,
+)

@@ -34,7 +34,7 @@ def places(rng: random.Random) -> Draft:
     operations += [remove(12.0, "pods", name) for name in names]  # in the end there is room for all
     operations.append(scale(12.0, "deployments.apps", "web", 1))
     return Draft(
-        operations=tuple(operations), nodes=nodes, node_cpu=CROWDED_CPU, apiservers=rng.randint(1, 2), controllers=rng.choice((1, 1, 2))
+        operations=tuple(operations), nodes=nodes, node_cpu=CROWDED_CPU, apiservers=rng.randint(1, 2), controllers=rng.choice((1, 2))
     )
 
 

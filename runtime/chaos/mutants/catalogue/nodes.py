@@ -40,6 +40,9 @@ NODES: tuple[Mutant, ...] = (
         oracle="nodes are not overfilled",
         patches=(
             Patch(
+                "callboard.actors.kubelet.admission", "            if room is None or used + amount > room:", "            if room is None:"
+            ),
+            Patch(
                 SCHEDULER,
                 "        gone = new is None or is_finished(new)\n",
                 '        gone = new is None or is_finished(new) or new.metadata.deletion_timestamp != ""\n',
@@ -52,6 +55,9 @@ NODES: tuple[Mutant, ...] = (
         issue="k8s#89466",
         oracle="a pod is bound once",
         patches=(
+            Patch(
+                "callboard.actors.client", "        return None if self.candidate is None else self.candidate.fence", "        return None"
+            ),
             Patch(
                 SHORT,
                 "    if spec.node_name:\n        raise conflict(_BINDING, name, f'pod {name} is already assigned to node \"{spec.node_name}\"')\n",

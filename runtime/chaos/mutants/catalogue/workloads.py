@@ -19,11 +19,13 @@ WORKLOADS: tuple[Mutant, ...] = (
         title="a pod that is gone is counted as gone again when its name comes back",
         issue="k8s#22270, k8s#22579",
         oracle="replica counts",
+        kind="masked",
         patches=(
             Patch(
                 CENSUS, "        if after is None:\n            self._facts.pop(key, None)\n        else:", "        if after is not None:"
             ),
         ),
+        note="the names of a ReplicaSet's pods never come again, so what is counted under a name stays that pod's",
     ),
     Mutant(
         id="M21",
@@ -71,6 +73,7 @@ WORKLOADS: tuple[Mutant, ...] = (
         title="an owner that the view does not show counts as absent, and nobody reads it",
         issue="k8s#88097",
         oracle="objects with a living owner are kept",
+        kind="masked",
         patches=(
             Patch(
                 COLLECTOR,
@@ -78,12 +81,14 @@ WORKLOADS: tuple[Mutant, ...] = (
                 '        if key:\n            return "absent"\n        else:',
             ),
         ),
+        note="the collector has one view of all kinds, told in the store's order: an owner is there before what it owns",
     ),
     Mutant(
         id="M26",
         title="what is collected is deleted whatever has become of it since",
         issue="k8s#114603",
         oracle="objects with a living owner are kept",
+        kind="masked",
         patches=(
             Patch(
                 GRAPH,
@@ -96,6 +101,7 @@ WORKLOADS: tuple[Mutant, ...] = (
                 '        if key:\n            return "absent"\n        else:',
             ),
         ),
+        note="the same: in one ordered view, what names an owner that is gone can't have been adopted before that",
     ),
     Mutant(
         id="M27",
