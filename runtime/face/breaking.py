@@ -39,7 +39,7 @@ class Breaking:
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1) as s:
-        ...     s.links["scheduler>apiserver-0"].hold("12s")
+        ...     _ = s.links["scheduler>apiserver-0"].hold("12s")
         ...     before = s.now
         ...     spec = {"containers": [{"name": "a", "image": "a"}]}
         ...     _ = s.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec})
