@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import replace
-from callboard.runtime.chaos.findings import Finding, Outcome
 from callboard.runtime.chaos.oracles import every
 from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.chaos.schedule import play
+from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.replayfile import Expected
 from callboard.runtime.faults.strategies import strategy_named

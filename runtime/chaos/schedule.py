@@ -14,7 +14,6 @@ from typing import Any
 
 from callboard.models.base import replace
 from callboard.models.timing import CHAOS, Timing
-from callboard.runtime.chaos.findings import Finding, Outcome
 from callboard.runtime.chaos.oracles.base import Oracle, Wrong
 from callboard.runtime.chaos.scenarios.drafting import IMAGES
 from callboard.runtime.chaos.user import NAME, User
@@ -24,6 +23,7 @@ from callboard.runtime.face.assembly import CONTROL_PLANE
 from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.face.simulation import Simulation
 from callboard.runtime.faults import carrying
+from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.patience import LOOK_S, STAYS_S, patience_s
 from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.recording import Recorder, Strategy, replaying

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from callboard.models.base import replace
-from callboard.runtime.chaos.findings import Outcome
+from callboard.runtime.faults.findings import Outcome
 from callboard.runtime.faults.plan import Hold, Plan
 
 BUDGET_REPLAYS = 2000

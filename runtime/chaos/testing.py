@@ -17,11 +17,11 @@ from callboard.actors.usercontroller.actor import UserController
 from callboard.models.base import replace
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.chaos import drawing
-from callboard.runtime.chaos.findings import Finding, Outcome
 from callboard.runtime.chaos.schedule import FAILS, LIVELOCK
 from callboard.runtime.chaos.shrinking import shrink
 from callboard.runtime.errors import InvariantBroken
 from callboard.runtime.face.simulation import Simulation
+from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.recording import Strategy, replaying
 from callboard.runtime.faults.strategies import PORTFOLIO, strategy_named

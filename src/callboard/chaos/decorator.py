@@ -11,12 +11,12 @@ from typing import Any
 
 from callboard.models.base import replace
 from callboard.models.timing import Timing
-from callboard.runtime.chaos.findings import Outcome
-from callboard.runtime.chaos.telling.story import story
 from callboard.runtime.chaos.testing import Case, Failed, explore, kinds_named, replay
 from callboard.runtime.errors import CallboardError
 from callboard.runtime.faults import replayfile
+from callboard.runtime.faults.findings import Outcome
 from callboard.runtime.faults.strategies import strategy_named
+from callboard.runtime.telling.story import story
 
 PARAMETER = "simulation"
 SETTINGS: dict[str, Any] = {"first_seed": 0, "replay": None, "folder": "chaos-failures"}

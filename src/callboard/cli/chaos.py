@@ -112,12 +112,12 @@ def _explore(wish: Any, jobs: int | None, out: Path, keep: int) -> dict[str, Any
 
 def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
     """Make a failure small, write its replay file, and say it."""
+    from callboard.runtime.chaos.explaining import explain as explain_again
     from callboard.runtime.chaos.exploring import expectation, replayed
-    from callboard.runtime.chaos.findings import Outcome
     from callboard.runtime.chaos.shrinking import shrink
-    from callboard.runtime.chaos.telling.explaining import explain as explain_again
-    from callboard.runtime.chaos.telling.story import story
     from callboard.runtime.faults import replayfile
+    from callboard.runtime.faults.findings import Outcome
+    from callboard.runtime.telling.story import story
 
     with console.status(f"making the failure of seed {one.seed} smaller"):
         shrunk = shrink(one.plan, Outcome(one.finding, one.steps, one.virtual_s, one.trace_hash), replayed)
@@ -153,8 +153,8 @@ def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
 def replay(file: Path, lenient: bool) -> int:
     """Play a replay file again. Exit code 0 if it does what it says, 1 if not."""
     from callboard.runtime.chaos.exploring import replayed
-    from callboard.runtime.chaos.telling.story import story
     from callboard.runtime.faults import replayfile
+    from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
     outcome = replayed(kept.plan)
@@ -181,8 +181,8 @@ def shrink_command(file: Path, budget: int) -> int:
     """Make the failure in a replay file smaller; the file is written anew."""
     from callboard.runtime.chaos.exploring import expectation, replayed
     from callboard.runtime.chaos.shrinking import shrink
-    from callboard.runtime.chaos.telling.story import story
     from callboard.runtime.faults import replayfile
+    from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
     outcome = replayed(kept.plan)
@@ -203,9 +203,9 @@ def shrink_command(file: Path, budget: int) -> int:
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Where the picture goes.  [default: beside the file]")
 def explain(file: Path, html: Path | None) -> int:
     """Tell the story of a replay file: in words, and as a picture."""
-    from callboard.runtime.chaos.telling import explaining
-    from callboard.runtime.chaos.telling.story import story
+    from callboard.runtime.chaos import explaining
     from callboard.runtime.faults import replayfile
+    from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
     found = explaining.explain(kept.plan)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from callboard.models.base import freeze
-from callboard.runtime.chaos.findings import Finding, Outcome
 from callboard.runtime.chaos.shrinking import shrink
+from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Apply, Hold, Plan, Remove
 from callboard.runtime.faults.vocabulary import NodeCrash, Partition
 

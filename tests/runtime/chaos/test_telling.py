@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 import pytest
 
 from callboard.models.base import freeze
-from callboard.runtime.chaos.findings import Finding
-from callboard.runtime.chaos.telling import explaining
-from callboard.runtime.chaos.telling.causes import Step, causal_slice
-from callboard.runtime.chaos.telling.chart import chart
-from callboard.runtime.chaos.telling.story import story
+from callboard.runtime.chaos import explaining
+from callboard.runtime.faults.findings import Finding
 from callboard.runtime.faults.plan import Apply, Hold, Plan, Remove
 from callboard.runtime.faults.vocabulary import ControllerRestart, WatchDelay
+from callboard.runtime.telling.causes import Step, causal_slice
+from callboard.runtime.telling.chart import chart
+from callboard.runtime.telling.story import story
 
 FINDING = Finding("no surplus pods", "pods/default/<b>", "one & too many", 12.3456, 9)
 PLAN = Plan(

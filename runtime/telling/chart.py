@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from callboard.runtime.chaos.findings import Finding
-from callboard.runtime.chaos.telling.causes import Step
-from callboard.runtime.chaos.telling.story import fault_words, story
+from callboard.runtime.faults.findings import Finding
 from callboard.runtime.faults.plan import Hold, Plan
+from callboard.runtime.telling.causes import Step
+from callboard.runtime.telling.story import fault_words, story
 
 LANE_PX, ROW_PX, HEAD_PX, LEFT_PX = 170, 22, 70, 90
 _STYLE = """body{font:14px system-ui,sans-serif;margin:16px;color:#222;background:#fff}

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import plain, yaml_of
-from callboard.runtime.chaos.findings import Finding, Outcome
 from callboard.runtime.chaos.oracles import every
 from callboard.runtime.chaos.schedule import Run
-from callboard.runtime.chaos.telling.causes import Recording, Step, causal_slice
-from callboard.runtime.chaos.telling.chart import chart
+from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Plan
+from callboard.runtime.telling.causes import Recording, Step, causal_slice
+from callboard.runtime.telling.chart import chart
 
 STATE_LINES = 40
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from callboard.runtime.chaos.findings import Finding
 from callboard.runtime.faults import plan as p
+from callboard.runtime.faults.findings import Finding
 from callboard.runtime.faults.vocabulary import Fault
 
 TELLING = {"WatchBatch": "watch", "StoreChanged": "changes", "Written": "answer", "Refused": "answer", "Got": "answer", "Listed": "list"}
