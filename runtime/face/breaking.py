@@ -12,11 +12,18 @@ from callboard.runtime.errors import InvariantBroken
 from callboard.runtime.face.contract import Seconds, seconds
 from callboard.runtime.face.stage import SimulatedStage
 from callboard.runtime.faults import carrying, replayfile
+from callboard.runtime.faults.findings import Finding
 from callboard.runtime.faults.patience import LOOK_S, STAYS_S, patience_s
 from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.recording import Recorder, Strategy
 from callboard.runtime.faults.vocabulary import AnyFault
 from callboard.runtime.systems import Links, SimulatedSystem
+from callboard.runtime.systems.simworld import START_S
+from callboard.runtime.telling.causes import Recording, causal_slice
+from callboard.runtime.telling.chart import chart
+
+STEPS_KEPT = 5_000
+"""Steps that `chart` can look back at."""
 
 
 class Breaking:
@@ -27,11 +34,15 @@ class Breaking:
     _stage: SimulatedStage
     _timing: Timing
 
+    def _newest_revision(self) -> int:
+        raise NotImplementedError
+
     def _set_up(self) -> None:
         self._faults: list[AnyFault] = []
         self._calm_from_s = 0.0
         """When the last fault will be over."""
         self._recorder: Recorder | None = None
+        self._recording = Recording(self._system, self._newest_revision, STEPS_KEPT)
 
     @property
     def links(self) -> Links:
@@ -126,6 +137,36 @@ class Breaking:
         ('node-1', True)
         """
         replayfile.write(path, self._deviations(), replayfile.Expected(trace_hash=self._system.trace_hash))
+
+    def chart(self, path: str | Path, about: str = "") -> None:
+        """Draw what has led to the last change of an object (`about`, as "pod/web-1"; none named: to the last step) into a file of HTML: a
+        lane for each actor, messages as arrows, faults as bands, old news in red.
+
+        Raises:
+            BadRequest, NotFound: (of `about`) it names no object.
+            OSError: the file can't be written.
+
+        >>> import tempfile
+        >>> from callboard import Simulation
+        >>> with tempfile.TemporaryDirectory() as folder, Simulation(nodes=1, seed=1) as s:
+        ...     _ = s.apply("examples/web.yaml")
+        ...     _ = s.wait("deployment/web")
+        ...     s.chart(f"{folder}/web.html", about="deployment/web")
+        ...     "WriteStatus deployments.apps/default/web" in open(f"{folder}/web.html").read()
+        True
+        """
+        steps = tuple(self._recording.steps)
+        key = self._key_of(about) if about else ""
+        last = max((step.number for step in steps if not key or step.subject == key), default=0)
+        chosen = causal_slice(steps, last, key)
+        at_s = chosen[-1].at_s if chosen else self._system.now()
+        finding = Finding(
+            "what has led to this", key, f"step {last} is the last one about it" if key else "the last step", at_s - START_S, last
+        )
+        Path(path).write_text(chart(self._deviations(), finding, chosen, START_S), encoding="utf-8")
+
+    def _key_of(self, about: str) -> str:
+        raise NotImplementedError
 
     def _deviations(self) -> Plan:
         holds = tuple(self._recorder.holds) if self._recorder is not None else ()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from callboard.actors.kubelet.settings import Events
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest
+from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compact
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
@@ -96,6 +97,8 @@ class Simulation(Breaking, Verbs):
         self._fleet.start_all(simulated_parts(check_images(images)))
         self._system.quiet = self._own.settled_state
         self._system.on_step.append(self._check)
+        if not silent:
+            self._system.on_step.append(self._recording.look)
         for spec in specs:
             self.wait(f"node/{spec.name}", "Ready", timeout=READY_TIMEOUT_S)
 
@@ -107,6 +110,14 @@ class Simulation(Breaking, Verbs):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def _newest_revision(self) -> int:
+        return self._own.revision
+
+    def _key_of(self, about: str) -> str:
+        reference = self._refer(about)
+        self.get(about)
+        return object_key(reference.resource_name, reference.namespace, reference.name)
 
     def stop(self) -> None:
         """End the simulation; nothing of it remains."""

@@ -6,7 +6,8 @@ The slice follows both backwards from the failure, so it leaves out all the rest
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ BEFORE = 3
 QUIET = frozenset({"RenewLease", "RenewNow", "BeatFollowers", "CheckStreams", "UsageReport", "MeasureUsage", "ReadUsage", "UsageRead"})
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One message or timer, handled. `sender` is "" for timers and deeds from outside; `born` the step in which it was sent; `revision` how
     far what it tells has come (0: it tells nothing of that); `held_s` how long it was held."""
 
@@ -36,12 +37,12 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Recording:
-    """The steps of a run as they are handled. Call `look` after each."""
+    """The steps of a run as they are handled, the last `limit` of them (None: all). Call `look` after each."""
 
-    def __init__(self, system: Any, newest: Any) -> None:
+    def __init__(self, system: Any, newest: Callable[[], int], limit: int | None = None) -> None:
         self._system = system
         self._newest = newest
-        self.steps: list[Step] = []
+        self.steps: deque[Step] = deque(maxlen=limit)
 
     def look(self) -> None:
         """Take the last step down."""
@@ -51,8 +52,9 @@ class Recording:
         self.steps.append(Step(system.steps, at_s, sender, receiver, kind, subject, system.last_born, int(revision), self._newest()))
 
 
-def causal_slice(steps: Sequence[Step], last: int, about: str, limit: int = SLICE_LIMIT) -> tuple[Step, ...]:
+def causal_slice(steps: Iterable[Step], last: int, about: str, limit: int = SLICE_LIMIT) -> tuple[Step, ...]:
     """The steps that led to step `last`, oldest first; `about` is the key of the object that is wrong ("" if none is)."""
+    steps = tuple(steps)
     by_number: Mapping[int, Step] = {step.number: step for step in steps}
     by_process: dict[str, list[Step]] = {}
     for step in steps:
