@@ -21,7 +21,6 @@ from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.chaos.schedule import play
 from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Plan
-from callboard.runtime.faults.replayfile import Expected
 from callboard.runtime.faults.strategies import strategy_named
 
 CHUNK = 8
@@ -69,21 +68,6 @@ def play_seed(wish: Wish, seed: int) -> tuple[Plan, Outcome]:
 def replayed(plan: Plan) -> Outcome:
     """Play a plan with its own holds and all oracles."""
     return play(plan, None, every)
-
-
-def expectation(outcome: Outcome) -> Expected:
-    """What a replay file says of an outcome."""
-    finding = outcome.finding
-    if finding is None:
-        return Expected(trace_hash=outcome.trace_hash)
-    return Expected(
-        oracle=finding.oracle,
-        object=finding.object,
-        words=finding.words,
-        at_s=finding.at_s,
-        step=finding.step,
-        trace_hash=outcome.trace_hash,
-    )
 
 
 def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:

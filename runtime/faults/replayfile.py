@@ -31,7 +31,8 @@ class BadReplayFile(CallboardError):
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run came to. `words` is the finding in a sentence; "" in `oracle`: nothing was found."""
+    """What the run came to. `words` is the finding in a sentence; "" in `oracle`: nothing was found. `checks` is a byte for each step, in
+    base64: by them the first step that differs is found."""
 
     oracle: str = ""
     object: str = ""
@@ -39,6 +40,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float = 0.0
     step: int = 0
     trace_hash: str = ""
+    checks: str = ""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):

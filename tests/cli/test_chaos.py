@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 
 from callboard.cli.chaos import command
 from callboard.models.base import replace
-from callboard.runtime.chaos.exploring import Wish, expectation, play_seed, replayed
+from callboard.runtime.chaos.exploring import Wish, play_seed
+from callboard.runtime.chaos.replaying import expectation
+from callboard.runtime.chaos.replaying import replay as played
 from callboard.runtime.faults import replayfile
 from tests.runtime.chaos.found import FOUND
 
@@ -29,7 +31,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr("callboard.actors.controller.STALE_REASONS", ())
     plan = replace(next(iter(FOUND.values())), nodes=2)
     path = tmp_path / "failure.jsonl"
-    replayfile.write(path, plan, expectation(replayed(plan)))
+    replayfile.write(path, plan, expectation(played(plan)))
     return path
 
 
@@ -72,6 +74,21 @@ def test_a_replay_that_has_another_history_says_why_and_does_not_pass(broken: Pa
     assert "another history" in done.output
     assert "the same oracle fires" in done.output
     assert _chaos("replay", str(broken), "--lenient").return_value == 0
+
+
+def test_the_first_step_that_differs_is_shown(broken: Path) -> None:
+    kept = replayfile.read(broken)
+    other = replace(kept.plan, operations=(replace(kept.plan.operations[0], at_s=0.5), *kept.plan.operations[1:]))
+    replayfile.write(broken, other, kept.expected)
+    done = _chaos("replay", str(broken))
+    assert done.return_value == 1
+    assert "the first step that differs, as it is now: " in done.output
+
+
+def test_steps_are_shown_up_to_the_one_that_is_asked_for(broken: Path) -> None:
+    lines = _chaos("replay", str(broken), "--until", "5").output.splitlines()
+    assert len([line for line in lines if " -> " in line and " s  " in line]) == 5
+    assert broken.stat().st_size < 20_000
 
 
 def test_a_failure_that_is_mended_does_not_come_again(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,12 +126,20 @@ def _write(failed: Failed, name: str) -> Path:
     folder = Path(SETTINGS["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}-{failed.plan.seed}.jsonl"
-    replayfile.write(path, failed.plan, expectation(failed.outcome))
+    replayfile.write(path, failed.plan, _expected(failed.outcome))
     return path
 
 
-def expectation(outcome: Outcome) -> replayfile.Expected:
+def _expected(outcome: Outcome) -> replayfile.Expected:
     """What a replay file says of an outcome."""
-    from callboard.runtime.chaos.exploring import expectation as expected
-
-    return expected(outcome)
+    finding = outcome.finding
+    if finding is None:
+        return replayfile.Expected(trace_hash=outcome.trace_hash)
+    return replayfile.Expected(
+        oracle=finding.oracle,
+        object=finding.object,
+        words=finding.words,
+        at_s=finding.at_s,
+        step=finding.step,
+        trace_hash=outcome.trace_hash,
+    )

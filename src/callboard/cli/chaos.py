@@ -113,7 +113,9 @@ def _explore(wish: Any, jobs: int | None, out: Path, keep: int) -> dict[str, Any
 def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
     """Make a failure small, write its replay file, and say it."""
     from callboard.runtime.chaos.explaining import explain as explain_again
-    from callboard.runtime.chaos.exploring import expectation, replayed
+    from callboard.runtime.chaos.exploring import replayed
+    from callboard.runtime.chaos.replaying import expectation
+    from callboard.runtime.chaos.replaying import replay as replay_plan
     from callboard.runtime.chaos.shrinking import shrink
     from callboard.runtime.faults import replayfile
     from callboard.runtime.faults.findings import Outcome
@@ -125,7 +127,7 @@ def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
     assert finding is not None  # what is smaller fails too
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{one.scenario}-{one.seed}.jsonl"
-    replayfile.write(path, shrunk.plan, expectation(shrunk.outcome))
+    replayfile.write(path, shrunk.plan, expectation(replay_plan(shrunk.plan)))
     console.print()
     console.print(story(shrunk.plan, finding), highlight=False, soft_wrap=True, markup=False)
     explained = explain_again(shrunk.plan)
@@ -149,28 +151,35 @@ def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
 
 @command.command("replay")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--lenient", is_flag=True, help="Go on where the history differs: holds of messages that never come are left out.")
-def replay(file: Path, lenient: bool) -> int:
+@click.option("--lenient", is_flag=True, help="It is enough that the same oracle fires: holds of messages that never come are left out.")
+@click.option("--step", "steps", is_flag=True, help="Show every step.")
+@click.option("--until", type=click.IntRange(1), help="Show the steps up to this one.")
+def replay(file: Path, lenient: bool, steps: bool, until: int | None) -> int:
     """Play a replay file again. Exit code 0 if it does what it says, 1 if not."""
-    from callboard.runtime.chaos.exploring import replayed
+    from callboard.runtime.chaos import replaying
     from callboard.runtime.faults import replayfile
     from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
-    outcome = replayed(kept.plan)
+    played = replaying.replay(kept.plan)
+    outcome, expected = played.outcome, kept.expected
+    if steps or until is not None:
+        for step in played.steps[:until]:
+            click.echo(replaying.step_words(step, played.began_s))
     if outcome.finding is not None:
         click.echo(story(kept.plan, outcome.finding))
-    expected = kept.expected
     if outcome.trace_hash == expected.trace_hash:
         click.echo(f"the same history as when {file} was written, bit for bit: {outcome.steps} steps, hash {outcome.trace_hash}")
         return 0
-    words = replayfile.why_other(kept)
+    click.echo(f"another history than when {file} was written ({replayfile.why_other(kept)})", err=True)
+    differs = replaying.first_difference(expected, played)
+    if differs is not None:
+        click.echo(f"the first step that differs, as it is now: {replaying.step_words(differs, played.began_s).strip()}", err=True)
     same = outcome.finding is not None and outcome.finding.oracle == expected.oracle
-    click.echo(f"another history than when {file} was written ({words})", err=True)
     if same and lenient:
         click.echo("the same oracle fires all the same")
         return 0
-    click.echo("the same oracle fires" if same else "that failure does not come again", err=True)
+    click.echo("the same oracle fires; --lenient takes that for enough" if same else "that failure does not come again", err=True)
     return EXIT_NOT_SO
 
 
@@ -179,7 +188,9 @@ def replay(file: Path, lenient: bool) -> int:
 @click.option("--budget", type=click.IntRange(1), default=2000, show_default=True, help="Replays to spend.")
 def shrink_command(file: Path, budget: int) -> int:
     """Make the failure in a replay file smaller; the file is written anew."""
-    from callboard.runtime.chaos.exploring import expectation, replayed
+    from callboard.runtime.chaos.exploring import replayed
+    from callboard.runtime.chaos.replaying import expectation
+    from callboard.runtime.chaos.replaying import replay as replay_plan
     from callboard.runtime.chaos.shrinking import shrink
     from callboard.runtime.faults import replayfile
     from callboard.runtime.telling.story import story
@@ -190,7 +201,7 @@ def shrink_command(file: Path, budget: int) -> int:
         click.echo(f"{file}: nothing is wrong in this schedule (any more), so there is nothing to make smaller", err=True)
         return EXIT_NOT_SO
     shrunk = shrink(kept.plan, outcome, replayed, budget)
-    replayfile.write(file, shrunk.plan, expectation(shrunk.outcome))
+    replayfile.write(file, shrunk.plan, expectation(replay_plan(shrunk.plan)))
     assert shrunk.outcome.finding is not None  # what is smaller fails too
     click.echo(story(shrunk.plan, shrunk.outcome.finding))
     left = "" if shrunk.finished else "; the budget is spent, it may get smaller still"
