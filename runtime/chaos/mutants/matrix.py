@@ -104,13 +104,14 @@ def run(
 
 def _control(pool: ThreadPoolExecutor, first_seed: int, schedules: int, workers: int) -> tuple[Control, list[Line]]:
     shares = [tuple(range(first_seed + number, first_seed + schedules, workers)) for number in range(workers)]
-    parts = [pool.submit(_all_lines, Order(mutant=CONTROL, seeds=share, stop_at_kill=False)) for share in shares if share]
+    parts = [pool.submit(lines_of, Order(mutant=CONTROL, seeds=share, stop_at_kill=False)) for share in shares if share]
     lines = [line for part in parts for line in part.result()]
     found = tuple(line for line in lines if line.oracle)
     return Control(schedules=len(lines), false_alarms=len(found), found=found), lines
 
 
-def _all_lines(order: Order) -> list[Line]:
+def lines_of(order: Order) -> list[Line]:
+    """Carry an order out in a process of its own; raises `WorkerFailed`."""
     return list(_lines(order))
 
 

@@ -18,10 +18,19 @@ from callboard.cli import EXIT_NOT_SO
 @click.option("--mutant", "file", type=click.Path(dir_okay=False, path_type=Path), help="Mutants of this file in place of the catalogue's.")
 @click.option("--only", default="", help="Only these of the catalogue, with commas between.")
 @click.option("--quick", is_flag=True, help="The few that CI plays.")
+@click.option("--ablation", is_flag=True, help="In place of it: the matrix without each strategy and each kind of fault.")
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write the matrix here as JSON.")
 def mutants(
-    schedules: int, seeds: str, control: int | None, file: Path | None, only: str, quick: bool, jobs: int | None, json_file: str | None
+    schedules: int,
+    seeds: str,
+    control: int | None,
+    file: Path | None,
+    only: str,
+    quick: bool,
+    ablation: bool,
+    jobs: int | None,
+    json_file: str | None,
 ) -> int:
     """Break the program itself, bug by bug, and see what notices. Exit code 1 on a false alarm, or if a mutant of --quick survives."""
     from rich.console import Console
@@ -39,6 +48,8 @@ def mutants(
         _known(wanted, [mutant.id for mutant in CATALOGUE])
         chosen = tuple(mutant for mutant in CATALOGUE if mutant.id in wanted)
     console = Console()
+    if ablation:
+        return _ablate(console, chosen, schedules, jobs, json_file)
     with console.status("the unchanged program") as status:
         found = matrix.run(chosen, schedules, first, control, jobs, lambda row: status.update(f"{row.id} {row.verdict}"))
     console.print(_table(found))
@@ -56,6 +67,24 @@ def mutants(
         Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     bad = found.control.false_alarms or any(row.verdict == "alarm" or (quick and row.verdict == "survived") for row in found.mutants)
     return EXIT_NOT_SO if bad else 0
+
+
+def _ablate(console: Any, chosen: Any, schedules: int, jobs: int | None, json_file: str | None) -> int:
+    from rich.table import Table
+
+    from callboard.runtime.chaos.mutants.ablation import ablate
+
+    table = Table(title=f"what each is worth, {schedules} schedules a mutant at most", title_justify="left")
+    for column in ("without", "killed", "median of first kills", "lost"):
+        table.add_column(column)
+    with console.status("the matrix with everything") as status:
+        rows = ablate(chosen, schedules, jobs, lambda row: status.update(f"without {row.without}: {row.killed} of {row.of}"))
+    for row in rows:
+        table.add_row(row.without, f"{row.killed} of {row.of}", str(row.median_first_kill or "-"), ", ".join(row.lost))
+    console.print(table)
+    if json_file is not None:
+        Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    return 0
 
 
 def _range(text: str) -> tuple[int, int]:

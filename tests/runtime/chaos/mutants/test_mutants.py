@@ -85,6 +85,16 @@ def test_a_mutant_that_breaks_the_program_altogether_is_noticed() -> None:
     assert row.verdict == "killed"
 
 
+def test_an_ablation_plays_the_matrix_without_each_thing_and_says_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    from callboard.runtime.chaos.mutants import ablation
+
+    monkeypatch.setattr(ablation, "PORTFOLIO", ("oldest-first", "random-walk"))
+    monkeypatch.setattr(ablation, "KINDS", {"NodeCrash": None})
+    rows = ablation.ablate((FORGETFUL, CATALOGUE[-1]), 2, jobs=2)
+    assert [row.without for row in rows] == ["everything", "strategy oldest-first", "strategy random-walk", "fault NodeCrash"]
+    assert (rows[0].killed, rows[0].of) == (1, 1)
+
+
 def test_mutants_from_outside_are_read_from_a_file_and_others_refused(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps([{"id": "x", "patches": [{"module": "m", "before": "a", "after": "b"}]}]))
     assert read(tmp_path / "good.json") == (Mutant(id="x", patches=(Patch("m", "a", "b"),)),)
