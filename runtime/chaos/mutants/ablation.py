@@ -6,6 +6,7 @@ import os
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 
@@ -50,8 +51,8 @@ def ablate(
     return tuple(found)
 
 
-def _wishes(strategies: tuple[str, ...]) -> list[tuple[str, dict[str, tuple[str, ...]]]]:
-    found: list[tuple[str, dict[str, tuple[str, ...]]]] = [(EVERYTHING, {})]
+def _wishes(strategies: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = [(EVERYTHING, {})]
     found += [(f"strategy {name}", {"strategies": tuple(one for one in strategies if one != name)}) for name in strategies]
     found += [(f"fault {name}", {"kinds": tuple(one for one in KINDS if one != name)}) for name in KINDS]
     return found
