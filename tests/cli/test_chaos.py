@@ -142,3 +142,10 @@ def test_a_seed_is_the_same_schedule_in_every_process() -> None:
     plan, outcome = play_seed(Wish(), 4)
     again, once_more = play_seed(Wish(), 4)
     assert (plan, outcome.trace_hash) == (again, once_more.trace_hash)
+
+
+def test_a_soak_plays_a_schedule_on_the_wall_clock() -> None:
+    done = _chaos("run", "--real-time", "--schedules", "1", "--scenario", "replica-sets", "--faults", "ControllerRestart,WatchDelay")
+    assert done.return_value == 0, done.output
+    assert "seed 0, replica-sets: " in done.output
+    assert "nothing is wrong" in done.output

@@ -35,6 +35,8 @@ def command() -> None:
 )
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="End after so many different failures.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write what was found here as JSON.")
+@click.option("--real-time", is_flag=True, help="A soak: the same schedules on the wall clock, one after the other. Nothing is replayed.")
+@click.option("--containers", type=click.Choice(["simulated", "process"]), default="simulated", show_default=True, help="Of a soak.")
 def run(
     schedules: int | None,
     seconds: float | None,
@@ -46,6 +48,8 @@ def run(
     out: Path,
     keep: int,
     json_file: str | None,
+    real_time: bool,
+    containers: str,
 ) -> int:
     """Explore the built-in scenarios. Exit code 1 if anything is found."""
     from callboard.runtime.chaos.drawing import KINDS
@@ -61,10 +65,33 @@ def run(
     if schedules is None and seconds is None:
         schedules = 200
     wish = Wish(first_seed=seed, schedules=schedules, seconds=seconds, scenarios=scenarios, kinds=kinds, strategy=strategy)
-    summary = _explore(wish, jobs, out, keep)
+    summary = _soak(wish, containers) if real_time else _explore(wish, jobs, out, keep)
     if json_file is not None:
         Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
     return EXIT_NOT_SO if summary["failures"] else 0
+
+
+def _soak(wish: Any, containers: str) -> dict[str, Any]:
+    """Play schedules in real time until as many are played, or the time is over."""
+    from callboard.runtime.chaos.exploring import plan_for
+    from callboard.runtime.chaos.soaking import soak
+    from callboard.runtime.telling.story import story
+
+    began_s, seed, failures = time.monotonic(), wish.first_seed, []
+    last = None if wish.schedules is None else wish.first_seed + wish.schedules
+    while (last is None or seed < last) and (wish.seconds is None or time.monotonic() - began_s < wish.seconds):
+        plan = plan_for(wish, seed)
+        outcome = soak(plan, containers)
+        click.echo(f"seed {seed}, {plan.scenario}: {outcome.steps} messages in {outcome.virtual_s:.1f} s, " + _verdict(outcome))
+        if outcome.finding is not None:
+            click.echo(story(plan, outcome.finding))
+            failures.append({"seed": seed, "scenario": plan.scenario, "finding": msgspec.to_builtins(outcome.finding)})
+        seed += 1
+    return {"schedules": seed - wish.first_seed, "real_time": True, "containers": containers, "failures": failures}
+
+
+def _verdict(outcome: Any) -> str:
+    return "nothing is wrong" if outcome.finding is None else f'"{outcome.finding.oracle}" is broken'
 
 
 def _known(option: str, names: tuple[str, ...], known: Any) -> None:
