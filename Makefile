@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES = $(strip $(shell sed 's/\#.*//' packages.apt))
 
 .DEFAULT_GOAL := help
-.PHONY: help system demo test check bench wheel-demo clean
+.PHONY: help system demo test check chaos bench wheel-demo clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,6 +42,10 @@ check: $(VENV)/lint ## Lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(VENV)/run ## Break small clusters on purpose for a minute, then the program itself; fails on anything found that should not be
+	$(BIN)/callboard chaos run --schedules 600 --out build/chaos-failures
+	$(BIN)/callboard chaos mutants --quick --schedules 120 --control 100
 
 bench: $(VENV)/run ## Measure pods per second, messages per second, start-up, memory
 	$(BIN)/callboard bench run $(ARGS)

@@ -12,45 +12,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 import msgspec
 
 from callboard.actors import actions as act
-from callboard.actors.client import ApiComponent
-from callboard.actors.component import Port, Timer, handles
+from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
-from callboard.actors.ownwrites import OwnWrites
-from callboard.actors.requests import request_of, takes_fence
+from callboard.actors.keys import Keys
+from callboard.actors.requests import is_about, request_of, takes_fence
 from callboard.models.errors import ApiError
 from callboard.models.messages.api import GetObject, Got, Listed, ListObjects, Refused, Written
 from callboard.models.messages.base import Message
 
-KEYS_PER_TURN = 64
-"""Keys decided before other messages get their turn."""
 WRITES_IN_FLIGHT_LIMIT = 512
 """Unanswered writes of one controller; further ones wait in its outbox."""
 UNKNOWN_FROM_CODE = 500
 """Refusals with this code or a higher one don't say whether the write was carried out."""
-BACK_OFF_FIRST_S = 0.01
-BACK_OFF_LIMIT_S = 60.0
-
-
-class Reconcile(Message, frozen=True, gc=False):
-    """A controller to itself: decide the keys that are due."""
-
-
-class LookAt(Message, frozen=True, gc=False):
-    """Timer: look at this key again."""
-
-    key: str
-
-
-class Appointment(Message, frozen=True, gc=False):
-    """Timer: the last decision about this key wanted it to be looked at again now."""
-
-    key: str
+STALE_REASONS = ("Conflict", "NotFound")
+"""Why a write on an object is refused where the cache shows another state of it, or another object, than there is."""
 
 
 class _Write(msgspec.Struct, frozen=True, gc=False):
@@ -74,6 +54,12 @@ class _Resolve(msgspec.Struct, frozen=True, gc=False):
     writes: int
 
 
+class _Stale(msgspec.Struct, frozen=True, gc=False):
+    """Context of the read that tells how far the view of a primary object is behind."""
+
+    key: str
+
+
 class ReadAgain(Message, frozen=True, gc=False):
     """Timer: the read that should resolve a write of unknown outcome was refused; try again."""
 
@@ -87,7 +73,7 @@ def owner_and_hash(obj: Any) -> tuple[str, str]:
     return owner, obj.metadata.labels.get("pod-template-hash", "")
 
 
-class Controller(ApiComponent):
+class Controller(Keys):
     """Subclasses make informers in `__init__`, call `mark(key)` from their change handlers and implement `decide(key)`.
 
     `primary_resource` names the resource whose store keys are this controller's keys.
@@ -97,14 +83,8 @@ class Controller(ApiComponent):
 
     def __init__(self, port: Port, settings: ClientSettings) -> None:
         super().__init__(port, settings)
-        self.own_writes = OwnWrites()
-        self._dirty: dict[str, None] = {}
-        self._scheduled = False
-        self._failures: dict[str, int] = {}
         self._refused: dict[str, float] = {}
         self._unknown: dict[str, int] = {}
-        self._timers: dict[str, tuple[float, Timer]] = {}
-        self._appointments: dict[str, tuple[float, Timer]] = {}
         self._outbox: deque[_Write] = deque()
         self._writes_in_flight = 0
 
@@ -142,44 +122,6 @@ class Controller(ApiComponent):
 
     # -- keys -------------------------------------------------------------------------------------------------------------------
 
-    def mark(self, key: str) -> None:
-        """Look at this key soon."""
-        self._dirty[key] = None
-        if not self._scheduled:
-            self._scheduled = True
-            self.port.send(self.port.me, Reconcile())
-
-    def mark_after(self, key: str, delay_s: float) -> None:
-        """Look at this key after `delay_s`; an earlier appointment stays, a later one is moved forward."""
-        due_s = self.port.now() + delay_s
-        pending = self._timers.get(key)
-        if pending is not None:
-            if pending[0] <= due_s:
-                return
-            pending[1].cancel()
-        self._timers[key] = (due_s, self.port.after(delay_s, LookAt(key)))
-
-    @handles(LookAt)
-    def _look_at(self, timer: LookAt) -> None:
-        self._timers.pop(timer.key, None)
-        self.mark(timer.key)
-
-    def _appoint(self, key: str, after_s: float | None) -> None:
-        """The last decision about a key says when it must be looked at again, and nothing that an earlier one has said counts."""
-        pending = self._appointments.get(key)
-        if pending is not None:
-            if after_s is not None and pending[0] <= self.port.now() + after_s:
-                return  # it comes early, and is put off then: cheaper than a new timer for every decision
-            del self._appointments[key]
-            pending[1].cancel()
-        if after_s is not None:
-            self._appointments[key] = (self.port.now() + after_s, self.port.after(after_s, Appointment(key)))
-
-    @handles(Appointment)
-    def _appointed(self, timer: Appointment) -> None:
-        self._appointments.pop(timer.key, None)
-        self.mark(timer.key)
-
     def caught_up(self, informer: Informer) -> None:
         for key in self.own_writes.reached(informer.place, informer.revision):
             self.mark(key)
@@ -203,22 +145,6 @@ class Controller(ApiComponent):
         for informer in self.informers:
             if informer.resource == self.primary_resource:
                 self._dirty.update(dict.fromkeys(informer.objects))
-        self._reconcile_soon()
-
-    def _reconcile_soon(self) -> None:
-        if self._dirty and not self._scheduled and self.synced and self.leads:
-            self._scheduled = True
-            self.port.send(self.port.me, Reconcile())
-
-    @handles(Reconcile)
-    def _reconcile(self, _: Reconcile) -> None:
-        self._scheduled = False
-        if not self.synced or not self.leads:
-            return  # the last informer to be synced, or to reach the leader's first revision, calls again
-        for key in list(islice(self._dirty, KEYS_PER_TURN)):
-            del self._dirty[key]
-            if self.own_writes.may_decide(key):
-                self._decide(key)
         self._reconcile_soon()
 
     def _decide(self, key: str) -> None:
@@ -253,13 +179,6 @@ class Controller(ApiComponent):
         else:
             self._failures.pop(key, None)
 
-    def back_off(self, key: str, at_least_s: float = 0.0) -> None:
-        """Decide this key again after a pause that doubles with each failure in a row."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        pause_s = min(BACK_OFF_FIRST_S * 2 ** min(failures, 20), BACK_OFF_LIMIT_S) * (0.75 + self.port.random() / 2)
-        self.mark_after(key, max(pause_s, at_least_s))
-
     # -- writes -----------------------------------------------------------------------------------------------------------------
 
     def _send_writes(self) -> None:
@@ -284,6 +203,8 @@ class Controller(ApiComponent):
             self._existing_read(context, answer)
         elif isinstance(context, _Resolve):
             self._resolved(context, answer)
+        elif isinstance(context, _Stale):
+            self._have_looked(context.key, answer)
 
     def _write_answered(self, write: _Write, answer: Got | Listed | Written | Refused) -> None:
         key, action = write.key, write.action
@@ -316,7 +237,10 @@ class Controller(ApiComponent):
         self.port.log.info("write refused", key=key, action=type(action).__name__, code=answer.code, problem=answer.message)
         self.refused(key, action, answer)
         self._refused[key] = max(self._refused.get(key, 0.0), answer.retry_after_s)
-        self._finished(key)
+        if answer.reason in STALE_REASONS and is_about(action, key):
+            self._list_primary(key, _Stale(key))
+        else:
+            self._finished(key)
 
     def _finished(self, key: str, writes: int = 1) -> None:
         """So many writes of this key have come to an end. With the last one of a decision, the key may be decided again."""
@@ -356,12 +280,27 @@ class Controller(ApiComponent):
         if not waiting:
             self._read_primary(key, 1)
 
+    def _have_looked(self, key: str, answer: Got | Listed | Written | Refused) -> None:
+        """The primary object is not (any more) what the cache shows: nothing is decided about it until the cache knows that too. Other news
+        would lead to decisions about what is gone, as fast as they come."""
+        if isinstance(answer, Listed):
+            reached = answer.objects[0].metadata.resource_version if answer.objects else answer.revision
+            for informer in self._views_of(key):
+                if informer.resource == self.primary_resource:
+                    self.own_writes.acknowledged(key, informer.place, reached)
+                    if not answer.objects:
+                        informer.catch_up(reached)
+        self._finished(key)
+
     def _read_primary(self, key: str, writes: int) -> None:
         """Ask for the primary object. What counts is the revision of the answer, which a list has even if the object is gone."""
+        self._list_primary(key, _Resolve(key, writes))
+
+    def _list_primary(self, key: str, context: _Resolve | _Stale) -> None:
         resource, namespace, name = key.split("/", 2)
         self.call(
             ListObjects,
-            _Resolve(key, writes),
+            context,
             resource=self.primary_resource or resource,
             namespace=namespace,
             fields=f"metadata.name={name}",

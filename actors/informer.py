@@ -171,6 +171,11 @@ class Informer:
         request = WatchObjects(self._subscription, owner.port.me, self.resource, self.revision, **self.selection)
         owner.port.send(self.server, request)
 
+    @property
+    def started(self) -> bool:
+        """Whether it has ever been asked to list: some components look at what they need only."""
+        return self._list != 0
+
     def silent_since(self, moment_s: float) -> bool:
         """Whether there is a stream that has not been heard of since `moment_s`."""
         self._last_heard_s = min(self._last_heard_s, self.owner.port.now())  # the clock may have been set back

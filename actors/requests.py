@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.actors import actions as act
-from callboard.models.messages.api import ApplyObject, BindPod, CreateObject, DeleteObject, PatchObject, UpdateObject, WriteStatus
+from callboard.models.messages.api import (
+    ApplyObject,
+    BindPod,
+    CreateObject,
+    DeleteObject,
+    PatchObject,
+    UpdateObject,
+    WriteStatus,
+    object_key,
+)
 from callboard.models.messages.base import Request
 
 
@@ -47,3 +56,13 @@ def takes_fence(action: act.Action) -> bool:
 
 def _named(action: act.SetStatus | act.Delete | act.Patch) -> dict[str, Any]:
     return {"resource": action.resource, "namespace": action.namespace, "name": action.name, "uid": action.uid}
+
+
+def is_about(action: act.Action, key: str) -> bool:
+    """Whether an action is on the object with this key itself, and not on what belongs to it."""
+    match action:
+        case act.Update(resource=resource, obj=obj):
+            return object_key(resource, obj.metadata.namespace, obj.metadata.name) == key
+        case act.Patch() | act.SetStatus() | act.Delete():
+            return object_key(action.resource, action.namespace, action.name) == key
+    return False

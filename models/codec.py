@@ -15,8 +15,9 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from callboard.models.base import Kind, decode_hook, freeze
+from callboard.models.errors import ApiError
 from callboard.models.generic import GenericObject
-from callboard.models.kinds import TYPED
+from callboard.models.kinds import TYPED, Scheme
 
 GENERIC = "*"
 AWKWARD = "!"
@@ -68,7 +69,23 @@ def decode(type_name: str, data: bytes) -> Any:
             obj = _decoder(type_).decode(data)
     except (msgspec.DecodeError, ValueError, TypeError) as problem:
         raise Undecodable(f"no {type_name}: {problem}") from problem
-    return _tighten(obj)
+    return _tighten(obj) if type_ is not GenericObject else _as_struct(obj)
+
+
+def _as_struct(obj: GenericObject) -> Any:
+    """An object as its kind is held now: an earlier version may have kept it as a tree, where this one has a struct.
+
+    Raises:
+        Undecodable: it doesn't fit the struct.
+    """
+    if (obj.api_version, obj.kind) not in TYPED:
+        return obj
+    from callboard.models.decode import decode_as  # reads YAML too, which few programs need
+
+    try:
+        return decode_as(obj.to_dict(), Scheme.builtin().resource(obj.api_version, obj.kind), strict=False)
+    except ApiError as problem:
+        raise Undecodable(f"no {obj.kind}: {problem.message}") from problem
 
 
 @cache

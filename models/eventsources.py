@@ -9,6 +9,8 @@ _KNOWN = {
     "scheduler": "default-scheduler",
     "controller/deployment": "deployment-controller",
     "controller/replicaset": "replicaset-controller",
+    "controller/statefulset": "statefulset-controller",
+    "controller/daemonset": "daemonset-controller",
     "controller/endpointslice": "endpoint-slice-controller",
     "controller/nodelifecycle": "node-controller",
     "controller/garbagecollector": "garbage-collector-controller",

@@ -75,7 +75,8 @@ def _meta_without_hash(meta: ObjectMeta | None) -> ObjectMeta:
     return replace(meta, labels=FrozenMap({key: value for key, value in meta.labels.items() if key != HASH_LABEL}))
 
 
-def _without_hash(template: PodTemplateSpec | None) -> PodTemplateSpec:
+def without_hash(template: PodTemplateSpec | None) -> PodTemplateSpec:
+    """A template but for its hash label."""
     if template is None:
         return PodTemplateSpec()
     return replace(template, metadata=_meta_without_hash(template.metadata))
@@ -99,7 +100,7 @@ def _numbered(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> lis
 def history_of(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> tuple[Revision, ...]:
     """All revisions that there are ReplicaSets of, oldest first (DeploymentHistoryViewer)."""
     return tuple(
-        Revision(revision_of(one), one.metadata.annotations.get(CHANGE_CAUSE, ""), _without_hash(template_of(one)))
+        Revision(revision_of(one), one.metadata.annotations.get(CHANGE_CAUSE, ""), without_hash(template_of(one)))
         for one in _numbered(deployment, replica_sets)
     )
 
@@ -145,7 +146,7 @@ def rollback_patch(deployment: Deployment, target: ReplicaSet) -> tuple[dict[str
     annotations = {key: value for key, value in deployment.metadata.annotations.items() if key in NOT_COPIED}
     annotations.update((key, value) for key, value in target.metadata.annotations.items() if key not in NOT_COPIED)
     return (
-        {"op": "replace", "path": "/spec/template", "value": plain(_without_hash(template_of(target)))},
+        {"op": "replace", "path": "/spec/template", "value": plain(without_hash(template_of(target)))},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     )
 

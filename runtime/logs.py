@@ -27,6 +27,15 @@ def place_of(trace: TracebackType | None) -> str:
     return f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else ""
 
 
+class Silent:
+    """Says nothing: for runs of which there are thousands."""
+
+    def _say(self, event: str, **fields: Any) -> None:
+        """Nobody wants to know."""
+
+    debug = info = warning = error = _say
+
+
 class Logger:
     """Says an event and its fields, with those it was made with. What is configured is looked up at each line: lines are rare."""
 

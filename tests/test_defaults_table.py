@@ -26,7 +26,8 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
 
 def stored(s: Simulation, kind: str, **spec: Any) -> Any:
     """An object as the apiserver keeps it, of which only the given part of the spec was written."""
-    versions = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "Job": "batch/v1", "HorizontalPodAutoscaler": "autoscaling/v2"}
+    apps = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1"}
+    versions = {**apps, "Job": "batch/v1", "HorizontalPodAutoscaler": "autoscaling/v2"}
     (obj,) = s.apply({"apiVersion": versions.get(kind, "v1"), "kind": kind, "metadata": {"name": "web"}, "spec": spec})
     return obj
 
@@ -89,6 +90,32 @@ FIELDS: tuple[tuple[str, dict[str, Any], Callable[[Any], Any], Any, str], ...] =
         lambda s: (s.revision_history_limit, s.progress_deadline_seconds, s.min_ready_seconds or 0),
         (10, 600, 0),
         "apps/v1/defaults.go (SetDefaults_Deployment)",
+    ),
+    (
+        "StatefulSet",
+        {"selector": SELECTOR, "template": TEMPLATE},
+        lambda s: (s.replicas, s.revision_history_limit, s.pod_management_policy, s.update_strategy.type),
+        (1, 10, "OrderedReady", "RollingUpdate"),
+        "apps/v1/defaults.go (SetDefaults_StatefulSet)",
+    ),
+    (
+        "StatefulSet",
+        {"selector": SELECTOR, "template": TEMPLATE},
+        lambda s: (s.update_strategy.rolling_update.partition, s.update_strategy.rolling_update.max_unavailable),
+        (0, None),
+        "apps/v1/defaults.go (SetDefaults_StatefulSet); without maxUnavailable one pod at a time",
+    ),
+    (
+        "DaemonSet",
+        {"selector": SELECTOR, "template": TEMPLATE},
+        lambda s: (
+            s.revision_history_limit,
+            s.update_strategy.type,
+            s.update_strategy.rolling_update.max_unavailable,
+            s.update_strategy.rolling_update.max_surge,
+        ),
+        (10, "RollingUpdate", 1, 0),
+        "apps/v1/defaults.go (SetDefaults_DaemonSet)",
     ),
     ("ReplicaSet", {"selector": SELECTOR, "template": TEMPLATE}, lambda s: s.replicas, 1, "apps/v1/defaults.go (SetDefaults_ReplicaSet)"),
     (

@@ -18,7 +18,7 @@ from callboard.models.api.core import Pod
 from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.api import Refused, Written, object_key
 from callboard.models.owners import controller_of
-from callboard.models.podstatus import is_active, phase_of
+from callboard.models.podstatus import is_active, is_terminating, phase_of
 from callboard.models.selectors import selector_of
 
 ADOPTION_WAIT_S = 0.05
@@ -73,6 +73,9 @@ class ReplicaSetController(Controller):
             if after is not None and new is not None:
                 self._remember(before, after, old, new)
                 self.mark(object_key(RESOURCE, namespace, after.owner_name))
+            if before is not None and before.active and old is not None and (new is None or is_terminating(new)):
+                index = index_of(old.metadata.name, before.owner_name, before.owner_uid)
+                self._memory(before.owner_uid).pod_taken(index, before.ready, self.port.now())
             if before is not None and (after is None or after.owner_uid != before.owner_uid):
                 self._left(before, object_key(RESOURCE, namespace, before.owner_name))
         self._orphan_changed(key, old, new)
@@ -132,6 +135,9 @@ class ReplicaSetController(Controller):
             create_not_before_s=memory.not_before_s(self.port.now()),
         )
         wanted = decide(view, self.port.now())
+        for action in wanted:
+            if isinstance(action, act.Delete):  # now, since the stream may tell of it before the answer does
+                memory.doom(index_of(action.name, replica_set.metadata.name, uid))
         return (*wanted, act.LookAgain(after_s=ADOPTION_WAIT_S)) if waiting else wanted
 
     def _adoptable(self, key: str) -> tuple[tuple[Pod, ...], int]:

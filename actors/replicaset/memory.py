@@ -19,6 +19,8 @@ class Memory(msgspec.Struct, gc=False):
 
     highest_index: int = -1
     lost_indices: dict[int, None] = {}
+    doomed: dict[int, None] = {}
+    """Indices of pods whose end this controller has asked for."""
     failure: tuple[str, str] | None = None
     failed_now: bool = False
     creates_limit: int = CREATES_LIMIT
@@ -34,6 +36,17 @@ class Memory(msgspec.Struct, gc=False):
     def lost(self, index: int) -> None:
         """Nobody knows whether the pod with this index has been created, or will be."""
         self.lost_indices[index] = None
+
+    def doom(self, index: int) -> None:
+        """This controller has asked for the end of the pod with this index."""
+        self.doomed[index] = None
+
+    def pod_taken(self, index: int, ready: bool, now: float) -> None:
+        """A pod that was active is being deleted, or is gone. Where somebody else asked for that before it was ready, it has failed: who
+        replaced such pods at once would go on as fast as they are taken, for example while the ReplicaSet itself is gone and its cache has
+        not heard of that yet."""
+        if self.doomed.pop(index, self) is self and not ready:
+            self.pod_failed(index, now)
 
     def refused(self, reason: str, message: str) -> None:
         """A creation or deletion was refused."""
@@ -54,8 +67,8 @@ class Memory(msgspec.Struct, gc=False):
         return self.create_not_before_s
 
     def pod_failed(self, index: int, now: float) -> None:
-        """A pod ended in phase Failed. The first ones are replaced at once; if a replacement fails too, the next waits, twice as long
-        each time (kubernetes#30628: create, reject, create is a hot loop)."""
+        """A pod ended in phase Failed, or was taken away. The first ones are replaced at once; if a replacement fails too, the next waits,
+        twice as long each time (kubernetes#30628: create, reject, create is a hot loop)."""
         if index <= self._failed_up_to:
             return  # of the same generation as one that has been counted
         self._failed_up_to = self.highest_index

@@ -74,6 +74,10 @@ class Scheduler(Binder):
         self.teller = Teller(self, self.queue, timing)
         self.preemptor = Preemptor(self, self.queue, self.teller, timing, NAME)
 
+    def rooms(self) -> dict[str, int]:
+        """How many pods it counts on each node, those on their way there too: for oracles."""
+        return {node: len(mates) for node, mates in self.table.by_node.items()}
+
     def on_start(self) -> None:
         """Begin to list and watch."""
         self.start_informers()

@@ -101,6 +101,8 @@ class UserController(Controller):
         self.worker = worker
         self.failures = 0
         """Decisions that the user's code has failed."""
+        self.problem: BaseException | None = None
+        """What it raised last."""
         self.slow_turns = 0
         """Decisions that have taken longer than `SLOW_S`."""
         self.longest_turn_s = 0.0
@@ -180,7 +182,7 @@ class UserController(Controller):
         try:
             named = [name.rpartition("/") for name in keys_of(obj)]
         except USER_FAILURES as problem:  # the user's code: it costs what it was asked about, and nobody else
-            self.failures += 1
+            self.failures, self.problem = self.failures + 1, problem
             text = f"{self.port.name}'s keys_of failed: {words_of(problem)}"
             self.port.log.error("a user's keys_of failed", object=obj.metadata.name, problem=text)
             resource = self._scheme.resource(api_version_of(obj), kind_of(obj)).name
@@ -285,7 +287,7 @@ class UserController(Controller):
                 if not self.own_writes.in_flight(key):
                     self._decided_at.pop(key, None)
                 return
-        self.failures += 1
+        self.failures, self.problem = self.failures + 1, problem
         obj = self._sources[self.primary_resource].objects.get(key)
         if obj is not None:
             text = f"{self.port.name} failed and tries again later: {words_of(problem)}"

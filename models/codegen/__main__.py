@@ -29,6 +29,9 @@ ROOTS = (
     *(f"io.k8s.api.core.v1.{kind}" for kind in ("Pod", "Node", "Service", "ConfigMap", "Secret", "Namespace", "Event", "ServiceAccount")),
     "io.k8s.api.apps.v1.ReplicaSet",
     "io.k8s.api.apps.v1.Deployment",
+    "io.k8s.api.apps.v1.StatefulSet",
+    "io.k8s.api.apps.v1.DaemonSet",
+    "io.k8s.api.apps.v1.ControllerRevision",
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.coordination.v1.Lease",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
@@ -41,6 +44,7 @@ FREE_FORM = (
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps",
     "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
     "io.k8s.apimachinery.pkg.runtime.RawExtension",
+    "io.k8s.api.core.v1.PersistentVolumeClaim",
 )
 SCALARS = {
     "string": ("str", '""'),

@@ -11,7 +11,7 @@ from callboard.models.base import EMPTY_MAP, FrozenMap, replace
 from callboard.models.defaults.network import endpointslice_defaults, service_defaults
 from callboard.models.defaults.pods import for_pod, pod_defaults
 from callboard.models.defaults.policies import policy_defaults
-from callboard.models.defaults.workloads import deployment_defaults, replicaset_defaults
+from callboard.models.defaults.workloads import daemonset_defaults, deployment_defaults, replicaset_defaults, statefulset_defaults
 from callboard.models.generic import GenericObject
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -99,6 +99,8 @@ _CHANGES: dict[type, Callable[[Any], Any]] = {
     core.Node: _node,
     apps.ReplicaSet: replicaset_defaults,
     apps.Deployment: deployment_defaults,
+    apps.StatefulSet: statefulset_defaults,
+    apps.DaemonSet: daemonset_defaults,
     discovery.EndpointSlice: endpointslice_defaults,
     apiextensions.CustomResourceDefinition: _definition,
     GenericObject: policy_defaults,

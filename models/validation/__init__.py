@@ -12,14 +12,16 @@ from callboard.models.kinds import Resource
 from callboard.models.schema import check_tree
 from callboard.models.validation.cluster import check_event, check_lease, check_namespace, check_node
 from callboard.models.validation.config import check_config_map, check_secret
+from callboard.models.validation.daemonsets import check_daemonset
 from callboard.models.validation.definitions import check_definition
 from callboard.models.validation.ingresses import check_ingress, check_ingress_class
 from callboard.models.validation.meta import Errors, check_meta
 from callboard.models.validation.network import check_endpointslice, check_service
 from callboard.models.validation.pods import check_pod
 from callboard.models.validation.policies import check_policy
+from callboard.models.validation.statefulsets import check_statefulset
 from callboard.models.validation.structural import check
-from callboard.models.validation.workloads import check_deployment, check_replicaset
+from callboard.models.validation.workloads import check_controller_revision, check_deployment, check_replicaset
 
 
 def validate(obj: Any, resource: Resource, old: Any = None) -> tuple[FieldError, ...]:
@@ -54,6 +56,9 @@ _CHECKS: dict[type, Callable[[Any, Any, Errors], None]] = {
     core.Event: check_event,
     apps.ReplicaSet: check_replicaset,
     apps.Deployment: check_deployment,
+    apps.StatefulSet: check_statefulset,
+    apps.DaemonSet: check_daemonset,
+    apps.ControllerRevision: check_controller_revision,
     discovery.EndpointSlice: check_endpointslice,
     coordination.Lease: check_lease,
     apiextensions.CustomResourceDefinition: check_definition,

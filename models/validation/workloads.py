@@ -1,8 +1,8 @@
-"""Deployments and ReplicaSets. Source: kubernetes pkg/apis/apps/validation."""
+"""Deployments, ReplicaSets and ControllerRevisions. Source: kubernetes pkg/apis/apps/validation."""
 
 from __future__ import annotations
 
-from callboard.models.api.apps import Deployment, DeploymentSpec, ReplicaSet, RollingUpdateDeployment
+from callboard.models.api.apps import ControllerRevision, Deployment, DeploymentSpec, ReplicaSet, RollingUpdateDeployment
 from callboard.models.api.core import PodTemplateSpec
 from callboard.models.api.meta import LabelSelector
 from callboard.models.selectors import compile_selector
@@ -50,6 +50,15 @@ def check_deployment(obj: Deployment, old: Deployment | None, errors: Errors) ->
             errors.append(words.invalid("spec.progressDeadlineSeconds", deadline_s, "must be greater than minReadySeconds"))
     if before is not None:
         _check_selector_kept(spec.selector, before.selector, errors)
+
+
+def check_controller_revision(obj: ControllerRevision, old: ControllerRevision | None, errors: Errors) -> None:
+    """A ControllerRevision that is to be created or updated; of an existing one only the number may change."""
+    if obj.data is None:
+        errors.append(words.required("data", "data is mandatory"))
+    check_not_negative(obj.revision, "revision", errors)
+    if old is not None and obj.data != old.data:
+        errors.append(words.invalid("data", obj.data, words.IMMUTABLE))
 
 
 def _check_selector_kept(new: LabelSelector | None, old: LabelSelector | None, errors: Errors) -> None:

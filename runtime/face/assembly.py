@@ -12,6 +12,7 @@ import msgspec
 
 from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
 from callboard.actors.component import Component
+from callboard.actors.daemonset.actor import DaemonSetController
 from callboard.actors.deployment.actor import DeploymentController
 from callboard.actors.disruption.actor import DisruptionController
 from callboard.actors.dns.actor import NameService
@@ -29,6 +30,7 @@ from callboard.actors.proxy.actor import ServiceProxy
 from callboard.actors.replicaset.actor import ReplicaSetController
 from callboard.actors.resourcequota.actor import ResourceQuotaController
 from callboard.actors.scheduler.actor import Scheduler
+from callboard.actors.statefulset.actor import StatefulSetController
 from callboard.actors.store.actor import Store
 from callboard.models.base import FrozenMap
 from callboard.models.behaviour import Behaviour
@@ -145,6 +147,8 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         ("controller/namespace", NamespaceController),
         ("controller/resourcequota", ResourceQuotaController),
         ("controller/disruption", DisruptionController),
+        ("controller/statefulset", StatefulSetController),
+        ("controller/daemonset", DaemonSetController),
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""

@@ -184,7 +184,7 @@ class AsyncVerbs(_Group):
 
     @property
     def rollout(self) -> AsyncRollouts:
-        """Rollouts of Deployments: history, undo, pause, resume, restart, status."""
+        """Rollouts of workloads: history, undo, pause, resume, restart, status."""
         return AsyncRollouts(self._target.rollout, self._threads)
 
     def watch(self, *args: Any, **kwargs: Any) -> AsyncGenerator[WatchEvent, None]:

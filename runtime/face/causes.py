@@ -15,7 +15,7 @@ from callboard.models.selectors import compile_selector
 from callboard.models.trouble import trouble_of
 from callboard.runtime.face.contract import Host
 
-WORKLOADS = ("Deployment", "ReplicaSet")
+WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 READ_TIMEOUT_S = 2.0
 
 

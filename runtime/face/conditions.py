@@ -108,15 +108,26 @@ def _rolled_out(tree: Mapping[str, Any]) -> Verdict:
     updated_field = {"DaemonSet": "updatedNumberScheduled", "ReplicaSet": "replicas"}.get(str(kind), "updatedReplicas")
     updated = status.get(updated_field, 0)
     available = status.get("numberAvailable" if kind == "DaemonSet" else "availableReplicas", 0)
-    if updated < wanted:
-        return Verdict(False, _and_state(f"{updated} of {wanted} replicas are of the newest template", tree))
-    if total > updated:
+    due = _due(kind, spec, wanted)
+    if updated < due:
+        return Verdict(False, _and_state(f"{updated} of {due} replicas are of the newest template", tree))
+    if due == wanted and total > updated:
         return Verdict(False, f"{total - updated} old replicas are still there")
     if total > wanted:
         return Verdict(False, f"{total} replicas exist, {wanted} are wanted")
     if available < wanted:
         return Verdict(False, _and_state(f"{available} of {wanted} replicas are available", tree))
     return Verdict(True, f"{wanted} of {wanted} replicas are available")
+
+
+def _due(kind: Any, spec: Mapping[str, Any], wanted: int) -> int:
+    """How many pods a rollout replaces: of a StatefulSet those from its partition on, and none if they wait to be deleted by hand."""
+    if kind not in ("StatefulSet", "DaemonSet"):
+        return wanted
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return 0
+    return max(wanted - ((strategy.get("rollingUpdate") or {}).get("partition") or 0), 0)
 
 
 def _and_state(words: str, tree: Mapping[str, Any]) -> str:

@@ -67,6 +67,10 @@ class Fleet:
         start_node(self.system, self._blueprint, self._parts_of, self._made, spec)
         self._made += 1  # never used again: a node's addresses may still be in somebody's table
 
+    def replaceable(self, name: str) -> NodeSpec | None:
+        """What the node of this name is made of; None if there is none."""
+        return self._specs.get(name)
+
     def crash(self, name: str) -> None:
         """Cut a node's power."""
         self.system.crash_machine(name)

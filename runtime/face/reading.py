@@ -109,7 +109,7 @@ class Reading:
     def wait(self, what: Any, condition: Condition | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
         """Wait until an object meets a condition: the type of a status condition (`"Available"`), `"RolledOut"` (the default for
         workloads; for Jobs it is `"Complete"`), `"Exists"`, `"Deleted"`, or a function of the object. Returns the object (None for
-        `"Deleted"`).
+        `"Deleted"`, which means the object that is given or seen first, not another that comes after it under its name).
 
         Raises:
             WaitTimeout: it did not within `timeout`; says what was last seen, and what pods suffer from.
@@ -123,11 +123,19 @@ class Reading:
         wanted = condition if condition is not None else default_condition(reference.resource.kind)
         if not isinstance(wanted, str) and not callable(wanted):
             raise BadRequest(f"a condition is the type of a status condition, Exists, Deleted, RolledOut, or a function, not {wanted!r}")
-        timeout_s = seconds(timeout)
+        uid = getattr(getattr(what, "metadata", None), "uid", "")
+        return self._await(reference, wanted, uid, seconds(timeout))
+
+    def _await(self, reference: Reference, wanted: Condition, uid: str, timeout_s: float) -> Any:
+        """See `wait`; `uid` is that of the object whose end is waited for, "" for the one that is seen first."""
         seen: builtins.list[Any] = [None, ""]
 
         def met() -> bool:
+            nonlocal uid
             obj = self._look(reference)
+            if wanted == DELETED and obj is not None:  # what comes after it under its name is another one
+                uid = uid or obj.metadata.uid
+                obj = obj if obj.metadata.uid == uid else None
             verdict = judge(obj, wanted)
             seen[:] = [obj, verdict.seen]
             return verdict.met

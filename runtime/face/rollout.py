@@ -1,18 +1,18 @@
-"""The verbs of `c.rollout`: history, undo, pause, resume, restart and status of Deployments, with kubectl's rules and words.
+"""The verbs of `c.rollout`: history, undo, pause, resume, restart and status of workloads, with kubectl's rules and words.
 
-They are reads and patches of a client, as in kubectl; what they decide is in `models/rollouts.py`. Kinds other than Deployment are refused
-as kubectl refuses kinds that can't be rolled out.
+They are reads and patches of a client, as in kubectl; what they decide is in `models/rollouts.py` for Deployments, and in
+`models/revisedrollouts.py` for kinds that keep ControllerRevisions. Kinds that are not in `ROLLABLE` are refused as kubectl refuses those
+that can't be rolled out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from callboard.models import rollouts
-from callboard.models.api.apps import Deployment, ReplicaSet
+from callboard.models import revisedrollouts, rollouts
 from callboard.models.base import freeze
 from callboard.models.errors import BadRequest, NotFound, WaitTimeout
 from callboard.models.messages import api
@@ -26,25 +26,70 @@ STATUS_TIMEOUT_S = 600.0
 ROLLED_BACK = "rolled back"
 
 
-class Undone(msgspec.Struct, frozen=True):
-    """What a rollback did: the Deployment as it is now, and kubectl's words: `rolled back`, or why nothing was to be done."""
+Patch = tuple[dict[str, Any], ...]
 
-    obj: Deployment
+
+class Undone(msgspec.Struct, frozen=True):
+    """What a rollback did: the workload as it is now, and kubectl's words: `rolled back`, or why nothing was to be done."""
+
+    obj: Any
     words: str
 
 
+class Rollable(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kind is rolled out: the resource of its revisions; its history, given those; the JSON patch that goes back to a revision, None
+    if that is the present one; how far a rollout is. Only what is `pausable` can be paused and resumed."""
+
+    revisions: str
+    history: Callable[[Any, Sequence[Any]], tuple[Revision, ...]]
+    back: Callable[[Any, Sequence[Any], int], Patch | None]
+    progress: Callable[[Any, int], Progress]
+    pausable: bool = False
+
+
+def _deployment_back(deployment: Any, replica_sets: Sequence[Any], to_revision: int) -> Patch | None:
+    target = rollouts.rollback_target(deployment, replica_sets, to_revision)
+    same = rollouts.same_template(rollouts.template_of(target), deployment.spec.template)
+    return None if same else rollouts.rollback_patch(deployment, target)
+
+
+def _revised_back(workload: Any, revisions: Sequence[Any], to_revision: int) -> Patch | None:
+    template = revisedrollouts.rollback_template(workload, revisions, to_revision)
+    return None if template == workload.spec.template else revisedrollouts.rollback_patch(template)
+
+
+ROLLABLE = {
+    "Deployment": Rollable(
+        revisions="replicasets.apps", history=rollouts.history_of, back=_deployment_back, progress=rollouts.progress_of, pausable=True
+    ),
+    "StatefulSet": Rollable(
+        revisions="controllerrevisions.apps",
+        history=revisedrollouts.history_of,
+        back=_revised_back,
+        progress=revisedrollouts.progress_of_stateful_set,
+    ),
+    "DaemonSet": Rollable(
+        revisions="controllerrevisions.apps",
+        history=revisedrollouts.history_of,
+        back=_revised_back,
+        progress=revisedrollouts.progress_of_daemon_set,
+    ),
+}
+"""By kind; the kinds of group apps are meant."""
+
+
 class Rollouts:
-    """The rollouts of one namespace's Deployments; see `Cluster.rollout`."""
+    """The rollouts of one namespace's workloads; see `Cluster.rollout`."""
 
     def __init__(self, reading: Reading, host: Host, namespace: str) -> None:
         self._reading, self._host, self._namespace = reading, host, namespace
 
     def history(self, what: Any, revision: int | None = None, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> tuple[Revision, ...]:
-        """The revisions that a Deployment can go back to, oldest first: number, change cause (annotation `kubernetes.io/change-cause`) and
+        """The revisions that a workload can go back to, oldest first: number, change cause (annotation `kubernetes.io/change-cause`) and
         template each. With `revision` only this one.
 
         Raises:
-            NotFound: there is no such Deployment or revision.
+            NotFound: there is no such workload or revision.
             BadRequest: the kind has no history.
 
         >>> from callboard import Simulation
@@ -54,16 +99,16 @@ class Rollouts:
         ...     [(one.revision, one.change_cause) for one in s.rollout.history("deployment/web")]
         [(1, '')]
         """
-        deployment = self._deployment(what, timeout, "no history viewer has been implemented for {quoted}")
-        history = rollouts.history_of(deployment, self._replica_sets(deployment, timeout))
+        workload, kind = self._workload(what, timeout, "no history viewer has been implemented for {quoted}")
+        history = kind.history(workload, self._revisions(workload, kind, timeout))
         return history if revision is None else (rollouts.at_revision(history, revision),)
 
     def undo(self, what: Any, to_revision: int = 0, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Undone:
-        """Give a Deployment the template of an earlier revision again (0: of the one before the newest). It becomes the newest revision.
+        """Give a workload the template of an earlier revision again (0: of the one before the newest). It becomes the newest revision.
 
         Raises:
             NotFound: there is no such revision any more.
-            BadRequest: the Deployment is paused, or the kind can't be rolled back.
+            BadRequest: the workload is paused, or the kind can't be rolled back.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1) as s:
@@ -77,14 +122,13 @@ class Rollouts:
         rolled back
         [2, 3]
         """
-        deployment = self._deployment(what, timeout, "no rollbacker has been implemented for {quoted}")
-        target = rollouts.rollback_target(deployment, self._replica_sets(deployment, timeout), to_revision)
-        template = deployment.spec.template if deployment.spec is not None else None
-        if rollouts.same_template(rollouts.template_of(target), template):
-            return Undone(deployment, rollouts.skipped_words(to_revision))
-        return Undone(self._patch(deployment, rollouts.rollback_patch(deployment, target), "json", timeout), ROLLED_BACK)
+        workload, kind = self._workload(what, timeout, "no rollbacker has been implemented for {quoted}")
+        patch = kind.back(workload, self._revisions(workload, kind, timeout), to_revision)
+        if patch is None:
+            return Undone(workload, rollouts.skipped_words(to_revision))
+        return Undone(self._patch(workload, patch, "json", timeout), ROLLED_BACK)
 
-    def pause(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Deployment:
+    def pause(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
         """Let changes of a Deployment's template have no effect until it is resumed; returns the Deployment.
 
         Raises:
@@ -96,12 +140,12 @@ class Rollouts:
         ...     c.rollout.pause("deployment/web").spec.paused
         True
         """
-        deployment = self._deployment(what, timeout, "{resource} {name} pausing is not supported")
+        deployment = self._pausable(what, timeout, "{resource} {name} pausing is not supported")
         if _is_paused(deployment):
-            raise BadRequest(f"{_named(deployment)} is already paused")
+            raise BadRequest(f"{self._named(deployment)} is already paused")
         return self._patch_spec(deployment, {"paused": True}, timeout)
 
-    def resume(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Deployment:
+    def resume(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
         """Let a paused Deployment roll out what was changed meanwhile; returns the Deployment.
 
         Raises:
@@ -114,13 +158,13 @@ class Rollouts:
         ...     bool(s.rollout.resume("deployment/web").spec.paused)
         False
         """
-        deployment = self._deployment(what, timeout, "{resource} {name} resuming is not supported")
+        deployment = self._pausable(what, timeout, "{resource} {name} resuming is not supported")
         if not _is_paused(deployment):
-            raise BadRequest(f"{_named(deployment)} is not paused")
+            raise BadRequest(f"{self._named(deployment)} is not paused")
         return self._patch_spec(deployment, {"paused": False}, timeout)
 
-    def restart(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Deployment:
-        """Replace all pods of a Deployment as a rollout does, by an annotation of its template; returns the Deployment.
+    def restart(self, what: Any, *, timeout: Seconds = DEFAULT_TIMEOUT_S) -> Any:
+        """Replace all pods of a workload as a rollout does, by an annotation of its template; returns the workload.
 
         Raises:
             BadRequest: it is paused, was restarted within this second, or the kind can't be restarted.
@@ -136,14 +180,14 @@ class Rollouts:
         ...     any(pod.metadata.uid in before for pod in s.list("pods"))
         False
         """
-        deployment = self._deployment(what, timeout, "{resource} {name} restarting is not supported")
-        if _is_paused(deployment):
-            raise BadRequest(f"{_named(deployment)} can't restart paused deployment (run rollout resume first)")
+        workload, _kind = self._workload(what, timeout, "{resource} {name} restarting is not supported")
+        if _is_paused(workload):
+            raise BadRequest(f"{self._named(workload)} can't restart paused deployment (run rollout resume first)")
         now = rfc3339(self._host.now())
-        if _restarted_at(deployment) == now:
+        if _restarted_at(workload) == now:
             words = "if restart has already been triggered within the past second, please wait before attempting to trigger another"
-            raise BadRequest(f"failed to create patch for {deployment.metadata.name}: {words}")
-        return self._patch_spec(deployment, {"template": {"metadata": {"annotations": {rollouts.RESTARTED_AT: now}}}}, timeout)
+            raise BadRequest(f"failed to create patch for {workload.metadata.name}: {words}")
+        return self._patch_spec(workload, {"template": {"metadata": {"annotations": {rollouts.RESTARTED_AT: now}}}}, timeout)
 
     def status(
         self,
@@ -154,14 +198,14 @@ class Rollouts:
         tell: Callable[[str], object] | None = None,
         timeout: Seconds | None = None,
     ) -> str:
-        """Wait until a Deployment is rolled out; returns kubectl's last line. `tell` is called with each line that is new; `wait=False`
+        """Wait until a workload is rolled out; returns kubectl's last line. `tell` is called with each line that is new; `wait=False`
         returns the present one at once. `revision`: fail if another one is rolled out. `timeout`: None means ten minutes.
 
         Raises:
             WaitTimeout: it is not rolled out in time, or has made no progress for its progressDeadlineSeconds.
             Conflict: another revision is rolled out than the one asked for.
-            BadRequest: the kind has no rollout.
-            NotFound: there is no such Deployment, or it was deleted meanwhile.
+            BadRequest: the kind has no rollout, or none with this strategy.
+            NotFound: there is no such workload, or it was deleted meanwhile.
 
         >>> from callboard import Cluster
         >>> with Cluster(nodes=1) as c:
@@ -170,23 +214,23 @@ class Rollouts:
         'deployment "web" successfully rolled out'
         """
         timeout_s = STATUS_TIMEOUT_S if timeout is None else seconds(timeout)
-        deployment = self._deployment(what, timeout_s, "no status viewer has been implemented for {kind}")
-        progress = rollouts.progress_of(deployment, revision)
+        workload, kind = self._workload(what, timeout_s, "no status viewer has been implemented for {kind}")
+        progress = kind.progress(workload, revision)
         told = ""
 
         def over() -> bool:
             nonlocal progress, told
             try:
-                progress = rollouts.progress_of(self._reading.get(deployment), revision)
+                progress = kind.progress(self._reading.get(workload), revision)
             except NotFound:
-                progress = Progress(False, f"{_named(deployment)}: object has been deleted", NotFound)
+                progress = Progress(False, f"{self._named(workload)}: object has been deleted", NotFound)
                 return True
             if tell is not None and progress.words != told and progress.failure is None:
                 tell(progress.words)
             told = progress.words
             return progress.done or progress.failure is not None
 
-        if wait and not self._host.await_change(self._refer(deployment), over, timeout_s):
+        if wait and not self._host.await_change(self._refer(workload), over, timeout_s):
             raise WaitTimeout(f"timed out waiting for the condition after {timeout_s:g} s: {progress.words}")
         if progress.failure is not None:
             raise progress.failure(progress.words)
@@ -197,46 +241,52 @@ class Rollouts:
     def _refer(self, what: Any) -> Reference:
         return refer(what, self._host.scheme(), self._namespace)
 
-    def _deployment(self, what: Any, timeout: Seconds, refusal: str) -> Deployment:
+    def _workload(self, what: Any, timeout: Seconds, refusal: str) -> tuple[Any, Rollable]:
         reference = self._refer(what)
-        if reference.resource.kind != "Deployment":
-            resource = reference.resource
-            quoted = f'{{"{resource.group}" "{resource.kind}"}}'
-            kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-            name = f'"{reference.name}"'
-            raise BadRequest(refusal.format(quoted=quoted, kind=kind, resource=reference.resource_name, name=name))
-        found = self._reading.get(what, timeout=timeout)
-        assert isinstance(found, Deployment)
-        return found
+        resource = reference.resource
+        kind = ROLLABLE.get(resource.kind) if resource.group == "apps" else None
+        if kind is None:
+            raise self._refusal(reference, refusal)
+        return self._reading.get(what, timeout=timeout), kind
 
-    def _replica_sets(self, deployment: Deployment, timeout: Seconds) -> list[ReplicaSet]:
-        """ReplicaSets with the labels of the Deployment's selector; whose they are is judged by their owner references."""
-        selector = deployment.spec.selector if deployment.spec is not None else None
+    def _pausable(self, what: Any, timeout: Seconds, refusal: str) -> Any:
+        workload, kind = self._workload(what, timeout, refusal)
+        if not kind.pausable:
+            raise self._refusal(self._refer(what), refusal)
+        return workload
+
+    @staticmethod
+    def _refusal(reference: Reference, words: str) -> BadRequest:
+        resource = reference.resource
+        quoted = f'{{"{resource.group}" "{resource.kind}"}}'
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        return BadRequest(words.format(quoted=quoted, kind=kind, resource=reference.resource_name, name=f'"{reference.name}"'))
+
+    def _revisions(self, workload: Any, kind: Rollable, timeout: Seconds) -> list[Any]:
+        """Revisions with the labels of the workload's selector; whose they are is judged by their owner references."""
+        selector = workload.spec.selector if workload.spec is not None else None
         labels = selector.match_labels if selector is not None else {}
         wanted = ",".join(f"{key}={value}" for key, value in labels.items())
-        return self._reading.list("replicasets.apps", selector=wanted, namespace=deployment.metadata.namespace, timeout=timeout)
+        return self._reading.list(kind.revisions, selector=wanted, namespace=workload.metadata.namespace, timeout=timeout)
 
-    def _patch_spec(self, deployment: Deployment, spec: dict[str, Any], timeout: Seconds) -> Deployment:
-        return self._patch(deployment, {"spec": spec}, "merge", timeout)
+    def _patch_spec(self, workload: Any, spec: dict[str, Any], timeout: Seconds) -> Any:
+        return self._patch(workload, {"spec": spec}, "merge", timeout)
 
-    def _patch(self, deployment: Deployment, patch: Any, type_: api.PatchType, timeout: Seconds) -> Deployment:
-        patched = self._reading._patch(self._refer(deployment), freeze(patch), type_, timeout)
-        assert isinstance(patched, Deployment)
-        return patched
+    def _patch(self, workload: Any, patch: Any, type_: api.PatchType, timeout: Seconds) -> Any:
+        return self._reading._patch(self._refer(workload), freeze(patch), type_, timeout)
 
-
-def _is_paused(deployment: Deployment) -> bool:
-    return bool(deployment.spec is not None and deployment.spec.paused)
+    def _named(self, workload: Any) -> str:
+        return f'{self._refer(workload).resource_name} "{workload.metadata.name}"'
 
 
-def _named(deployment: Deployment) -> str:
-    return f'deployments.apps "{deployment.metadata.name}"'
+def _is_paused(workload: Any) -> bool:
+    return bool(workload.spec is not None and getattr(workload.spec, "paused", False))
 
 
-def _restarted_at(deployment: Deployment) -> str:
-    template = deployment.spec.template if deployment.spec is not None else None
+def _restarted_at(workload: Any) -> str:
+    template = workload.spec.template if workload.spec is not None else None
     annotations = template.metadata.annotations if template is not None and template.metadata is not None else {}
     return str(annotations.get(rollouts.RESTARTED_AT, ""))
 
 
-__all__ = ["Progress", "Revision", "Rollouts", "Undone"]
+__all__ = ["ROLLABLE", "Progress", "Revision", "Rollable", "Rollouts", "Undone"]

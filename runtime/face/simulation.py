@@ -10,30 +10,34 @@ from typing import Any, Literal
 from callboard.actors.kubelet.settings import Events
 from callboard.models.behaviour import Behaviour
 from callboard.models.errors import BadRequest
+from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compact
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
 from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_parts, start_control_plane
+from callboard.runtime.face.breaking import Breaking
 from callboard.runtime.face.client import Stats, stats_of
 from callboard.runtime.face.contract import Seconds, check_events, check_images, seconds
 from callboard.runtime.face.extending import name_of, program_of, start_controller
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
+from callboard.runtime.face.stage import SimulatedStage
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.virtualhost import SETTLE_TIMEOUT_S, VirtualHost
-from callboard.runtime.systems import Links, SimulatedSystem
+from callboard.runtime.systems import SimulatedSystem
 
 READY_TIMEOUT_S = 300.0
 Invariant = Callable[["Simulation"], object]
 
 
-class Simulation(Verbs):
+class Simulation(Breaking, Verbs):
     """A cluster on virtual time: nothing waits, and everything can be replayed. Use it in a `with` statement.
 
     Arguments are those of `Cluster`; `seed` decides every order and every random number. `jitter_s`: messages between processes take up to
-    so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first).
+    so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first). `check_messages` looks into every
+    message for anything that can be changed, which costs a quarter of the time. `silent`: nobody hears log lines.
 
     Raises:
         RealTimeOnly: real processes, or a journal on a real disk, were asked for.
@@ -57,6 +61,8 @@ class Simulation(Verbs):
         controllers: int = 1,
         events: Events = "warnings",
         jitter_s: float = 0.001,
+        check_messages: bool = True,
+        silent: bool = False,
     ) -> None:
         if containers != "simulated":
             raise RealTimeOnly(f"containers={containers!r} needs real time; use Cluster, or leave containers simulated")
@@ -72,7 +78,7 @@ class Simulation(Verbs):
             raise BadRequest(str(problem)) from None
         self.seed = seed
         blueprint = Blueprint(nodes=specs, timing=profile, events=events, apiservers=apiservers, copies=controllers)
-        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s)
+        self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s, check_messages=check_messages, silent=silent)
         self._own = VirtualHost(self._system, blueprint)
         self._client = blueprint.client()
         super().__init__(self._own, "default")
@@ -81,6 +87,9 @@ class Simulation(Verbs):
         """The nodes by name: `s.nodes["node-1"].crash()`."""
         self.components = Components(self._system)
         """The components by name: `s.components["scheduler"].restart()`."""
+        self._stage = SimulatedStage(self._system, self._fleet, blueprint.servers, self.compact)
+        self._timing = profile
+        self._set_up()
         self._quiet_s = profile.node_grace_s + 2 * profile.node_monitor_s  # what is lost now is noticed within that time
         self._invariants: list[Invariant] = []
         self._checked_revision = -1
@@ -88,6 +97,8 @@ class Simulation(Verbs):
         self._fleet.start_all(simulated_parts(check_images(images)))
         self._system.quiet = self._own.settled_state
         self._system.on_step.append(self._check)
+        if not silent:
+            self._system.on_step.append(self._recording.look)
         for spec in specs:
             self.wait(f"node/{spec.name}", "Ready", timeout=READY_TIMEOUT_S)
 
@@ -99,6 +110,14 @@ class Simulation(Verbs):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def _newest_revision(self) -> int:
+        return self._own.revision
+
+    def _key_of(self, about: str) -> str:
+        reference = self._refer(about)
+        self.get(about)
+        return object_key(reference.resource_name, reference.namespace, reference.name)
 
     def stop(self) -> None:
         """End the simulation; nothing of it remains."""
@@ -150,11 +169,6 @@ class Simulation(Verbs):
     def now(self) -> float:
         """Virtual seconds since the epoch."""
         return self._system.now()
-
-    @property
-    def links(self) -> Links:
-        """The ways between processes, to be cut, slowed or held."""
-        return self._system.links
 
     @property
     def trace_hash(self) -> str:

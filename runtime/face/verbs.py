@@ -126,7 +126,7 @@ class Verbs(InPods, Insight, TopUsage, Naming, Calling, Reading):
             raise BadRequest(f"propagation={propagation!r}: there are {', '.join(get_args(api.Propagation))}")
         reference = self._refer(what)
         timeout_s = seconds(timeout)
-        self._host.ask(
+        answer = self._host.ask(
             api.DeleteObject,
             timeout_s,
             resource=reference.resource_name,
@@ -136,7 +136,8 @@ class Verbs(InPods, Insight, TopUsage, Naming, Calling, Reading):
             propagation=propagation,
         )
         if wait:
-            self.wait(Located(reference), DELETED, timeout=timeout_s)
+            assert isinstance(answer, api.Written)
+            self._await(reference, DELETED, answer.obj.metadata.uid if answer.obj is not None else "", timeout_s)
 
     def evict(self, what: Any, *, grace: Seconds | None = None, timeout: Seconds = DEFAULT_TIMEOUT_S) -> None:
         """Delete a pod unless a PodDisruptionBudget forbids it now: the subresource pods/eviction. An object means that very pod.
@@ -167,7 +168,7 @@ class Verbs(InPods, Insight, TopUsage, Naming, Calling, Reading):
 
     @property
     def rollout(self) -> Rollouts:
-        """The rollouts of Deployments: `history`, `undo`, `pause`, `resume`, `restart`, `status`; what `kubectl rollout` does.
+        """The rollouts of workloads: `history`, `undo`, `pause`, `resume`, `restart`, `status`; what `kubectl rollout` does.
 
         >>> from callboard import Simulation
         >>> with Simulation(nodes=1, seed=1) as s:

@@ -37,12 +37,13 @@ class VirtualHost:
         self._api = ApiClient(system, blueprint.servers, blueprint.timing.request_timeout_s, system.run_for)
         self._watchers = Watchers(system, blueprint.client())
         self._scheme = LiveScheme(self._definitions)
+        self._disk = system.add_machine(CONTROL_PLANE).disk
         self._counted_revision = 0
         self._changes = 0
 
     @property
     def _keyspace(self) -> Any:
-        return self._system.add_machine(CONTROL_PLANE).disk[DISK_ENTRY]
+        return self._disk[DISK_ENTRY]
 
     @property
     def revision(self) -> int:

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from callboard.models.messages.base import Message
+from callboard.models.times import parse_duration
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ OCCURRENCES_LIMIT = 100_000
 
 Judge = Callable[[Passage, Message], bool]
 Hold = Callable[[Passage], float]
+Slow = Callable[[Passage, Message], float]
 
 
 class _Cut(msgspec.Struct, frozen=True):
@@ -48,6 +50,7 @@ class _Rule(msgspec.Struct, frozen=True):
     target: str
     delay_s: float
     judge: Judge | None
+    slow: Slow | None = None
 
 
 class Links:
@@ -84,6 +87,10 @@ class Links:
         """Slow every message from `source` to `target`; returns a number for `remove`."""
         return self._add("delay", source, target, delay_s, None)
 
+    def delay_by(self, source: str, target: str, slow: Slow) -> int:
+        """Slow each message from `source` to `target` by as many seconds as `slow(passage, message)` says; the number is for `remove`."""
+        return self._add("delay", source, target, 0.0, None, slow)
+
     def drop(self, source: str, target: str, judge: Judge | None = None) -> int:
         """Lose the messages that `judge` says yes to (None: all); returns a number for `remove`."""
         return self._add("drop", source, target, 0.0, judge)
@@ -103,19 +110,25 @@ class Links:
             self._rules = [rule for rule in self._rules if rule.number != number]
         self._changed()
 
+    def forget(self, source: str, target: str) -> None:
+        """Take all rules back that were made for exactly this source and target."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if (rule.source, rule.target) != (source, target)]
+        self._changed()
+
     def clear(self) -> None:
         """Take all rules back."""
         with self._lock:
             self._cuts, self._rules, self._hold = [], [], None
         self._changed()
 
-    def _add(self, kind: str, source: str, target: str, delay_s: float, judge: Judge | None) -> int:
+    def _add(self, kind: str, source: str, target: str, delay_s: float, judge: Judge | None, slow: Slow | None = None) -> int:
         if judge is not None and not callable(judge):
             raise TypeError(f"judge is a {type(judge).__name__}; give a function of (passage, message), or None for all messages")
         with self._lock:
             self._numbers += 1
             number = self._numbers
-            self._rules = [*self._rules, _Rule(number, kind, source, target, delay_s, judge)]
+            self._rules = [*self._rules, _Rule(number, kind, source, target, delay_s, judge, slow)]
         self._changed()
         return number
 
@@ -123,6 +136,17 @@ class Links:
         with self._lock:
             self.active = bool(self._cuts or self._rules or self._hold is not None)
         self._on_change()
+
+    def __getitem__(self, way: str) -> Way:
+        """One way, as "source>target": names of machines or processes, or patterns.
+
+        Raises:
+            ValueError: it is not written so.
+        """
+        source, arrow, target = way.partition(">")
+        if not arrow or not source or not target:
+            raise ValueError(f'"{way}" names no way; write source>target, for example "scheduler>apiserver-0"')
+        return Way(self, source, target)
 
     # -- judging ----------------------------------------------------------------------------------------------------------------
 
@@ -144,7 +168,7 @@ class Links:
                 continue
             if rule.kind == "drop":
                 return []
-            delay_s += rule.delay_s
+            delay_s += rule.delay_s if rule.slow is None else max(0.0, rule.slow(passage, message))
             copies += rule.kind == "duplicate"
         hold = self._hold
         if hold is not None:
@@ -157,6 +181,39 @@ class Links:
         if len(counts) > OCCURRENCES_LIMIT:
             del counts[next(iter(counts))]
         return count
+
+
+class Way:
+    """The way from one end to another; made by `links["source>target"]`. What it is told holds until `release`."""
+
+    def __init__(self, links: Links, source: str, target: str) -> None:
+        self._links = links
+        self.source = source
+        self.target = target
+
+    def __repr__(self) -> str:
+        return f"<Way {self.source}>{self.target}>"
+
+    def hold(self, for_: float | int | str, *types: str) -> int:
+        """Hold every message of these types (none named: all) for so long: seconds, or text such as "12s". Returns a number for
+        `links.remove`.
+
+        Raises:
+            ValueError: it is no span of time.
+        """
+        for_s = parse_duration(for_)
+        return self._links.delay_by(
+            self.source, self.target, lambda passage, _message: for_s if not types or passage.type in types else 0.0
+        )
+
+    def cut(self) -> None:
+        """Let nothing through in this direction."""
+        self._links.partition(self.source, self.target, one_way=True)
+
+    def release(self) -> None:
+        """Take back all that this way was told."""
+        self._links.heal(self.source, self.target)
+        self._links.forget(self.source, self.target)
 
 
 def _names(pattern: str, process: str, machine: str) -> str:

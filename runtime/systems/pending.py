@@ -1,4 +1,4 @@
-"""What is pending in a simulation: messages on their way, timers, pauses of the supervisor."""
+"""What is pending in a simulation: messages on their way, timers, what the supervisor and faults will do."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Flight(msgspec.Struct, gc=False):
     message: Message
     lane: LaneKey | None
     background: bool
+    born: int = 0
+    """The step in which it was sent."""
     done: bool = False
     port: None = None
 
@@ -37,6 +39,8 @@ class SimulatedTimer(msgspec.Struct):
     port: SimulatedPort
     message: Message
     background: bool
+    born: int = 0
+    """The step in which it was set."""
     done: bool = False
 
     def cancel(self) -> None:
@@ -55,7 +59,7 @@ class Pending:
         """Cancelled timers in the heap."""
         self._numbers = 0
 
-    def push(self, due_s: float, item: Flight | SimulatedTimer | Pause) -> None:
+    def push(self, due_s: float, item: Flight | SimulatedTimer | Deed) -> None:
         """Enter something."""
         self._numbers += 1
         heappush(self.heap, (due_s, self._numbers, item))
@@ -69,11 +73,12 @@ class Pending:
             self.dead = 0
 
 
-class Pause(msgspec.Struct):
-    """What ends when a failed process is started again."""
+class Deed(msgspec.Struct):
+    """Something from outside all processes that is due at a time: the restart of a failed one, a fault that begins or ends."""
 
     name: str
-    restart: Callable[[], None]
+    what: str
+    do: Callable[[], None]
     background: bool = False
     done: bool = False
 

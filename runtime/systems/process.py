@@ -12,7 +12,6 @@ import msgspec
 
 from callboard.actors.component import Timer
 from callboard.models.messages.base import Address, Message
-from callboard.runtime.logs import Logger
 
 STABLE_S = 60.0
 """A process that ran this long before it failed is restarted as if for the first time."""
@@ -99,7 +98,7 @@ class ProcessPort:
         self.machine = process.machine
         self.incarnation = process.incarnation
         self.alive = True
-        self.log: Any = Logger(component=process.name)
+        self.log: Any = system.logger(process.name)
         self._system = system
         self._random = random
 

@@ -10,15 +10,18 @@ from heapq import heappop
 from typing import Any
 
 from callboard.models.messages.base import Address, Message, Request
+from callboard.runtime.logs import Silent
 from callboard.runtime.systems.edge import timed_out
 from callboard.runtime.systems.errors import Livelock, SystemStopped, Unsettled
 from callboard.runtime.systems.hooks import Letter
 from callboard.runtime.systems.pending import Flight, SimulatedTimer, what_is_pending
 from callboard.runtime.systems.simworld import START_S, SimulatedWorld
+from callboard.runtime.systems.trace import Record
 
 LIVELOCK_LIMIT = 1_000_000
 """Messages and timers handled within one virtual second before it counts as a livelock."""
 _INF = float("inf")
+_SILENT = Silent()
 
 
 class SimulatedSystem(SimulatedWorld):
@@ -35,6 +38,7 @@ class SimulatedSystem(SimulatedWorld):
         livelock_limit: int = LIVELOCK_LIMIT,
         restart_s: float = 1.0,
         restart_limit_s: float = 30.0,
+        silent: bool = False,
     ) -> None:
         """Args:
         seed: decides every delay and all that components draw.
@@ -43,6 +47,7 @@ class SimulatedSystem(SimulatedWorld):
         check_messages: look into every message that is sent, and raise `MutableMessage` if it can be changed.
         supervise: start failed components again, as in real time, instead of ending the run with `ComponentFailed`.
         livelock_limit: messages and timers within one virtual second that raise `Livelock`.
+        silent: nobody hears log lines.
         """
         super().__init__(
             seed,
@@ -53,13 +58,20 @@ class SimulatedSystem(SimulatedWorld):
             restart_s=restart_s,
             restart_limit_s=restart_limit_s,
         )
+        self._silent = silent
         self.livelock_limit = livelock_limit
         self.on_step: list[Callable[[], None]] = []
         """Called after every step, for invariants; what they raise comes out of `step`."""
         self._second_from = start_s
         self._second_count = 0
-        self._steps = 0
         self._running = False
+        self._paused: dict[str, float] = {}
+        self.last: Record = (start_s, "", "", "", "")
+        """What was handled last."""
+        self.last_message: Message | None = None
+        """The message or timer that was handled last; None if it was a deed from outside."""
+        self.last_born = 0
+        """The step in which that was sent, or set."""
 
     # -- time ---------------------------------------------------------------------------------------------------------------------
 
@@ -150,8 +162,9 @@ class SimulatedSystem(SimulatedWorld):
                 found = self._ring(item)
             else:
                 activity.foreground -= 1
-                self._count("", item.name, "Restart", "")
-                item.restart()
+                self.last_message, self.last_born = None, 0
+                self._count("", item.name, item.what, "")
+                item.do()
                 found = True
             if found:
                 if self.on_step:
@@ -177,12 +190,16 @@ class SimulatedSystem(SimulatedWorld):
 
     def _land(self, flight: Flight) -> bool:
         """A message arrives; False if nobody is there."""
-        message, to = flight.message, flight.to
+        self.last_message, self.last_born = flight.message, flight.born
+        message = flight.message
+        to = flight.to
+        inbox = self._directory.get(to)
+        if self._paused and inbox is not None and self._waits(inbox.process.name, flight):
+            return False
         if not flight.background:
             self.activity.foreground -= 1
         if flight.lane is not None:
             self._lanes.arrived(flight.lane, self._now)
-        inbox = self._directory.get(to)
         if inbox is not None:
             if inbox.coming:
                 inbox.coming -= 1
@@ -206,8 +223,10 @@ class SimulatedSystem(SimulatedWorld):
         if timer.done:
             self._pending.dead -= 1
             return False
-        timer.done = True
         port = timer.port
+        if self._paused and port.alive and self._waits(port.name, timer):
+            return False
+        timer.done = True
         if not port.alive:
             return False
         inbox = self._directory[port.me]
@@ -215,12 +234,33 @@ class SimulatedSystem(SimulatedWorld):
             port.foreground -= 1
             self.activity.foreground -= 1
             self.activity.fired(port.me, timer.message)
+        self.last_message, self.last_born = timer.message, timer.born
         self._count("", port.me, timer.message.__class__.__name__, timer.message.subject())
         self._handle(inbox, timer.message, timer.background)
         return True
 
+    def logger(self, process: str) -> Any:
+        return _SILENT if self._silent else super().logger(process)
+
+    def pause(self, name: str, for_s: float) -> None:
+        """Let a process stand still for so many virtual seconds, whatever becomes of its incarnation: what arrives waits, in its order."""
+        self._process(name)
+        self._paused[name] = max(self._paused.get(name, 0.0), self._now + for_s)
+
+    def _waits(self, name: str, item: Flight | SimulatedTimer) -> bool:
+        """Whether its receiver stands still: then it comes when that is over, behind what has waited longer."""
+        until_s = self._paused.get(name)
+        if until_s is None:
+            return False
+        if until_s <= self._now:
+            del self._paused[name]
+            return False
+        self._pending.push(until_s, item)
+        return True
+
     def _count(self, sender: Address, receiver: Address, kind: str, subject: str) -> None:
-        self.trace.add((self._now, sender, receiver, kind, subject))
+        self.last = record = (self._now, sender, receiver, kind, subject)
+        self.trace.add(record)
         self._steps += 1
         self._second_count += 1
         if self._second_count > self.livelock_limit:

@@ -17,7 +17,7 @@ from callboard.runtime.systems.errors import ComponentFailed, InboxOverflow, Mut
 from callboard.runtime.systems.hooks import INBOX_LIMIT
 from callboard.runtime.systems.immutability import ImmutabilityCheck
 from callboard.runtime.systems.lanes import LaneKey, Lanes
-from callboard.runtime.systems.pending import Flight, Pause, Pending, SimulatedPort, SimulatedTimer
+from callboard.runtime.systems.pending import Deed, Flight, Pending, SimulatedPort, SimulatedTimer
 from callboard.runtime.systems.process import Process, ProcessPort
 from callboard.runtime.systems.system import System
 from callboard.runtime.systems.trace import Trace
@@ -54,6 +54,7 @@ class SimulatedWorld(System):
         self._lanes = Lanes()
         self._check = ImmutabilityCheck().check if check_messages else None
         self._failed: Exception | None = None
+        self._steps = 0
 
     def now(self) -> float:
         """Seconds since the epoch, virtual."""
@@ -129,7 +130,7 @@ class SimulatedWorld(System):
     def _fly(self, due_s: float, sender: Address, to: Address, message: Message, lane: LaneKey | None) -> None:
         activity = self.activity
         background = activity.background
-        flight = Flight(sender, to, message, lane, background)
+        flight = Flight(sender, to, message, lane, background, self._steps)
         if background:
             activity.demoted.append(flight)
         else:
@@ -153,7 +154,7 @@ class SimulatedWorld(System):
         assert isinstance(port, SimulatedPort)
         activity = self.activity
         background = periodic or activity.background or activity.is_retry(port.me, message)
-        timer = SimulatedTimer(self, port, message, background)
+        timer = SimulatedTimer(self, port, message, background, self._steps)
         if not background:
             activity.foreground += 1
             port.foreground += 1
@@ -169,8 +170,13 @@ class SimulatedWorld(System):
         self._pending.cancelled()
 
     def _restart_later(self, process: Process, delay_s: float, restart: Callable[[], None]) -> None:
+        self.later(delay_s, "Restart", restart, process.name)
+
+    def later(self, delay_s: float, what: str, do: Callable[[], None], name: str = "") -> None:
+        """Do something after so many virtual seconds, between two steps: it may start and crash processes and cut links. `name` is the
+        process that it is about, for the trace."""
         self.activity.foreground += 1
-        self._pending.push(self._now + delay_s, Pause(process.name, restart))
+        self._pending.push(self._now + delay_s, Deed(name, what, do))
 
     def _links_changed(self) -> None:
         self.activity.stirred_at_s = self._now

@@ -116,6 +116,10 @@ class System(ABC):
         """Run something where the system's state may be changed, and wait for it. Use it to start many processes at one go."""
         return work()
 
+    def logger(self, process: str) -> Any:
+        """What a process says its log lines to."""
+        return Logger(component=process)
+
     def _check_running(self) -> None:
         if self._stopped:
             raise SystemStopped("the cluster has been stopped; make a new one") from self._cause
@@ -127,7 +131,10 @@ class System(ABC):
 
     def add_machine(self, name: str) -> Machine:
         """A machine of this name; the same one when it's there."""
-        return self.machines.setdefault(name, Machine(name))
+        machine = self.machines.get(name)
+        if machine is None:
+            machine = self.machines[name] = Machine(name)
+        return machine
 
     def start(self, name: str, component: type[Any], *args: Any, machine: str = "control-plane", **kwargs: Any) -> None:
         """Start a process that runs `component(port, *args, **kwargs)`; a later restart makes it again in the same way."""

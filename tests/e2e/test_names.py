@@ -119,3 +119,34 @@ def test_after_the_helper_was_killed_names_are_known_again(yard: Yard) -> None:
         return done.exit_code == 0
 
     until(known, "the name is known again", 60)
+
+
+def test_the_pods_of_a_stateful_set_have_names_that_outlive_them(yard: Yard) -> None:
+    labels = {"app": "db"}
+    spec = pod("db", labels=labels)["spec"]
+    yard.apply(
+        service("db", clusterIP="None"),
+        {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "db"},
+            "spec": {
+                "replicas": 2,
+                "serviceName": "db",
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        },
+    )
+    yard.verbs.wait("statefulset/db", timeout="60s")
+
+    def named() -> bool:
+        return all(data(asked(yard, f"db-{n}.db.default.svc.cluster.local")) == [yard.ip(f"db-{n}")] for n in (0, 1))
+
+    until(named, "both are found by their names")
+    assert yard.verbs.exec("pod/db-1", ["hostname"], timeout=30).stdout.strip() == "db-1"
+    before = yard.verbs.get("pod/db-1").metadata.uid
+    yard.verbs.delete("pod/db-1", wait=True)
+    yard.verbs.wait("statefulset/db", timeout="60s")
+    assert yard.verbs.get("pod/db-1").metadata.uid != before
+    until(named, "its successor is found by the same name")

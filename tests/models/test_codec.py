@@ -141,6 +141,24 @@ def test_fields_that_may_hold_anything_are_frozen_wherever_they_are() -> None:
         assert mutable_parts(back) == []
 
 
+def test_what_an_earlier_version_kept_as_a_tree_comes_back_as_the_struct_of_its_kind() -> None:
+    spec = freeze({"replicas": 3, "selector": {"matchLabels": {"app": "db"}}, "template": {"spec": {"containers": [{"name": "db"}]}}})
+    old = GenericObject(
+        api_version="apps/v1",
+        kind="StatefulSet",
+        metadata=meta.ObjectMeta(name="db", namespace="default", uid="u", resource_version=7, generation=2),
+        content=FrozenMap({"spec": spec, "status": freeze({"replicas": 0})}),
+    )
+    found = decode(*encode(old))
+    assert isinstance(found, apps.StatefulSet)
+    assert found.metadata == old.metadata
+    assert found.spec is not None
+    assert found.spec.replicas == 3
+    assert found.to_dict() == old.to_dict()
+    with pytest.raises(Undecodable, match="no StatefulSet"):
+        decode(*encode(msgspec.structs.replace(old, content=freeze({"spec": 7}))))
+
+
 def test_what_is_no_api_object_is_refused() -> None:
     with pytest.raises(TypeError, match="a PodSpec is no API object"):
         encode(core.PodSpec())  # type: ignore[arg-type]

@@ -96,7 +96,8 @@ def _workloads(ctx: click.Context, incomplete: str) -> Iterator[str]:
     if "/" in incomplete or words:
         yield from _targets(ctx, incomplete)
     else:
-        yield from (f"deployment/{name}" for name in _names(ctx, "deployments"))
+        for kind in ("deployment", "statefulset"):
+            yield from (f"{kind}/{name}" for name in _names(ctx, f"{kind}s"))
 
 
 complete_clusters = _quiet(_clusters)

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("demo:command", "See a cluster work: real processes, requests, a lost node."),
     "doctor": ("doctor:command", "Say which isolation of containers this machine allows."),
     "bench": ("bench:command", "Measure this machine."),
+    "chaos": ("chaos:command", "Break clusters on purpose and see what notices."),
     "get": ("get:command", "Show objects."),
     "describe": ("insight:describe", "Show objects in detail, with their Events."),
     "apply": ("applying:apply", "Create or change what manifests describe."),

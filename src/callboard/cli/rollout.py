@@ -1,4 +1,4 @@
-"""`callboard rollout`: how Deployments change, and back. Source: kubectl pkg/cmd/rollout."""
+"""`callboard rollout`: how workloads change, and back. Source: kubectl pkg/cmd/rollout."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def undo(verbs: Connected, what: tuple[str, ...], to_revision: int) -> int:
 
 
 def _simple(name: str, done: str, help_: str, verb: Callable[[Any], Callable[[str], Any]]) -> None:
-    """A command that does one thing to each Deployment and says so."""
+    """A command that does one thing to each workload and says so."""
 
     @command.command(name, help=help_)
     @_what_argument

@@ -45,14 +45,14 @@ def test_an_update_of_the_scale_is_checked_like_one_of_the_object(world: Any, ob
     assert world.ok(GetObject, **WEB).obj.spec.replicas == 3
 
 
-def test_a_stored_kind_with_replicas_has_a_scale_and_others_have_none(world: Any, objects: Any) -> None:
+def test_a_stateful_set_has_a_scale_and_others_have_none(world: Any, objects: Any) -> None:
     template = objects.deployment_tree()["spec"]["template"]
     spec = {"replicas": 1, "serviceName": "db", "selector": {"matchLabels": {"app": "web"}}, "template": template}
     tree = freeze({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
     place = {"resource": "statefulsets.apps", "namespace": "default", "name": "db"}
     world.ok(ApplyObject, **place, tree=tree)
     world.ok(PatchObject, **place, type="merge", patch=freeze({"spec": {"replicas": 4}}), subresource="scale")
-    assert world.ok(GetObject, **place).obj.content["spec"]["replicas"] == 4
+    assert world.ok(GetObject, **place).obj.spec.replicas == 4
     world.ok(CreateObject, resource="configmaps", obj=objects.config("a"))
     refusal = world.refused(GetObject, resource="configmaps", namespace="default", name="a", subresource="scale")
     assert (refusal.code, refusal.message) == (404, 'configmaps/scale "a" not found')

@@ -60,6 +60,14 @@ class StartPod(Message, frozen=True, gc=False):
     key: str
 
 
+def _pinned_to(pod: Pod) -> str:
+    """The node that a pod of a DaemonSet is pinned to, "" if it isn't."""
+    affinity = pod.spec.affinity.node_affinity if pod.spec is not None and pod.spec.affinity is not None else None
+    required = affinity.required_during_scheduling_ignored_during_execution if affinity is not None else None
+    fields = required.node_selector_terms[0].match_fields if required is not None else ()
+    return fields[0].values[0] if fields else ""
+
+
 class Nodes(ApiComponent):
     """Binds every pod, makes it run and ready after `start_s`, and lets it go when it is deleted. `broken` images never get ready."""
 
@@ -81,7 +89,7 @@ class Nodes(ApiComponent):
         elif new.metadata.deletion_timestamp:
             self._ask(DeleteObject, new, grace_period_s=0)
         elif not new.spec.node_name:
-            self._ask(BindPod, new, node_name=f"node-{len(self.pods.objects) % 3}")
+            self._ask(BindPod, new, node_name=_pinned_to(new) or f"node-{len(self.pods.objects) % 3}")
         elif key not in self.begun:
             self.begun[key] = None
             self.port.after(self.start_s, StartPod(key))

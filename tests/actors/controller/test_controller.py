@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from callboard.actors import actions as act
-from callboard.actors.controller import BACK_OFF_LIMIT_S, WRITES_IN_FLIGHT_LIMIT, Controller
+from callboard.actors.controller import WRITES_IN_FLIGHT_LIMIT, Controller
 from callboard.actors.informer import ClientSettings
+from callboard.actors.keys import BACK_OFF_LIMIT_S
 from callboard.actors.leadership import Election
 from callboard.models.api.core import ConfigMap
 from callboard.models.api.meta import ObjectMeta, OwnerReference
@@ -250,7 +251,7 @@ def test_refused_writes_are_tried_again_ever_later_with_jitter_and_a_limit() -> 
     for chance in (0.0, 1.0, *[0.5] * 14):
         desk.port.chance = chance
         before = desk.port.now()
-        desk.give(Refused(desk.asked(UpdateObject).id, 409, "Conflict", ""))
+        desk.give(Refused(desk.asked(UpdateObject).id, 403, "Forbidden", ""))
         while not desk.port.sent:
             desk.port.advance(desk.controller, 0.001 if desk.port.now() - before < 1 else 0.5)
         pauses.append(desk.port.now() - before)
@@ -263,10 +264,42 @@ def test_refused_writes_are_tried_again_ever_later_with_jitter_and_a_limit() -> 
 def test_the_back_off_begins_anew_after_a_decision_without_a_refusal() -> None:
     desk = Desk((update(),), (update(),), (update(),), (update(),))
     for _ in range(3):
-        desk.give(Refused(desk.asked(UpdateObject).id, 409, "Conflict", ""))
+        desk.give(Refused(desk.asked(UpdateObject).id, 403, "Forbidden", ""))
         desk.port.advance(desk.controller, 1)
     desk.give(Written(desk.asked(UpdateObject).id, config("app", 30), 30))
     assert desk.controller._failures == {}
+
+
+def test_a_key_whose_object_is_another_one_is_not_decided_before_the_cache_knows_it_whatever_else_happens() -> None:
+    desk = Desk((update(),), (create(),))
+    desk.give(Refused(desk.asked(UpdateObject).id, 409, "Conflict", "it has another UID"))
+    desk.give(Listed(desk.asked(ListObjects).id, (config("app", 20),), 25))
+    for revision in (11, 15, 19):
+        desk.show(revision, config("other", revision))
+        desk.controller.mark(KEY)
+        desk.port.advance(desk.controller, 5)
+    assert desk.controller.decided.count(KEY) == 1
+    desk.show(20, config("app", 20))
+    assert desk.controller.decided.count(KEY) == 2
+
+
+def test_a_key_whose_object_is_gone_lists_again_until_the_cache_knows_it() -> None:
+    desk = Desk((update(),), ())
+    desk.give(Refused(desk.asked(UpdateObject).id, 404, "NotFound", ""))
+    desk.give(Listed(desk.asked(ListObjects).id, (), 25))
+    desk.controller.mark(KEY)
+    assert desk.decisions == 1
+    desk.give(Listed(desk.asked(ListObjects).id, (), 30))
+    desk.port.advance(desk.controller, 5)
+    assert desk.decisions > 1
+
+
+def test_a_look_that_is_refused_holds_nothing_up() -> None:
+    desk = Desk((update(),), (create(),))
+    desk.give(Refused(desk.asked(UpdateObject).id, 409, "Conflict", ""))
+    desk.give(Refused(desk.asked(ListObjects).id, 503, "ServiceUnavailable", ""))
+    desk.port.advance(desk.controller, 5)
+    assert desk.decisions == 2
 
 
 def test_one_refusal_among_several_writes_makes_the_key_back_off_though_others_succeed() -> None:

@@ -56,3 +56,24 @@ def test_a_clock_that_is_set_back_ends_a_pause_instead_of_making_it_longer() -> 
     assert pause_until_s > 10_000.0
     assert memory.not_before_s(10_000.0) == pause_until_s
     assert memory.not_before_s(100.0) == 100.0
+
+
+def test_pods_that_somebody_else_takes_away_before_they_are_ready_are_replaced_ever_later() -> None:
+    memory = Memory()
+    pauses = []
+    for index in range(5):
+        memory.seen(index)
+        memory.pod_taken(index, ready=False, now=100.0)
+        pauses.append(max(0.0, memory.create_not_before_s - 100.0))
+    assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0]
+
+
+def test_pods_that_were_ready_or_whose_end_was_asked_for_here_are_replaced_at_once() -> None:
+    memory = Memory()
+    for index in range(10):
+        memory.seen(index)
+        if index % 2:
+            memory.doom(index)
+        memory.pod_taken(index, ready=not index % 2, now=100.0)
+    assert memory.create_not_before_s == 0.0
+    assert not memory.doomed

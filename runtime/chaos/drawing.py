@@ -1,0 +1,154 @@
+"""Random faults for a draft: which targets there are, how long each kind lasts. One row per kind in `KINDS`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from callboard.runtime.faults import vocabulary as v
+
+CONTROLLERS = (
+    "scheduler",
+    "controller/replicaset",
+    "controller/deployment",
+    "controller/endpointslice",
+    "controller/nodelifecycle",
+    "controller/garbagecollector",
+    "controller/namespace",
+    "controller/disruption",
+)
+FAULTS_LIMIT = 5
+KINDS_LIMIT = 4
+AIMED = 0.6
+COMBINED = 0.35
+"""How often one of the combinations is drawn besides."""
+RESOURCES = ("", "", "pods", "replicasets.apps", "deployments.apps", "nodes", "services")
+"""How often a fault is aimed at what the scenario is about."""
+
+
+class Place:
+    """Who can be hit in a schedule."""
+
+    def __init__(self, *, nodes: int, apiservers: int, copies: int, stirs: Sequence[str], lasts_s: float) -> None:
+        """`stirs` names the components that it is about; faults begin until `lasts_s`."""
+        self.lasts_s = lasts_s
+        self.copies = copies
+        self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
+        self.servers = tuple(f"apiserver-{number}" for number in range(apiservers))
+        self.kubelets = tuple(f"kubelet/{node}" for node in self.nodes)
+        self.proxies = tuple(f"proxy/{node}" for node in self.nodes)
+        self.stirred = tuple(name for name in stirs if name not in self.servers)
+        others = tuple(name for name in self.stirred if name not in CONTROLLERS and not name.startswith("kubelet"))
+        self.controllers = (*CONTROLLERS, *others, *(f"{name}-1" for name in CONTROLLERS if copies > 1))
+        self.readers = (*self.controllers, *self.kubelets, *self.proxies)
+
+    def reader(self, rng: random.Random) -> str:
+        """Somebody who watches and writes."""
+        return rng.choice(self.stirred) if self.stirred and rng.random() < AIMED else rng.choice(self.readers)
+
+    def controller(self, rng: random.Random) -> str:
+        """A controller or the scheduler."""
+        aimed = [name for name in self.stirred if not name.startswith("kubelet")]
+        return rng.choice(aimed) if aimed and rng.random() < AIMED else rng.choice(self.controllers)
+
+    def spare_server(self, rng: random.Random) -> str:
+        """The apiserver that may go for good, always the same one; "" where there is but one."""
+        rng.random()
+        return self.servers[-1] if len(self.servers) > 1 else ""
+
+    def at_s(self, rng: random.Random) -> float:
+        """When a fault begins."""
+        return round(rng.random() * self.lasts_s, 2)
+
+
+def _long(rng: random.Random, most_s: float) -> float:
+    return round(rng.choice((0.1, 0.5, 1.0)) * rng.random() * most_s + 0.05, 2)
+
+
+Draw = Callable[[random.Random, Place], v.AnyFault]
+KINDS: Mapping[str, Draw] = {
+    "NodeCrash": lambda r, p: v.NodeCrash(at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice(p.nodes)),
+    "NodeReplace": lambda r, p: v.NodeReplace(at_s=p.at_s(r), for_s=_long(r, 8), target=r.choice(p.nodes)),
+    "Partition": lambda r, p: v.Partition(
+        at_s=p.at_s(r), for_s=_long(r, 12), a=r.choice((*p.nodes, p.reader(r))), one_way=r.random() < 0.2
+    ),
+    "ControllerRestart": lambda r, p: v.ControllerRestart(at_s=p.at_s(r), for_s=_long(r, 6), target=p.controller(r)),
+    "RestartAtWrite": lambda r, p: v.RestartAtWrite(at_s=p.at_s(r), for_s=_long(r, 4), target=p.reader(r), write=r.randint(1, 4)),
+    "KubeletRestart": lambda r, p: v.KubeletRestart(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.kubelets)),
+    "ApiServerCrash": lambda r, p: v.ApiServerCrash(at_s=p.at_s(r), for_s=_long(r, 4), target=r.choice(p.servers)),
+    "StoreCrash": lambda r, p: v.StoreCrash(at_s=p.at_s(r), for_s=_long(r, 2), target="store"),
+    "Pause": lambda r, p: v.Pause(at_s=p.at_s(r), for_s=_long(r, 8), target=r.choice((p.reader(r), *p.servers))),
+    "ClockJump": lambda r, p: v.ClockJump(
+        at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice((*p.nodes, "control-plane")), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))
+    ),
+    "WatchDelay": lambda r, p: v.WatchDelay(at_s=p.at_s(r), for_s=_long(r, 10), target=p.reader(r), resource=r.choice(RESOURCES)),
+    "WatchDrop": lambda r, p: v.WatchDrop(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 4)),
+    "AnswerLost": lambda r, p: v.AnswerLost(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 3)),
+    "ServerLag": lambda r, p: v.ServerLag(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.servers)),
+    "Compaction": lambda r, p: v.Compaction(at_s=p.at_s(r)),
+    "LinkDelay": lambda r, p: v.LinkDelay(
+        at_s=p.at_s(r), for_s=_long(r, 10), source="apiserver-*", target=p.reader(r), delay_s=round(r.random() * 2, 2)
+    ),
+    "LinkRepeat": lambda r, p: v.LinkRepeat(
+        at_s=p.at_s(r), for_s=_long(r, 6), source="apiserver-*", target=p.reader(r), types=("WatchBatch",), every=r.randint(1, 3)
+    ),
+    "LinkDrop": lambda r, p: v.LinkDrop(at_s=p.at_s(r), for_s=_long(r, 8), source="apiserver-*", target=p.reader(r)),
+    "ServerGone": lambda r, p: v.ServerGone(at_s=p.at_s(r), target=p.spare_server(r)),
+}
+"""By kind: how one is drawn."""
+
+
+def _stale_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """Somebody starts anew while an apiserver is in the past (k8s#59848)."""
+    at_s = place.at_s(rng)
+    lag = v.ServerLag(at_s=at_s, for_s=round(2 + rng.random() * 6, 2), target=rng.choice(place.servers))
+    target, again_s = place.reader(rng), round(at_s + rng.random() * lag.for_s, 2)
+    restart = v.KubeletRestart if target.startswith("kubelet/") else v.ControllerRestart
+    return lag, restart(at_s=again_s, for_s=0.1, target=target)
+
+
+def _cut_and_compact(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """An apiserver is cut from the store, which forgets meanwhile: it begins with a new picture (k8s#116122)."""
+    at_s = place.at_s(rng)
+    cut = v.Partition(at_s=at_s, for_s=round(3.5 + rng.random() * 4, 2), a="store", b=rng.choice(place.servers))
+    return cut, v.Compaction(at_s=round(at_s + cut.for_s - 0.05, 2))
+
+
+def _old_leader(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """A leader stands still until another one leads, and goes on (k8s#89466)."""
+    name = rng.choice(("scheduler", "controller/replicaset", "controller/deployment", place.controller(rng)))
+    pauses = tuple(v.Pause(at_s=place.at_s(rng), for_s=round(1.5 + rng.random() * 3, 2), target=one) for one in (name, f"{name}-1"))
+    return pauses if place.copies > 1 else pauses[:1]
+
+
+def _lost_meanwhile(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """A reader misses a stretch of its streams, and the store forgets it: it has to list again."""
+    at_s, target = place.at_s(rng), place.reader(rng)
+    return v.WatchDrop(at_s=at_s, for_s=round(1 + rng.random() * 4, 2), target=target), v.Compaction(at_s=round(at_s + 0.5, 2))
+
+
+COMBINATIONS: tuple[Callable[[random.Random, Place], tuple[v.AnyFault, ...]], ...] = (
+    _stale_restart,
+    _cut_and_compact,
+    _old_leader,
+    _lost_meanwhile,
+)
+"""Faults that matter together and hardly ever meet by chance."""
+
+
+def draw(rng: random.Random, kind: str, place: Place) -> v.AnyFault:
+    """A fault of this kind."""
+    return KINDS[kind](rng, place)
+
+
+def handful(rng: random.Random, place: Place, kinds: Sequence[str] = ()) -> tuple[v.AnyFault, ...]:
+    """At least one fault, of at most `KINDS_LIMIT` kinds out of those that may happen (none named: all), in the order of their beginnings.
+
+    The random subset is swarm testing (Groce et al., ISSTA 2012): a schedule in which only two kinds of faults happen finds what is drowned
+    where all do."""
+    possible = [kind for kind in KINDS if not kinds or kind in kinds]
+    swarm = rng.sample(possible, min(len(possible), rng.randint(1, KINDS_LIMIT)))
+    drawn = [draw(rng, rng.choice(swarm), place) for _ in range(rng.randint(1, FAULTS_LIMIT))]
+    if not kinds and rng.random() < COMBINED:
+        drawn += rng.choice(COMBINATIONS)(rng, place)
+    return tuple(sorted(drawn, key=lambda fault: fault.at_s))

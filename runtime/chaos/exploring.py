@@ -1,0 +1,121 @@
+"""Many schedules on all cores: the portfolio from one seed to another, or until time is up. Used by the command line and by CI.
+
+Workers are processes of their own, each with its share of seeds: histories don't depend on which worker plays them, or in which order.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any
+
+import msgspec
+
+from callboard.models.base import replace
+from callboard.runtime.chaos.oracles import every
+from callboard.runtime.chaos.portfolio import plan_of
+from callboard.runtime.chaos.schedule import play
+from callboard.runtime.faults.findings import Finding, Outcome
+from callboard.runtime.faults.plan import Plan
+from callboard.runtime.faults.strategies import strategy_named
+
+CHUNK = 8
+"""Schedules that a worker plays before it reports."""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be explored: `scenarios` and `kinds` (of faults) limit it, none named means all; `strategy` "" means all in turn."""
+
+    first_seed: int = 0
+    schedules: int | None = None
+    seconds: float | None = None
+    scenarios: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    strategy: str = ""
+
+
+class Played(msgspec.Struct, frozen=True):
+    """One schedule, as a worker reports it; `plan` has its holds written in and is there for failures only."""
+
+    seed: int
+    scenario: str
+    strategy: str
+    steps: int
+    virtual_s: float
+    faults: int
+    coverage: tuple[int, ...]
+    finding: Finding | None = None
+    plan: Plan | None = None
+    trace_hash: str = ""
+
+
+def plan_for(wish: Wish, seed: int) -> Plan:
+    """The schedule of a seed, as wished."""
+    return plan_of(seed, strategy=wish.strategy, kinds=wish.kinds, scenarios=wish.scenarios)
+
+
+def play_seed(wish: Wish, seed: int) -> tuple[Plan, Outcome]:
+    """Play one schedule with all oracles; the plan that comes back has its holds written in."""
+    plan = plan_for(wish, seed)
+    outcome = play(plan, strategy_named(plan.strategy, plan.seed, plan.lasts_s), every)
+    return replace(plan, holds=outcome.holds), outcome
+
+
+def replayed(plan: Plan) -> Outcome:
+    """Play a plan with its own holds and all oracles."""
+    return play(plan, None, every)
+
+
+def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:
+    """Play schedules, in any order, as they are done. It ends when as many are played as wished, or when the wished seconds are over.
+
+    Args:
+        jobs: worker processes; None: one for each core.
+    """
+    workers = jobs or os.cpu_count() or 1
+    began_s, seed = time.monotonic(), wish.first_seed
+    last = None if wish.schedules is None else wish.first_seed + wish.schedules
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ready) as pool:
+        under_way: set[Future[list[Played]]] = set()
+        while True:
+            over = wish.seconds is not None and time.monotonic() - began_s >= wish.seconds
+            while not over and len(under_way) < 2 * workers and (last is None or seed < last):
+                upto = seed + CHUNK if last is None else min(seed + CHUNK, last)
+                under_way.add(pool.submit(_play, wish, range(seed, upto)))
+                seed = upto
+            if not under_way:
+                return
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+
+
+def _ready() -> None:
+    """A worker's own process: what is imported stays, so nobody need look through it for garbage."""
+    gc.freeze()
+
+
+def _play(wish: Wish, seeds: Sequence[int]) -> list[Played]:
+    found = []
+    for seed in seeds:
+        plan, outcome = play_seed(wish, seed)
+        failed: dict[str, Any] = {}
+        if outcome.finding is not None:
+            failed = {"finding": outcome.finding, "plan": plan, "trace_hash": outcome.trace_hash}
+        found.append(
+            Played(
+                seed,
+                plan.scenario,
+                plan.strategy,
+                outcome.steps,
+                outcome.virtual_s,
+                len(plan.faults),
+                tuple(sorted(outcome.coverage)),
+                **failed,
+            )
+        )
+    return found

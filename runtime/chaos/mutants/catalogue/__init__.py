@@ -1,0 +1,13 @@
+"""All mutants of ours: the rows M01 to M52 of the kill matrix, and those that have to survive."""
+
+from __future__ import annotations
+
+from callboard.runtime.chaos.mutants.catalogue.equivalents import EQUIVALENTS
+from callboard.runtime.chaos.mutants.catalogue.nodes import NODES
+from callboard.runtime.chaos.mutants.catalogue.views import VIEWS
+from callboard.runtime.chaos.mutants.catalogue.workloads import WORKLOADS
+from callboard.runtime.chaos.mutants.mutant import Mutant
+
+CATALOGUE: tuple[Mutant, ...] = (*sorted((*VIEWS, *WORKLOADS, *NODES), key=lambda mutant: mutant.id), *EQUIVALENTS)
+QUICK = ("M02", "M07", "M12", "M15", "M25", "M44", "E02", "E04")
+"""Those that CI plays: quick to be noticed, each by another oracle, and two that have to survive."""

@@ -1,0 +1,100 @@
+"""What holds of views of the store: no view goes back in time, every write reaches every watcher, and at rest all views are equal to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard.models.messages.api import WatchBatch
+from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
+
+RESTLESS = frozenset({"leases.coordination.k8s.io", "events", "nodes"})
+"""Kinds that change in a cluster at rest: a view of them may be a moment behind."""
+
+
+def _name(address: str) -> str:
+    return address.partition("#")[0]
+
+
+class ViewsGoForward(Oracle):
+    """No informer's revision goes back while its process lives (kubernetes/kubernetes PR 73845, k8s#59084), and no watcher is told of a
+    change that is older than what it asked for (etcd#20221)."""
+
+    name = "no view goes back in time"
+
+    def __init__(self) -> None:
+        self._reached: dict[tuple[str, int], int] = {}
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.__class__ is not WatchBatch:
+            return None
+        component = world.component(_name(receiver))
+        informer = getattr(component, "_streams", {}).get(message.id)
+        if informer is None:
+            return None
+        key = (receiver, informer.number)
+        before = self._reached.get(key, 0)
+        if informer.revision < before:
+            return Wrong(f"{informer.resource}", f"the view of {receiver} was at revision {before} and is at {informer.revision} now")
+        self._reached[key] = informer.revision
+        return None
+
+
+class ViewsEqualTheStore(Oracle):
+    """At rest: what a component has cached is what is stored, object for object; nothing is missing, and nothing is there that has gone
+    (k8s#74022, k8s#49956, k8s#116122, PR 222 of the static provisioner). Views through a selector are asked for what they hold only."""
+
+    name = "views are equal to the store"
+
+    def at_rest(self, world: World) -> Wrong | None:
+        stored: dict[str, dict[str, int]] = {}
+        for key, obj in world.objects.items():
+            stored.setdefault(key.partition("/")[0], {})[key] = obj.metadata.resource_version
+        for name in world.components():
+            component = world.component(name)
+            for informer in getattr(component, "informers", ()):
+                if informer.resource in RESTLESS or informer.unserved or informer.resource == "*" or not informer.started:
+                    continue
+                wrong = _differs(name, informer, stored.get(informer.resource, {}))
+                if wrong is not None:
+                    return wrong
+        return None
+
+
+def _differs(name: str, informer: Any, stored: dict[str, int]) -> Wrong | None:
+    if not informer.synced:
+        return Wrong(informer.resource, f"{name} has no list of them yet")
+    for key, obj in informer.objects.items():
+        here, there = obj.metadata.resource_version, stored.get(key)
+        if there is None:
+            return Wrong(key, f"{name} still sees it at revision {here}, and it is gone")
+        if here != there:
+            return Wrong(key, f"{name} sees it at revision {here}, and it is stored at {there}")
+    selection = informer.selection
+    if not any(selection.values()) and len(informer.objects) != len(stored):
+        missing = next(key for key in stored if key not in informer.objects)
+        return Wrong(missing, f"{name} does not see it, and it is stored at revision {stored[missing]}")
+    return None
+
+
+class SchedulerKnowsRooms(Oracle):
+    """At rest: what the scheduler believes of each node is what the pods that are stored there ask for: nothing assumed is left over,
+    nothing that has gone still takes room (k8s#28883, k8s#85726, k8s#102339)."""
+
+    name = "the scheduler's rooms are the store's"
+
+    def at_rest(self, world: World) -> Wrong | None:
+        scheduler = world.component("scheduler")
+        if scheduler is None:
+            return Wrong("", "the scheduler does not run")
+        told = scheduler.rooms()
+        real: dict[str, int] = {}
+        for key, obj in world.objects.items():
+            if key.startswith("pods/") and obj.spec.node_name and (obj.status is None or obj.status.phase not in ("Succeeded", "Failed")):
+                real[obj.spec.node_name] = real.get(obj.spec.node_name, 0) + 1
+        for node in world.nodes:
+            if told.get(node, 0) != real.get(node, 0):
+                return Wrong(f"nodes//{node}", f"the scheduler counts {told.get(node, 0)} pods there, {real.get(node, 0)} are stored")
+        return None
+
+
+ORACLES: tuple[type[Oracle], ...] = (ViewsGoForward, ViewsEqualTheStore, SchedulerKnowsRooms)

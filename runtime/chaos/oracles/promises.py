@@ -1,0 +1,254 @@
+"""Promises that are judged at every step: budgets, rolling updates, evictions by taints, acknowledged writes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from callboard.models.messages.api import DeleteObject, EvictPod, Written, object_key
+from callboard.models.messages.store import StoreEvent
+from callboard.models.owners import controller_of
+from callboard.models.podstatus import is_active, is_ready
+from callboard.models.taints import tolerates
+from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
+
+NEWS_IS_OLD_S = 20.0
+"""A pod that was lost by itself so long ago is known to be lost: the longest silence of a stream, a restart and a back-off."""
+BUDGETS = "poddisruptionbudgets.policy/"
+
+
+class BudgetsAreKept(Oracle):
+    """No eviction that was granted leaves fewer ready pods than the budget's minAvailable, as far as anybody could know: pods that were
+    lost by themselves a short while ago count as ready (k8s#82149, k8s#105326)."""
+
+    name = "budgets are kept"
+
+    def __init__(self) -> None:
+        self._evicted: dict[str, float] = {}
+        self._lost_s: dict[str, float] = {}
+        self._ready: dict[str, str] = {}
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.__class__ is EvictPod:
+            self._evicted[object_key("pods", message.namespace, message.name)] = world.now
+        return None
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if not event.key.startswith("pods/"):
+            return None
+        uid = (event.obj or event.old).metadata.uid
+        was_ready = uid in self._ready
+        ready = event.obj is not None and is_active(event.obj) and is_ready(event.obj)
+        if ready:
+            self._ready[uid] = event.key
+        elif was_ready:
+            del self._ready[uid]
+            going = event.obj is None or bool(event.obj.metadata.deletion_timestamp)
+            if not going or world.now - self._evicted.get(event.key, -1e9) > 1.0:
+                self._lost_s[uid] = world.now
+                return None
+            return self._judge(event, world)
+        return None
+
+    def _judge(self, event: StoreEvent, world: World) -> Wrong | None:
+        pod = event.old
+        for key, budget in world.objects.items():
+            if not key.startswith(f"{BUDGETS}{pod.metadata.namespace}/"):
+                continue
+            spec = budget.content.get("spec", {})
+            least = spec.get("minAvailable")
+            labels = spec.get("selector", {}).get("matchLabels", {})
+            if not isinstance(least, int) or not labels or any(pod.metadata.labels.get(name) != value for name, value in labels.items()):
+                continue
+            left = sum(_has(world.objects.get(one), labels) for one in self._ready.values())
+            unknown = sum(world.now - at_s < NEWS_IS_OLD_S for at_s in self._lost_s.values())
+            if left + unknown < least:
+                return Wrong(event.key, f"its eviction leaves {left} ready pods, and the budget {budget.metadata.name} wants {least}")
+        return None
+
+
+def _has(pod: Any, labels: Any) -> bool:
+    return pod is not None and all(pod.metadata.labels.get(name) == value for name, value in labels.items())
+
+
+class RolloutsKeepTheirPromise(Oracle):
+    """No deletion by a ReplicaSet of a Deployment leaves fewer available pods than `replicas - maxUnavailable` (k8s#19299). Pods that were
+    lost by themselves a short while ago count as available, since nobody could know of them yet; after a change of the Deployment the
+    smallest number that was promised lately holds."""
+
+    name = "a rollout keeps its promise"
+
+    def __init__(self) -> None:
+        self._posts: dict[str, list[tuple[float, int]]] = {}
+        self._deleted_by: dict[str, float] = {}
+        self._ready: dict[str, str] = {}
+        self._lost_s: dict[str, tuple[float, str]] = {}
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.__class__ is DeleteObject and message.resource == "pods" and sender.startswith("controller/replicaset"):
+            self._deleted_by[object_key("pods", message.namespace, message.name)] = world.now
+        return None
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if event.key.startswith("deployments.apps/"):
+            if event.obj is not None:
+                self._posts.setdefault(event.key, []).append((world.now, _least(event.obj)))
+            return None
+        if not event.key.startswith("pods/"):
+            return None
+        uid = (event.obj or event.old).metadata.uid
+        if event.obj is not None and is_active(event.obj) and is_ready(event.obj):
+            self._ready.setdefault(uid, _deployment_of(event.obj, world))
+            return None
+        deployment = self._ready.pop(uid, None)
+        if deployment is None:
+            return None
+        going = event.obj is None or bool(event.obj.metadata.deletion_timestamp)
+        if not going or world.now - self._deleted_by.get(event.key, -1e9) > 1.0:
+            self._lost_s[uid] = (world.now, deployment)
+            return None
+        return self._judge(event, deployment, world)
+
+    def _judge(self, event: StoreEvent, deployment: str, world: World) -> Wrong | None:
+        posts = self._posts.get(deployment)
+        if not posts or deployment not in world.objects:
+            return None
+        recent = [least for at_s, least in posts if world.now - at_s < NEWS_IS_OLD_S]
+        least = min([*recent, posts[-1][1]])
+        left = sum(one == deployment for one in self._ready.values())
+        unknown = sum(one == deployment and world.now - at_s < NEWS_IS_OLD_S for at_s, one in self._lost_s.values())
+        if left + unknown < least:
+            return Wrong(event.key, f"its deletion leaves {left} ready pods of {deployment}, and {least} were promised")
+        return None
+
+
+def _deployment_of(pod: Any, world: World) -> str:
+    owner = controller_of(pod)
+    if owner is None or owner.kind != "ReplicaSet":
+        return ""
+    replica_set = world.objects.get(object_key("replicasets.apps", pod.metadata.namespace, owner.name))
+    above = controller_of(replica_set) if replica_set is not None else None
+    return object_key("deployments.apps", pod.metadata.namespace, above.name) if above is not None else ""
+
+
+def _least(deployment: Any) -> int:
+    """replicas - maxUnavailable, counted here anew from the documentation; 0 where it isn't a rolling update."""
+    spec = deployment.spec
+    replicas = 1 if spec.replicas is None else spec.replicas
+    rolling = spec.strategy.rolling_update if spec.strategy is not None else None
+    if rolling is None or (spec.strategy is not None and spec.strategy.type == "Recreate"):
+        return 0
+
+    def share(value: int | str | None) -> float:
+        value = "25%" if value is None else value
+        return value if isinstance(value, int) else int(value.removesuffix("%")) * replicas / 100
+
+    more, fewer = math.ceil(share(rolling.max_surge)), math.floor(share(rolling.max_unavailable))
+    return max(0, replicas - max(fewer, 1 if more == 0 else 0))
+
+
+class EvictionsAreDue(Oracle):
+    """The node lifecycle controller deletes a pod only if its node has, or had a moment ago, a taint that the pod does not tolerate any
+    more, or is gone (k8s#119862, k8s#28832)."""
+
+    name = "evictions are due"
+
+    def __init__(self) -> None:
+        self._tainted: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if event.key.startswith("nodes//"):
+            old, name = event.old, event.key.removeprefix("nodes//")
+            if event.obj is None or (
+                old is not None and old.spec is not None and any(one.effect == "NoExecute" for one in old.spec.taints)
+            ):
+                self._tainted[name] = world.now
+        return None
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.__class__ is not DeleteObject or message.resource != "pods" or not sender.startswith("controller/nodelifecycle"):
+            return None
+        key = object_key("pods", message.namespace, message.name)
+        pod = world.objects.get(key)
+        if pod is None or pod.metadata.uid != message.uid or pod.metadata.deletion_timestamp or not pod.spec.node_name:
+            return None
+        node = world.objects.get(object_key("nodes", "", pod.spec.node_name))
+        if node is None or world.now - self._tainted.get(pod.spec.node_name, -1e9) < NEWS_IS_OLD_S:
+            return None
+        taints = [one for one in node.spec.taints if one.effect == "NoExecute"] if node.spec is not None else []
+        if not taints or all(
+            any(tolerates(one, taint) and one.toleration_seconds is None for one in pod.spec.tolerations) for taint in taints
+        ):
+            return Wrong(key, f"it is evicted from {pod.spec.node_name}, which has no taint that it does not tolerate")
+        return None
+
+
+class LivingNodesKeepTheirPods(Oracle):
+    """No pod is evicted from a node whose machine is up, whose kubelet runs and whom nothing cuts off, nor while most nodes are silent
+    (k8s#6193, k8s#28832). Faults of clocks, links, apiservers or the store make no node lost."""
+
+    name = "living nodes keep their pods"
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if not event.key.startswith("nodes//") or event.obj is None or event.obj.spec is None:
+            return None
+        name = event.key.removeprefix("nodes//")
+        new = {one.key for one in event.obj.spec.taints if one.effect == "NoExecute"}
+        old = (
+            {one.key for one in event.old.spec.taints if one.effect == "NoExecute"}
+            if event.old is not None and event.old.spec is not None
+            else set()
+        )
+        if "node.kubernetes.io/unreachable" in new - old and not world.troubled(name):
+            return Wrong(event.key, "it is tainted as unreachable, and nothing has been wrong with it")
+        return None
+
+
+class AcknowledgedWritesStay(Oracle):
+    """What was acknowledged as written is stored at that revision or a later one, or has been removed later (etcd#17780)."""
+
+    name = "nothing acknowledged is lost"
+
+    def __init__(self) -> None:
+        self._revisions: dict[str, tuple[str, int]] = {}
+        self._removed: dict[str, int] = {}
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if event.obj is None:
+            self._removed[event.key] = event.revision
+        return None
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.__class__ is not Written or message.obj is None or message.removed:
+            return None
+        meta = message.obj.metadata
+        stored = next((key for key in (self._key_of(message.obj, world),) if key), "")
+        if stored:
+            self._revisions[stored] = (meta.uid, meta.resource_version)
+        return None
+
+    @staticmethod
+    def _key_of(obj: Any, world: World) -> str:
+        kind = type(obj).__name__
+        resource = {"Pod": "pods", "ReplicaSet": "replicasets.apps", "Deployment": "deployments.apps", "Service": "services"}.get(kind, "")
+        return object_key(resource, obj.metadata.namespace, obj.metadata.name) if resource else ""
+
+    def at_rest(self, world: World) -> Wrong | None:
+        for key, (uid, revision) in self._revisions.items():
+            obj = world.objects.get(key)
+            if obj is None:
+                if self._removed.get(key, 0) < revision:
+                    return Wrong(key, f"it was acknowledged as written at revision {revision}, is not there, and nobody has removed it")
+            elif obj.metadata.uid == uid and obj.metadata.resource_version < revision:
+                return Wrong(key, f"it was acknowledged as written at revision {revision}, and is at {obj.metadata.resource_version}")
+        return None
+
+
+ORACLES: tuple[type[Oracle], ...] = (
+    BudgetsAreKept,
+    RolloutsKeepTheirPromise,
+    EvictionsAreDue,
+    LivingNodesKeepTheirPods,
+    AcknowledgedWritesStay,
+)

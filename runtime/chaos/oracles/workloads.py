@@ -1,0 +1,105 @@
+"""What holds of ReplicaSets and Deployments: never too many pods, never too few of a rollout's doing, and in the end just as many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callboard.models.messages.store import StoreEvent
+from callboard.models.owners import controller_of
+from callboard.models.podstatus import is_active, is_ready
+from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
+
+SETS = ("replicasets.apps/",)
+
+
+class NoSurplus(Oracle):
+    """No ReplicaSet gets a pod more than it was ever asked to have (k8s#129795, k8s#22061). Pods that others leave to it don't count: only
+    those that are created for it. It is judged when a pod is created, against the largest size the set has had so far, since a controller
+    may not have heard of a smaller one yet."""
+
+    name = "no surplus pods"
+
+    def __init__(self) -> None:
+        self._most: dict[str, int] = {}
+        self._active: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if event.key.startswith(SETS) and event.obj is not None:
+            uid = event.obj.metadata.uid
+            self._most[uid] = max(self._most.get(uid, 0), event.obj.spec.replicas or 0)
+        elif event.key.startswith("pods/"):
+            return self._pod(event)
+        return None
+
+    def _pod(self, event: StoreEvent) -> Wrong | None:
+        pod = event.obj if event.obj is not None else event.old
+        uid, owner = pod.metadata.uid, controller_of(pod)
+        now = owner.uid if event.obj is not None and owner is not None and owner.kind == "ReplicaSet" and is_active(pod) else ""
+        before = self._active.pop(uid, "")
+        if before:
+            self._counts[before] -= 1
+        if now:
+            self._active[uid] = now
+            self._counts[now] = count = self._counts.get(now, 0) + 1
+            if event.old is None and count > self._most.get(now, count):
+                return Wrong(event.key, f"its ReplicaSet was asked to have {self._most[now]} pods at most and has {count} with this one")
+        return None
+
+
+class DeploymentsAreDone(Oracle):
+    """At rest: as many pods as asked for, of the newest template, ready, and a status that says so."""
+
+    name = "replica counts"
+
+    def at_rest(self, world: World) -> Wrong | None:
+        ready, active = _by_owner(world)
+        for key, obj in world.objects.items():
+            if key.startswith("replicasets.apps/"):
+                wanted, uid = obj.spec.replicas or 0, obj.metadata.uid
+                if (active.get(uid, 0), ready.get(uid, 0)) != (wanted, wanted):
+                    return Wrong(key, f"it wants {wanted} pods and has {active.get(uid, 0)}, {ready.get(uid, 0)} of them ready")
+                status = obj.status
+                told = (status.replicas or 0, status.ready_replicas or 0) if status is not None else (0, 0)
+                if told != (wanted, wanted):
+                    return Wrong(key, f"it wants {wanted} pods and its status says {told[0]}, {told[1]} of them ready")
+            elif key.startswith("deployments.apps/"):
+                wrong = _deployment(key, obj, world)
+                if wrong is not None:
+                    return wrong
+        return None
+
+
+def _by_owner(world: World) -> tuple[dict[str, int], dict[str, int]]:
+    ready: dict[str, int] = {}
+    active: dict[str, int] = {}
+    for key, obj in world.objects.items():
+        if key.startswith("pods/") and is_active(obj) and (owner := controller_of(obj)) is not None:
+            active[owner.uid] = active.get(owner.uid, 0) + 1
+            ready[owner.uid] = ready.get(owner.uid, 0) + is_ready(obj)
+    return ready, active
+
+
+def _deployment(key: str, deployment: Any, world: World) -> Wrong | None:
+    status, wanted = deployment.status, deployment.spec.replicas or 0
+    if status is None or (status.observed_generation or 0) != deployment.metadata.generation:
+        return Wrong(key, "its newest version has not been looked at")
+    told = (status.replicas or 0, status.updated_replicas or 0, status.available_replicas or 0)
+    if told != (wanted, wanted, wanted):
+        return Wrong(key, f"it wants {wanted} pods and its status says {told[0]}, {told[1]} up to date, {told[2]} available")
+    with_pods = [
+        one.metadata.name
+        for name, one in world.objects.items()
+        if name.startswith("replicasets.apps/") and _owned(one, deployment) and (one.spec.replicas or 0) > 0
+    ]
+    if len(with_pods) > 1:
+        return Wrong(key, f"it has pods of {len(with_pods)} revisions: {', '.join(with_pods)}")
+    return None
+
+
+def _owned(obj: Any, owner: Any) -> bool:
+    ref = controller_of(obj)
+    return ref is not None and ref.uid == owner.metadata.uid
+
+
+ORACLES: tuple[type[Oracle], ...] = (NoSurplus, DeploymentsAreDone)

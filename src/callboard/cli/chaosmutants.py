@@ -1,0 +1,111 @@
+"""`callboard chaos mutants`: the kill matrix, as a table or JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from callboard.cli import EXIT_NOT_SO
+
+
+@click.command("mutants")
+@click.option("--schedules", type=click.IntRange(1), default=1000, show_default=True, help="Schedules for each mutant at most.")
+@click.option("--seeds", default="", metavar="A..B", help="First and last seed, in place of --schedules from seed 0.")
+@click.option("--control", type=click.IntRange(0), help="Schedules of the unchanged program.  [default: as many]")
+@click.option("--mutant", "file", type=click.Path(dir_okay=False, path_type=Path), help="Mutants of this file in place of the catalogue's.")
+@click.option("--only", default="", help="Only these of the catalogue, with commas between.")
+@click.option("--quick", is_flag=True, help="The few that CI plays.")
+@click.option("--ablation", is_flag=True, help="In place of it: the matrix without each strategy and each kind of fault.")
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write the matrix here as JSON.")
+def mutants(
+    schedules: int,
+    seeds: str,
+    control: int | None,
+    file: Path | None,
+    only: str,
+    quick: bool,
+    ablation: bool,
+    jobs: int | None,
+    json_file: str | None,
+) -> int:
+    """Break the program itself, bug by bug, and see what notices. Exit code 1 on a false alarm, or if a mutant of --quick survives."""
+    from rich.console import Console
+
+    from callboard.runtime.chaos.mutants import matrix
+    from callboard.runtime.chaos.mutants.catalogue import CATALOGUE, QUICK
+    from callboard.runtime.chaos.mutants.mutant import read
+
+    first = 0
+    if seeds:
+        first, schedules = _range(seeds)
+    chosen = read(file) if file is not None else CATALOGUE
+    wanted = QUICK if quick else tuple(name.strip() for name in only.split(",") if name.strip())
+    if wanted and file is None:
+        _known(wanted, [mutant.id for mutant in CATALOGUE])
+        chosen = tuple(mutant for mutant in CATALOGUE if mutant.id in wanted)
+    console = Console()
+    if ablation:
+        return _ablate(console, chosen, schedules, jobs, json_file)
+    with console.status("the unchanged program") as status:
+        found = matrix.run(chosen, schedules, first, control, jobs, lambda row: status.update(f"{row.id} {row.verdict}"))
+    console.print(_table(found))
+    summary = found.summary
+    console.print(
+        f"{summary.killed} of {summary.of} killed, median of first kills {summary.median_first_kill or '-'}; control: "
+        f"{found.control.schedules} schedules, {found.control.false_alarms} false alarms; {summary.schedules_per_s} schedules/s a core, "
+        f"{summary.median_steps} steps each (median)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for line in found.control.found:
+        console.print(f"false alarm at seed {line.seed}: {line.oracle}: {line.object} {line.words}", highlight=False, soft_wrap=True)
+    if json_file is not None:
+        Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    bad = found.control.false_alarms or any(row.verdict == "alarm" or (quick and row.verdict == "survived") for row in found.mutants)
+    return EXIT_NOT_SO if bad else 0
+
+
+def _ablate(console: Any, chosen: Any, schedules: int, jobs: int | None, json_file: str | None) -> int:
+    from rich.table import Table
+
+    from callboard.runtime.chaos.mutants.ablation import ablate
+
+    table = Table(title=f"what each is worth, {schedules} schedules a mutant at most", title_justify="left")
+    for column in ("without", "killed", "median of first kills", "lost"):
+        table.add_column(column)
+    with console.status("the matrix with everything") as status:
+        rows = ablate(chosen, schedules, jobs, lambda row: status.update(f"without {row.without}: {row.killed} of {row.of}"))
+    for row in rows:
+        table.add_row(row.without, f"{row.killed} of {row.of}", str(row.median_first_kill or "-"), ", ".join(row.lost))
+    console.print(table)
+    if json_file is not None:
+        Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    return 0
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, dots, last = text.partition("..")
+    if not dots or not first.isdecimal() or not last.isdecimal() or int(last) < int(first):
+        raise click.BadParameter(f"{text!r} is no range of seeds; write 0..999", param_hint="--seeds")
+    return int(first), int(last) - int(first) + 1
+
+
+def _known(names: tuple[str, ...], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is none; there are {', '.join(known)}", param_hint="--only")
+
+
+def _table(found: Any) -> Any:
+    from rich.table import Table
+
+    table = Table(title="what the harness notices", title_justify="left")
+    for column in ("mutant", "what is broken", "verdict", "first kill", "by"):
+        table.add_column(column)
+    for row in found.mutants:
+        table.add_row(row.id, row.title, row.verdict, "" if row.first_kill is None else str(row.first_kill), row.oracle or row.note)
+    return table

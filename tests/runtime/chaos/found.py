@@ -1,0 +1,34 @@
+"""Schedules in which the harness found bugs of this project: seed, what was wrong. They stay as they were, written down as plans.
+
+Each has a plain example beside it, in the tests of the component that was mended; `docs/chaos.md` tells the stories.
+"""
+
+from __future__ import annotations
+
+from callboard.models.base import freeze
+from callboard.runtime.faults.plan import Apply, Plan, Remove
+from callboard.runtime.faults.vocabulary import WatchDelay
+
+_LABELS = {"app": "b"}
+_POD = {"terminationGracePeriodSeconds": 1, "containers": [{"name": "web", "image": "web:1"}]}
+_SPEC = {"replicas": 3, "selector": {"matchLabels": _LABELS}, "template": {"metadata": {"labels": _LABELS}, "spec": _POD}}
+_SET = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "b"}, "spec": _SPEC}
+
+_DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "b"}, "spec": {**_SPEC, "replicas": 1}}
+
+FOUND: dict[str, Plan] = {
+    "a deleted ReplicaSet that its controller has not heard of gets pods as fast as the garbage collector takes them (seed 1)": Plan(
+        scenario="replica-sets",
+        seed=1,
+        nodes=1,
+        operations=(Apply(at_s=0.0, tree=freeze(_SET)), Remove(at_s=5.0, resource="replicasets.apps", name="b")),
+        faults=(WatchDelay(target="controller/replicaset", resource="replicasets.apps", at_s=4.0, for_s=6.0),),
+    ),
+    "a deleted Deployment that its controller has not heard of gets ReplicaSets as fast as they are collected (seed 1368)": Plan(
+        scenario="rollouts",
+        seed=1368,
+        nodes=1,
+        operations=(Apply(at_s=0.0, tree=freeze(_DEPLOYMENT)), Remove(at_s=5.0, resource="deployments.apps", name="b")),
+        faults=(WatchDelay(target="controller/deployment", resource="deployments.apps", at_s=4.0, for_s=6.0),),
+    ),
+}

@@ -1,0 +1,314 @@
+"""Oracles of workloads, Services, views, garbage, rates and promises: each with a history that breaks it, and one that is right."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from callboard.models.api.core import ConfigMap, Taint, Toleration
+from callboard.models.api.meta import ObjectMeta
+from callboard.models.base import FrozenMap, freeze
+from callboard.models.generic import GenericObject
+from callboard.models.messages.api import DeleteObject, EvictPod, WatchBatch, Written
+from callboard.runtime.chaos.oracles import caches, every, garbage, promises, rates, services, workloads
+from callboard.runtime.chaos.oracles.base import Oracle
+
+from .fake import FakeWorld, deployment, meta, node, pod, replica_set
+
+RS = ("ReplicaSet", "web", "uid-web")
+SERVER = "apiserver-0#1"
+
+
+def test_every_oracle_has_a_name_of_its_own() -> None:
+    names = [oracle.name for oracle in every()]
+    assert all(names)
+    assert len(set(names)) == len(names)
+
+
+def _pod_key(name: str) -> str:
+    return f"pods/default/{name}"
+
+
+# -- workloads ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pod_more_than_a_replica_set_was_ever_asked_to_have_is_noticed() -> None:
+    world, oracle = FakeWorld(), workloads.NoSurplus()
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2))
+    assert world.put(oracle, _pod_key("a"), pod("a", owner=RS)) is None
+    assert world.put(oracle, _pod_key("b"), pod("b", owner=RS)) is None
+    found = world.put(oracle, _pod_key("c"), pod("c", owner=RS))
+    assert found is not None
+    assert "2 pods at most and has 3" in found.words
+
+
+def test_pods_beside_those_that_end_and_pods_that_are_adopted_are_no_surplus() -> None:
+    world, oracle = FakeWorld(), workloads.NoSurplus()
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
+    world.put(oracle, _pod_key("b"), pod("b", owner=RS))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True))
+    assert world.put(oracle, _pod_key("c"), pod("c", owner=RS)) is None
+    world.put(oracle, _pod_key("d"), pod("d"))
+    assert world.put(oracle, _pod_key("d"), pod("d", owner=RS)) is None, "adopted"
+
+
+def test_at_rest_counts_and_statuses_agree_with_what_is_asked_for() -> None:
+    world, oracle = FakeWorld(), workloads.DeploymentsAreDone()
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1, told=(1, 1), owner=None))
+    assert oracle.at_rest(world) is not None
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
+    assert oracle.at_rest(world) is None
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1, told=(1, 0)))
+    assert oracle.at_rest(world) is not None
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1, told=(1, 1)))
+    for told, observed, wrong in (((1, 1, 1), 1, False), ((1, 0, 1), 1, True), ((1, 1, 1), 0, True)):
+        world.put(oracle, "deployments.apps/default/web", deployment("web", 1, told, observed=observed))
+        assert (oracle.at_rest(world) is not None) == wrong
+
+
+# -- Services -------------------------------------------------------------------------------------------------------------------------
+
+
+def _slice(*addresses: str) -> Any:
+    ends = tuple(SimpleNamespace(addresses=(one,), conditions=SimpleNamespace(ready=True)) for one in addresses)
+    labels = FrozenMap({"kubernetes.io/service-name": "web"})
+    return SimpleNamespace(metadata=meta("web-1", labels=labels), endpoints=ends)
+
+
+def _service(selector: bool = True) -> Any:
+    spec = SimpleNamespace(selector=FrozenMap({"app": "web"}) if selector else FrozenMap(), cluster_ip="10.96.0.1")
+    return SimpleNamespace(metadata=meta("web"), spec=spec)
+
+
+@pytest.mark.parametrize(("addresses", "ready", "wrong"), [(("10.0.0.1",), True, False), ((), True, True), (("10.0.0.1",), False, True)])
+def test_endpoints_that_are_not_the_ready_pods_are_noticed(addresses: tuple[str, ...], ready: bool, wrong: bool) -> None:
+    world, oracle = FakeWorld(), services.EndpointsAreReadyPods()
+    world.objects = {
+        "services/default/web": _service(),
+        "endpointslices.discovery.k8s.io/default/web-1": _slice(*addresses),
+        _pod_key("a"): pod("a", labels={"app": "web"}, ready=ready),
+    }
+    assert (oracle.at_rest(world) is not None) == wrong
+
+
+def test_an_address_in_two_slices_and_slices_of_a_service_that_is_gone_are_noticed() -> None:
+    world, oracle = FakeWorld(), services.EndpointsAreReadyPods()
+    world.objects = {
+        "services/default/web": _service(),
+        "endpointslices.discovery.k8s.io/default/web-1": _slice("10.0.0.1"),
+        "endpointslices.discovery.k8s.io/default/web-2": _slice("10.0.0.1"),
+        _pod_key("a"): pod("a", labels={"app": "web"}),
+    }
+    assert oracle.at_rest(world) is not None
+    del world.objects["services/default/web"], world.objects["endpointslices.discovery.k8s.io/default/web-2"]
+    found = oracle.at_rest(world)
+    assert found is not None
+    assert "is gone" in found.words
+
+
+def test_a_proxy_that_sends_elsewhere_is_noticed() -> None:
+    def proxy(*addresses: str) -> Any:
+        entry = SimpleNamespace(service_key="default/web:80", endpoints=tuple((one, 80) for one in addresses))
+        return SimpleNamespace(current_table=lambda: SimpleNamespace(services=(entry,)))
+
+    oracle = services.ProxiesFollow()
+    for first, wrong in ((proxy("10.0.0.1"), False), (proxy(), True), (None, True)):
+        world = FakeWorld(nodes=("node-1",), components={"proxy/node-1": first})
+        world.objects = {"services/default/web": _service(), _pod_key("a"): pod("a", labels={"app": "web"})}
+        assert (oracle.at_rest(world) is not None) == wrong
+
+
+# -- views ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _informer(objects: dict[str, Any], **more: Any) -> Any:
+    about = {"resource": "configmaps", "selection": {"namespace": ""}, "synced": True, "unserved": False, "started": True, "number": 1}
+    return SimpleNamespace(objects=objects, **{**about, **more})
+
+
+def _config_map(name: str, revision: int) -> ConfigMap:
+    return ConfigMap(metadata=ObjectMeta(name=name, namespace="default", uid=f"uid-{name}", resource_version=revision))
+
+
+def test_a_view_that_goes_back_is_noticed_and_a_new_life_begins_anew() -> None:
+    informer = _informer({}, revision=7)
+    world = FakeWorld(components={"scheduler": SimpleNamespace(_streams={3: informer})})
+    oracle, batch = caches.ViewsGoForward(), WatchBatch(3, 1, (), 7)
+    assert oracle.delivered(SERVER, "scheduler#1", batch, world) is None
+    informer.revision = 5
+    assert oracle.delivered(SERVER, "scheduler#2", batch, world) is None
+    assert oracle.delivered(SERVER, "scheduler#1", batch, world) is not None
+
+
+@pytest.mark.parametrize(
+    ("cached", "wrong"),
+    [
+        ({"a": 1, "b": 2}, ""),
+        ({"a": 1}, "does not see it"),
+        ({"a": 1, "b": 1}, "sees it at revision 1, and it is stored at 2"),
+        ({"a": 1, "b": 2, "c": 3}, "it is gone"),
+    ],
+)
+def test_a_view_that_is_not_the_store_is_noticed(cached: dict[str, int], wrong: str) -> None:
+    view = {f"configmaps/default/{name}": _config_map(name, revision) for name, revision in cached.items()}
+    world = FakeWorld(components={"dns": SimpleNamespace(informers=(_informer(view),))})
+    world.objects = {f"configmaps/default/{name}": _config_map(name, revision) for name, revision in (("a", 1), ("b", 2))}
+    found = caches.ViewsEqualTheStore().at_rest(world)
+    assert (found.words if found is not None else "").endswith(wrong) or wrong in (found.words if found is not None else "")
+    assert (found is not None) == bool(wrong)
+
+
+def test_views_that_nobody_has_asked_for_and_what_never_rests_are_not_judged() -> None:
+    idle = _informer({}, synced=False, started=False)
+    leases = _informer({"leases.coordination.k8s.io/a/b": _config_map("b", 1)}, resource="leases.coordination.k8s.io")
+    world = FakeWorld(components={"dns": SimpleNamespace(informers=(idle, leases))})
+    world.objects = {"configmaps/default/a": _config_map("a", 1)}
+    assert caches.ViewsEqualTheStore().at_rest(world) is None
+
+
+def test_a_scheduler_that_counts_a_pod_that_is_not_there_is_noticed() -> None:
+    oracle = caches.SchedulerKnowsRooms()
+    for rooms, wrong in (({"node-1": 1}, False), ({"node-1": 2}, True), ({}, True)):
+        world = FakeWorld(components={"scheduler": SimpleNamespace(rooms=lambda rooms=rooms: rooms)})
+        world.objects = {_pod_key("a"): pod("a")}
+        assert (oracle.at_rest(world) is not None) == wrong
+
+
+# -- garbage --------------------------------------------------------------------------------------------------------------------------
+
+
+def _collected(oracle: Oracle, world: FakeWorld, sender: str = "controller/garbagecollector#1") -> None:
+    oracle.delivered(sender, SERVER, DeleteObject(1, sender, "pods", "default", "a", uid="uid-a"), world)
+
+
+@pytest.mark.parametrize(
+    ("owner_there", "by_collector", "by_user", "wrong"),
+    [(True, True, False, True), (False, True, False, False), (True, False, True, False), (True, True, True, False)],
+)
+def test_what_is_collected_though_its_owner_lives_is_noticed(owner_there: bool, by_collector: bool, by_user: bool, wrong: bool) -> None:
+    world, oracle = FakeWorld(), garbage.OwnersKeepTheirs()
+    if owner_there:
+        world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
+    if by_user:
+        _collected(oracle, world, "user#1")
+    if by_collector:
+        _collected(oracle, world)
+    assert (world.put(oracle, _pod_key("a"), None) is not None) == wrong
+
+
+def test_at_rest_owners_and_namespaces_are_there_and_nothing_waits_to_go() -> None:
+    oracle = garbage.NothingOutlivesItsOwner()
+    space = {"namespaces//default": ConfigMap(metadata=ObjectMeta(name="default", uid="uid-default"))}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({**space, _pod_key("a"): pod("a")}, ""),
+        ({_pod_key("a"): pod("a")}, "the namespace default is not there"),
+        ({**space, _pod_key("a"): pod("a", owner=RS)}, "its owner ReplicaSet web"),
+        ({**space, _pod_key("a"): pod("a", going=True)}, "asked to go"),
+    ]
+    for objects, words in cases:
+        world = FakeWorld()
+        world.objects = objects
+        found = oracle.at_rest(world)
+        assert words in (found.words if found is not None else "")
+        assert (found is not None) == bool(words)
+
+
+# -- rates ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_that_gets_children_without_end_is_noticed_and_many_over_a_long_time_are_not() -> None:
+    world, oracle = FakeWorld(), rates.NothingSpins()
+    for number in range(3 * rates.CREATIONS_LIMIT):
+        world.now += 1.0
+        assert world.put(oracle, _pod_key(f"a-{number}"), pod(f"a-{number}", owner=RS)) is None
+    found = [world.put(oracle, _pod_key(f"b-{number}"), pod(f"b-{number}", owner=RS)) for number in range(rates.CREATIONS_LIMIT + 1)]
+    assert found[-1] is not None
+
+
+def test_an_object_that_is_written_without_end_is_noticed() -> None:
+    world, oracle = FakeWorld(), rates.NothingSpins()
+    found = [world.put(oracle, _pod_key("a"), pod("a")) for _ in range(rates.WRITES_LIMIT + 1)]
+    assert found[-2] is None
+    assert found[-1] is not None
+
+
+# -- promises -------------------------------------------------------------------------------------------------------------------------
+
+
+def _budget(least: int) -> GenericObject:
+    content = freeze({"spec": {"minAvailable": least, "selector": {"matchLabels": {"app": "web"}}}})
+    return GenericObject(metadata=meta("web"), api_version="policy/v1", kind="PodDisruptionBudget", content=content)
+
+
+@pytest.mark.parametrize(("evicted", "least", "wrong"), [(1, 2, False), (2, 2, True), (0, 2, False)])
+def test_an_eviction_below_the_budget_is_noticed_and_losses_by_themselves_are_not(evicted: int, least: int, wrong: bool) -> None:
+    world, oracle = FakeWorld(), promises.BudgetsAreKept()
+    world.put(oracle, "poddisruptionbudgets.policy/default/web", _budget(least))
+    names = ("a", "b", "c")
+    for name in names:
+        world.put(oracle, _pod_key(name), pod(name, labels={"app": "web"}))
+    found = []
+    for number, name in enumerate(names[:2]):
+        if number < evicted:
+            oracle.delivered("user#1", SERVER, EvictPod(1, "user#1", "pods", "default", name), world)
+        found.append(world.put(oracle, _pod_key(name), pod(name, labels={"app": "web"}, going=True)))
+    assert any(found) == wrong
+
+
+@pytest.mark.parametrize(("by_controller", "unavailable", "wrong"), [(True, 0, True), (True, 1, False), (False, 0, False)])
+def test_a_rollout_that_takes_too_many_pods_is_noticed(by_controller: bool, unavailable: int, wrong: bool) -> None:
+    world, oracle = FakeWorld(), promises.RolloutsKeepTheirPromise()
+    world.put(oracle, "deployments.apps/default/web", deployment("web", 2, (2, 2, 2), unavailable=unavailable))
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2, owner=("Deployment", "web", "uid-web")))
+    for name in ("a", "b"):
+        world.put(oracle, _pod_key(name), pod(name, owner=RS))
+    world.now += 100.0
+    if by_controller:
+        oracle.delivered("controller/replicaset#1", SERVER, DeleteObject(1, "x", "pods", "default", "a"), world)
+    assert (world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True)) is not None) == wrong
+
+
+OLD_TAINT = Taint(key="maintenance", effect="NoExecute")
+FOREVER = (Toleration(key="maintenance", operator="Exists", effect="NoExecute"),)
+
+
+@pytest.mark.parametrize(
+    ("taints", "tolerations", "wrong"),
+    [((OLD_TAINT,), (), False), ((), (), True), ((OLD_TAINT,), FOREVER, True)],
+)
+def test_an_eviction_that_no_taint_asks_for_is_noticed(taints: tuple[Taint, ...], tolerations: tuple[Toleration, ...], wrong: bool) -> None:
+    world, oracle = FakeWorld(), promises.EvictionsAreDue()
+    world.put(oracle, "nodes//node-1", node("node-1", *taints))
+    world.put(oracle, _pod_key("a"), pod("a", tolerations=tolerations))
+    world.now += 100.0
+    delete = DeleteObject(1, "x", "pods", "default", "a", uid="uid-a")
+    assert (oracle.delivered("controller/nodelifecycle#1", SERVER, delete, world) is not None) == wrong
+
+
+@pytest.mark.parametrize(("trouble", "wrong"), [((), True), (("node-1",), False)])
+def test_a_node_that_is_called_unreachable_for_nothing_is_noticed(trouble: tuple[str, ...], wrong: bool) -> None:
+    world, oracle = FakeWorld(), promises.LivingNodesKeepTheirPods()
+    world.in_trouble = trouble
+    world.put(oracle, "nodes//node-1", node("node-1"))
+    lost = Taint(key="node.kubernetes.io/unreachable", effect="NoExecute")
+    assert (world.put(oracle, "nodes//node-1", node("node-1", lost)) is not None) == wrong
+
+
+def test_an_acknowledged_write_that_is_not_there_is_noticed_and_one_that_was_removed_later_is_not() -> None:
+    world, oracle = FakeWorld(), promises.AcknowledgedWritesStay()
+    world.put(oracle, _pod_key("a"), pod("a"))
+    stored = world.objects[_pod_key("a")]
+    oracle.delivered(SERVER, "user#1", Written(1, stored, stored.metadata.resource_version), world)
+    assert oracle.at_rest(world) is None
+    lost = dict(world.objects)
+    del world.objects[_pod_key("a")]
+    found = oracle.at_rest(world)
+    assert found is not None
+    assert "nobody has removed it" in found.words
+    world.objects = lost
+    world.put(oracle, _pod_key("a"), None)
+    assert oracle.at_rest(world) is None
