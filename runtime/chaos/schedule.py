@@ -34,6 +34,7 @@ HARNESS = replace(CHAOS, watch_heartbeat_s=3.0, watch_silence_s=9.0, usage_s=10.
 a test, and make a schedule cost half as much."""
 FAILS = "no component fails"
 LIVELOCK = "no livelock"
+LEASES = "leases.coordination.k8s.io/"
 STEPS_LIMIT = 60_000
 """Steps after which a schedule counts as one that goes on for ever: several times what the longest good one takes."""
 
@@ -60,7 +61,10 @@ class Run:
         self._oracles = tuple(oracles)
         self._on_stored = tuple(one for one in oracles if type(one).stored is not Oracle.stored)
         self._on_ran = tuple(one for one in oracles if type(one).ran is not Oracle.ran)
-        self._on_delivered = tuple(one for one in oracles if type(one).delivered is not Oracle.delivered)
+        self._on_delivered: dict[type, tuple[Oracle, ...]] = {}
+        for one in oracles:
+            for heard in one.hears:
+                self._on_delivered[heard] = (*self._on_delivered.get(heard, ()), one)
         self._recorder = Recorder(strategy or replaying(plan.holds), self._system.now)
         self._began_s = self._system.now()
         self._situations: set[tuple[str, str, str, frozenset[str]]] = set()
@@ -113,6 +117,8 @@ class Run:
             raise _Found(self._finding(LIVELOCK, "", f"more than {STEPS_LIMIT} messages and timers; in the last minute: {busiest}"))
         if world.changed:
             for event in world.changes():
+                if event.key.startswith(LEASES):
+                    continue
                 for oracle in self._on_stored:
                     self._judged(oracle, oracle.stored(event, world))
         _, sender, receiver, kind, _ = system.last
@@ -120,9 +126,10 @@ class Run:
             node = receiver.partition("#")[0].partition("/")[2]
             for oracle in self._on_ran:
                 self._judged(oracle, oracle.ran(node, world))
-        if sender and system.last_message is not None:
-            for oracle in self._on_delivered:
-                self._judged(oracle, oracle.delivered(sender, receiver, system.last_message, world))
+        message = system.last_message
+        if sender:
+            for oracle in self._on_delivered.get(message.__class__, ()):
+                self._judged(oracle, oracle.delivered(sender, receiver, message, world))
         self._situations.add((sender, receiver, kind, world.active_faults))
 
     def _coverage(self) -> frozenset[int]:

@@ -8,10 +8,11 @@ An oracle must not call wrong what only looks wrong for the moment; what it allo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from callboard.models.messages.base import Message
 from callboard.models.messages.store import StoreEvent
 from callboard.models.timing import Timing
 
@@ -73,9 +74,11 @@ class Oracle:
 
     name = ""
     """How it is called in findings: `one pod, one node`."""
+    hears: ClassVar[tuple[type[Message], ...]] = ()
+    """Types of messages of which `delivered` is told: to ask every oracle about every message would cost as much as all the rest."""
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
-        """Something has been stored or removed; called once per change, in the store's order."""
+        """Something has been stored or removed; called once per change, in the store's order, Leases excepted."""
         return None
 
     def ran(self, node: str, world: World) -> Wrong | None:
@@ -83,7 +86,7 @@ class Oracle:
         return None
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        """A message has been handled by its receiver (addresses, with incarnations)."""
+        """A message of a type in `hears` has been handled by its receiver (addresses, with incarnations)."""
         return None
 
     def at_rest(self, world: World) -> Wrong | None:

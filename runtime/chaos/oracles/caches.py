@@ -20,13 +20,12 @@ class ViewsGoForward(Oracle):
     change that is older than what it asked for (etcd#20221)."""
 
     name = "no view goes back in time"
+    hears = (WatchBatch,)
 
     def __init__(self) -> None:
         self._reached: dict[tuple[str, int], int] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is not WatchBatch:
-            return None
         component = world.component(_name(receiver))
         informer = getattr(component, "_streams", {}).get(message.id)
         if informer is None:

@@ -18,18 +18,18 @@ class OwnersKeepTheirs(Oracle):
     (k8s#88097, k8s#114603, k8s#65200). An object that somebody else has asked to delete at about the same time is not judged."""
 
     name = "objects with a living owner are kept"
+    hears = (DeleteObject,)
 
     def __init__(self) -> None:
         self._collected: dict[str, tuple[float, str]] = {}
         self._asked: dict[str, float] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is DeleteObject:
-            key = object_key(message.resource, message.namespace, message.name)
-            if sender.partition("#")[0].startswith(COLLECTOR):
-                self._collected[key] = (world.now, message.uid)
-            else:
-                self._asked[key] = world.now
+        key = object_key(message.resource, message.namespace, message.name)
+        if sender.partition("#")[0].startswith(COLLECTOR):
+            self._collected[key] = (world.now, message.uid)
+        else:
+            self._asked[key] = world.now
         return None
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:

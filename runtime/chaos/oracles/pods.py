@@ -128,13 +128,14 @@ class EndedStaysEnded(Oracle):
     old list for the present (k8s#59848)."""
 
     name = "what a kubelet has ended stays ended"
+    hears = (DeleteObject,)
 
     def __init__(self) -> None:
         self._confirmed: dict[str, str] = {}
         self._removed: dict[str, None] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is DeleteObject and message.resource == "pods" and sender.startswith("kubelet/"):
+        if message.resource == "pods" and sender.startswith("kubelet/"):
             self._confirmed[f"{PODS}{message.namespace}/{message.name}"] = message.uid
         return None
 

@@ -22,6 +22,7 @@ class BudgetsAreKept(Oracle):
     lost by themselves a short while ago count as ready (k8s#82149, k8s#105326)."""
 
     name = "budgets are kept"
+    hears = (EvictPod,)
 
     def __init__(self) -> None:
         self._evicted: dict[str, float] = {}
@@ -29,8 +30,7 @@ class BudgetsAreKept(Oracle):
         self._ready: dict[str, str] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is EvictPod:
-            self._evicted[object_key("pods", message.namespace, message.name)] = world.now
+        self._evicted[object_key("pods", message.namespace, message.name)] = world.now
         return None
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
@@ -77,6 +77,7 @@ class RolloutsKeepTheirPromise(Oracle):
     smallest number that was promised lately holds."""
 
     name = "a rollout keeps its promise"
+    hears = (DeleteObject,)
 
     def __init__(self) -> None:
         self._posts: dict[str, list[tuple[float, int]]] = {}
@@ -85,7 +86,7 @@ class RolloutsKeepTheirPromise(Oracle):
         self._lost_s: dict[str, tuple[float, str]] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is DeleteObject and message.resource == "pods" and sender.startswith("controller/replicaset"):
+        if message.resource == "pods" and sender.startswith("controller/replicaset"):
             self._deleted_by[object_key("pods", message.namespace, message.name)] = world.now
         return None
 
@@ -152,6 +153,7 @@ class EvictionsAreDue(Oracle):
     more, or is gone (k8s#119862, k8s#28832)."""
 
     name = "evictions are due"
+    hears = (DeleteObject,)
 
     def __init__(self) -> None:
         self._tainted: dict[str, float] = {}
@@ -167,7 +169,7 @@ class EvictionsAreDue(Oracle):
         return None
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is not DeleteObject or message.resource != "pods" or not sender.startswith("controller/nodelifecycle"):
+        if message.resource != "pods" or not sender.startswith("controller/nodelifecycle"):
             return None
         key = object_key("pods", message.namespace, message.name)
         pod = world.objects.get(key)
@@ -209,6 +211,7 @@ class AcknowledgedWritesStay(Oracle):
     """What was acknowledged as written is stored at that revision or a later one, or has been removed later (etcd#17780)."""
 
     name = "nothing acknowledged is lost"
+    hears = (Written,)
 
     def __init__(self) -> None:
         self._revisions: dict[str, tuple[str, int]] = {}
@@ -220,7 +223,7 @@ class AcknowledgedWritesStay(Oracle):
         return None
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.__class__ is not Written or message.obj is None or message.removed:
+        if message.obj is None or message.removed:
             return None
         meta = message.obj.metadata
         stored = next((key for key in (self._key_of(message.obj, world),) if key), "")
