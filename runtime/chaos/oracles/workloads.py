@@ -10,6 +10,8 @@ from callboard.models.podstatus import is_active, is_ready
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 
 SETS = ("replicasets.apps/",)
+NEWS_IS_OLD_S = 20.0
+"""What was so a shorter time ago may be taken to be so still: the longest silence of a stream, a restart and a back-off."""
 
 
 class NoSurplus(Oracle):
@@ -102,4 +104,87 @@ def _owned(obj: Any, owner: Any) -> bool:
     return ref is not None and ref.uid == owner.metadata.uid
 
 
-ORACLES: tuple[type[Oracle], ...] = (NoSurplus, DeploymentsAreDone)
+class StatefulSetsAreDone(Oracle):
+    """At rest: each ordinal of a StatefulSet has its pod, ready and of the newest revision, and no other has one (k8s#41889)."""
+
+    name = "identities are complete"
+
+    def at_rest(self, world: World) -> Wrong | None:
+        for key, obj in world.objects.items():
+            if not key.startswith("statefulsets.apps/"):
+                continue
+            wanted = 1 if obj.spec.replicas is None else obj.spec.replicas
+            first = obj.spec.ordinals.start or 0 if obj.spec.ordinals is not None else 0
+            names = [f"{obj.metadata.name}-{number}" for number in range(first, first + wanted)]
+            have = sorted(pod.metadata.name for name, pod in world.objects.items() if name.startswith("pods/") and _owned(pod, obj))
+            if have != sorted(names):
+                return Wrong(key, f"it should have the pods {', '.join(names) or 'none'}, and has {', '.join(have) or 'none'}")
+            newest = obj.status.update_revision if obj.status is not None else ""
+            for name in names:
+                pod = world.objects[f"pods/{obj.metadata.namespace}/{name}"]
+                if not is_ready(pod):
+                    return Wrong(f"pods/{obj.metadata.namespace}/{name}", "it is not ready")
+                if pod.metadata.labels.get("controller-revision-hash") != newest:
+                    return Wrong(f"pods/{obj.metadata.namespace}/{name}", f"it is not of the newest revision {newest}")
+        return None
+
+
+class OrdinalsInTurn(Oracle):
+    """A pod of an ordered StatefulSet is created only while those of all lower ordinals are ready, as far as anybody could know: pods that
+    were ready a short while ago count (k8s#78209)."""
+
+    name = "ordinals come in turn"
+
+    def __init__(self) -> None:
+        self._ready_s: dict[str, float] = {}
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if not event.key.startswith("pods/"):
+            return None
+        for pod in (event.old, event.obj):
+            if pod is not None and is_active(pod) and is_ready(pod):
+                self._ready_s[event.key] = world.now
+        owner = controller_of(event.obj) if event.obj is not None and event.old is None else None
+        if owner is None or owner.kind != "StatefulSet":
+            return None
+        namespace, _, name = event.key.removeprefix("pods/").partition("/")
+        above = world.objects.get(f"statefulsets.apps/{namespace}/{owner.name}")
+        if above is None or above.metadata.uid != owner.uid or above.spec.pod_management_policy == "Parallel":
+            return None
+        first = above.spec.ordinals.start or 0 if above.spec.ordinals is not None else 0
+        for number in range(first, int(name.rpartition("-")[2])):
+            lower = f"pods/{namespace}/{owner.name}-{number}"
+            there = world.objects.get(lower)
+            ready = there is not None and is_active(there) and is_ready(there)
+            if not ready and world.now - self._ready_s.get(lower, -1e9) > NEWS_IS_OLD_S:
+                return Wrong(event.key, f"it is created, and {owner.name}-{number} is not ready")
+        return None
+
+
+class DaemonSetsAreDone(Oracle):
+    """At rest: every node that nothing keeps pods away from has one ready pod of every DaemonSet without a selector, and its status says so
+    (k8s#75836)."""
+
+    name = "a daemon on every node"
+
+    def at_rest(self, world: World) -> Wrong | None:
+        nodes = [
+            obj.metadata.name
+            for key, obj in world.objects.items()
+            if key.startswith("nodes/") and not any(one.effect in ("NoSchedule", "NoExecute") for one in obj.spec.taints)
+        ]
+        for key, obj in world.objects.items():
+            if not key.startswith("daemonsets.apps/"):
+                continue
+            own = [pod for name, pod in world.objects.items() if name.startswith("pods/") and _owned(pod, obj) and is_active(pod)]
+            for node in nodes:
+                here = [pod for pod in own if pod.spec.node_name == node]
+                if len(here) != 1 or not is_ready(here[0]):
+                    return Wrong(key, f"{node} has {len(here)} pods of it, {sum(map(is_ready, here))} of them ready")
+            told = obj.status.number_ready if obj.status is not None else None
+            if told != len(own):
+                return Wrong(key, f"it has {len(own)} pods, and its status says that {told} are ready")
+        return None
+
+
+ORACLES: tuple[type[Oracle], ...] = (NoSurplus, DeploymentsAreDone, StatefulSetsAreDone, OrdinalsInTurn, DaemonSetsAreDone)

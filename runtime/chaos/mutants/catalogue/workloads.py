@@ -297,9 +297,15 @@ WORKLOADS: tuple[Mutant, ...] = (
     ),
     Mutant(
         id="M32",
-        title="a DaemonSet waits for the end of a pod that has vanished",
+        title="who deletes a pod that has vanished waits for its end for ever",
         issue="k8s#75836, k8s#95432",
-        kind="absent",
-        note="there is no DaemonSet controller yet",
+        oracle="a daemon on every node",
+        patches=(
+            Patch(
+                CONTROLLER,
+                "            self._await_store(key)  # what was to be deleted is gone: decide when the cache knows it too",
+                "            return",
+            ),
+        ),
     ),
 )

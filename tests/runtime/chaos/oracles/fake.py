@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from callboard.models import times
-from callboard.models.api.apps import Deployment, ReplicaSet
+from callboard.models.api.apps import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from callboard.models.api.core import (
     ContainerStatus,
     Node,
@@ -139,6 +139,27 @@ def replica_set(name: str, replicas: int, *, told: tuple[int, int] | None = None
         tree["status"] = {"replicas": told[0], "readyReplicas": told[1]}
     found = _made(ReplicaSet, tree)
     return found if owner is None else replace(found, metadata=meta(name, "", owner))
+
+
+def stateful_set(name: str, replicas: int, revision: str = "r1") -> StatefulSet:
+    spec = {
+        "replicas": replicas,
+        "serviceName": name,
+        "selector": {"matchLabels": {"app": name}},
+        "podManagementPolicy": "OrderedReady",
+        "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}},
+    }
+    about = {"name": name, "namespace": "default", "uid": f"uid-{name}"}
+    return _made(StatefulSet, {"metadata": about, "spec": spec, "status": {"replicas": replicas, "updateRevision": revision}})
+
+
+def daemon_set(name: str, ready: int) -> DaemonSet:
+    spec = {
+        "selector": {"matchLabels": {"app": name}},
+        "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}},
+    }
+    numbers = {"currentNumberScheduled": ready, "desiredNumberScheduled": ready, "numberMisscheduled": 0, "numberReady": ready}
+    return _made(DaemonSet, {"metadata": {"name": name, "namespace": "default", "uid": f"uid-{name}"}, "spec": spec, "status": numbers})
 
 
 def deployment(name: str, replicas: int, told: tuple[int, int, int], *, observed: int = 1, unavailable: int = 0) -> Deployment:

@@ -15,7 +15,7 @@ from callboard.models.messages.api import DeleteObject, EvictPod, WatchBatch, Wr
 from callboard.runtime.chaos.oracles import caches, every, garbage, promises, rates, services, workloads
 from callboard.runtime.chaos.oracles.base import Oracle
 
-from .fake import FakeWorld, deployment, meta, node, pod, replica_set
+from .fake import FakeWorld, daemon_set, deployment, meta, node, pod, replica_set, stateful_set
 
 RS = ("ReplicaSet", "web", "uid-web")
 SERVER = "apiserver-0#1"
@@ -67,6 +67,65 @@ def test_at_rest_counts_and_statuses_agree_with_what_is_asked_for() -> None:
     for told, observed, wrong in (((1, 1, 1), 1, False), ((1, 0, 1), 1, True), ((1, 1, 1), 0, True)):
         world.put(oracle, "deployments.apps/default/web", deployment("web", 1, told, observed=observed))
         assert (oracle.at_rest(world) is not None) == wrong
+
+
+DB = ("StatefulSet", "db", "uid-db")
+HASH = {"controller-revision-hash": "r1"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "words"),
+    [
+        ({"db-0": {}, "db-1": {}}, ""),
+        ({"db-0": {}}, "should have the pods db-0, db-1, and has db-0"),
+        ({"db-0": {}, "db-1": {}, "db-2": {}}, "and has db-0, db-1, db-2"),
+        ({"db-0": {}, "db-1": {"ready": False}}, "it is not ready"),
+        ({"db-0": {}, "db-1": {"labels": {"controller-revision-hash": "r0"}}}, "not of the newest revision r1"),
+    ],
+)
+def test_at_rest_every_ordinal_has_its_pod_and_no_other(pods: dict[str, dict[str, Any]], words: str) -> None:
+    world, oracle = FakeWorld(), workloads.StatefulSetsAreDone()
+    world.objects = {"statefulsets.apps/default/db": stateful_set("db", 2)}
+    for name, about in pods.items():
+        world.objects[_pod_key(name)] = pod(name, owner=DB, **{"labels": HASH, **about})
+    found = oracle.at_rest(world)
+    assert words in (found.words if found is not None else "")
+    assert (found is not None) == bool(words)
+
+
+@pytest.mark.parametrize(("since_s", "wrong"), [(0.0, False), (100.0, True)])
+def test_an_ordinal_that_comes_out_of_turn_is_noticed_unless_the_lower_one_was_ready_a_moment_ago(since_s: float, wrong: bool) -> None:
+    world, oracle = FakeWorld(), workloads.OrdinalsInTurn()
+    world.put(oracle, "statefulsets.apps/default/db", stateful_set("db", 2))
+    assert world.put(oracle, _pod_key("db-0"), pod("db-0", owner=DB)) is None
+    world.put(oracle, _pod_key("db-0"), None)
+    world.now += since_s
+    assert (world.put(oracle, _pod_key("db-1"), pod("db-1", owner=DB)) is not None) == wrong
+
+
+@pytest.mark.parametrize(
+    ("nodes_of_pods", "taints", "told", "wrong"),
+    [
+        (("node-1", "node-2"), (), 2, False),
+        (("node-1",), (), 1, True),
+        (("node-1",), (Taint(key="gone", effect="NoExecute"),), 1, False),
+        (("node-1", "node-1", "node-2"), (), 3, True),
+        (("node-1", "node-2"), (), 1, True),
+    ],
+)
+def test_at_rest_every_node_that_may_have_one_has_one_daemon(
+    nodes_of_pods: tuple[str, ...], taints: tuple[Taint, ...], told: int, wrong: bool
+) -> None:
+    world, oracle = FakeWorld(), workloads.DaemonSetsAreDone()
+    world.objects = {
+        "nodes//node-1": node("node-1"),
+        "nodes//node-2": node("node-2", *taints),
+        "daemonsets.apps/default/agent": daemon_set("agent", told),
+    }
+    for number, where in enumerate(nodes_of_pods):
+        name = f"agent-{number}"
+        world.objects[_pod_key(name)] = pod(name, node=where, owner=("DaemonSet", "agent", "uid-agent"))
+    assert (oracle.at_rest(world) is not None) == wrong
 
 
 # -- Services -------------------------------------------------------------------------------------------------------------------------
