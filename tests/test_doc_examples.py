@@ -1,4 +1,4 @@
-"""The examples in docstrings and in the README run."""
+"""The examples in docstrings and on the pages for users run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ MODULES = [
     if ">>> " in path.read_text(encoding="utf-8")
 ]
 """Every module that has an example, wherever it is moved."""
-README_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+PAGES = ("README.md", "docs/chaos.md")
+BLOCKS = [
+    (page, number, text)
+    for page in PAGES
+    for number, text in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S), start=1)
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -39,7 +44,7 @@ def test_the_public_verbs_each_have_an_example() -> None:
         Rollouts: "history undo pause resume restart status",
         Cluster: "apply get list watch wait scale patch delete url request stats namespace serve logs exec describe events events_text top"
         " evict still_there resolve add",
-        Simulation: "advance settle invariant trace_hash add",
+        Simulation: "advance settle invariant trace_hash add faults eventually links save_replay chart",
         Nodes: "add remove",
         NodeHandle: "crash restart partition heal cordon uncordon drain",
         ComponentHandle: "crash restart",
@@ -53,7 +58,10 @@ def test_the_public_verbs_each_have_an_example() -> None:
     assert not silent, f"these have no example in their docstring: {silent}"
 
 
-@pytest.mark.parametrize("number", range(len(README_BLOCKS)))
-def test_python_in_the_readme_runs(number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(ROOT)
-    exec(compile(README_BLOCKS[number], f"README.md, block {number + 1}", "exec"), {"__name__": "readme"})
+@pytest.mark.parametrize(("page", "number", "text"), BLOCKS, ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "")
+def test_python_on_the_pages_runs(
+    page: str, number: int, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)  # what an example writes is not to stay
+    exec(compile(text, f"{page}, block {number}", "exec"), {"__name__": "page"})
