@@ -88,6 +88,20 @@ def options(
     return words
 
 
+def keeper(host: Host) -> list[str]:
+    """Options for a process that only keeps a pod's namespace of processes. The pod's containers can look into it, and so at its root
+    folder: there is nothing but programs in it, which can't be changed."""
+    words = ["--unshare-pid", "--cap-drop", "ALL", "--ro-bind", "/usr", "/usr"]
+    for place, target in host.links.items():
+        words += ["--symlink", target, place]
+    for place in host.folders:
+        words += ["--ro-bind", place, place]
+    for place in host.hidden:
+        if place.startswith(("/usr/", *(f"{folder}/" for folder in host.folders))):
+            words += ["--perms", "0000", "--tmpfs", place]
+    return [*words, "--remount-ro", "/"]
+
+
 def command(argv: list[str], confinement: Mapping[str, Any], user: list[int] | None) -> list[str]:
     """What bubblewrap is to execute: the container's command, as its user."""
     if user is None or (user[0] == 0 and user[1:] in ([0], [])):

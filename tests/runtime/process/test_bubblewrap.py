@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from callboard.runtime.process import bubblewrap
-from callboard.runtime.process.bubblewrap import Host, command, layered, options, seen_at
+from callboard.runtime.process.bubblewrap import Host, command, keeper, layered, options, seen_at
 from callboard.runtime.process.confinement import DEFAULT_CAPABILITIES, Bind, Confinement
 
 HOST = Host({"/bin": "usr/bin", "/lib": "usr/lib"}, ("/lib64",), ("/proc/sys",), ("/proc/keys",), ("/usr/state",))
@@ -28,6 +28,14 @@ def test_every_container_sees_programs_without_being_able_to_change_them_and_fol
     assert "--perms 1777 --tmpfs /tmp --perms 0755 --tmpfs /run" in words
     assert "--perms 0000 --tmpfs /usr/state" in words
     assert words.endswith("--chdir / --clearenv --setenv A 1")
+
+
+def test_who_keeps_a_pods_processes_together_sees_programs_only_and_may_do_nothing() -> None:
+    words = " ".join(keeper(HOST))
+    assert words == (
+        "--unshare-pid --cap-drop ALL --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --ro-bind /lib64 /lib64"
+        " --perms 0000 --tmpfs /usr/state --remount-ro /"
+    )
 
 
 def test_capabilities_are_those_given_and_no_others_unless_it_is_privileged() -> None:

@@ -236,6 +236,18 @@ def test_containers_of_a_pod_see_each_others_processes_if_they_share_them(cell: 
     assert cell.output(left, confinement=Confinement(pid_namespace="host")) == "0\n", "the pod's namespace goes with its last container"
 
 
+def test_the_processes_that_surround_a_container_are_no_way_to_the_machine(cell: CellDriver) -> None:
+    look = "ls /proc/1/root; readlink /proc/1/exe; echo x >/proc/1/exe; touch /proc/1/root/usr/x /proc/1/root/x"
+    said = cell.output(look, "c1", confinement=Confinement(pid_namespace="pod:79"))
+    assert not {"etc", "home", "proc", "root", "var"} & set(said.split())
+    assert "/memfd:callboard-sandbox" in said, "not the file that others execute"
+    assert said.count("Read-only file system") == 2
+    assert "cannot create /proc/1/exe" in said
+    said = cell.output(look, "c1")
+    assert "/memfd:callboard-sandbox" in said
+    assert "cannot create /proc/1/exe" in said
+
+
 def test_a_pod_whose_shared_processes_were_ended_as_a_whole_can_begin_again(cell: CellDriver) -> None:
     shared = Confinement(pid_namespace="pod:78")
     cell.begin("c1", "sleep", "1000", confinement=shared)
