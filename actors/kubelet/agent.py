@@ -18,7 +18,7 @@ from callboard.actors.kubelet.nodestatus import lacks_labels, new_node, says_the
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.models.api.core import Node, NodeStatus
 from callboard.models.base import FrozenMap
-from callboard.models.messages.api import CreateObject, Got, Listed, PatchObject, Refused, RenewLease, WriteStatus, Written
+from callboard.models.messages.api import CreateObject, GetObject, Got, Listed, PatchObject, Refused, RenewLease, WriteStatus, Written
 from callboard.models.messages.base import Message
 from callboard.models.times import rfc3339_micro
 
@@ -27,6 +27,8 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_PERIODS = 4
 """A lease is valid for so many periods of its renewal (nodeLeaseDurationSeconds 40, renewed every 10)."""
 RENEW_JITTER = 0.04
+READS_LIMIT = 4
+"""Tries of a kubelet to write its node's status are five, of which the later ones read the object first (nodeStatusUpdateRetry)."""
 
 
 class RenewNow(Message, frozen=True, gc=False):
@@ -34,7 +36,7 @@ class RenewNow(Message, frozen=True, gc=False):
 
 
 class NodeWrite(msgspec.Struct, frozen=True, gc=False):
-    """Context of a write to the node's object."""
+    """Context of a write to the node's object, or of a read that goes before one."""
 
 
 class NodeAgent(ApiComponent):
@@ -54,6 +56,8 @@ class NodeAgent(ApiComponent):
         self._writing = False
         self._reported_at_s = 0.0
         self._renewals = (0, 0)
+        self._reads = 0
+        """How often the object has been read since the last renewal."""
 
     def begin_to_speak(self) -> None:
         """The runtime has said what runs here: register the node and hold its lease."""
@@ -94,16 +98,21 @@ class NodeAgent(ApiComponent):
         self.call(request, NodeWrite(), **fields)
 
     def node_answered(self, answer: Got | Listed | Written | Refused) -> None:
-        """A write to the node's object was answered. A refused one is tried again with the next renewal, or when the object changes."""
+        """A write to the node's object, or a read of it, was answered. A write that was refused because the object has changed meanwhile is
+        tried again at once on what is stored, since the informer's stream may be silent; what else is refused, with the next renewal."""
         self._writing = False
-        if isinstance(answer, Written):
-            self._reported_at_s = self.port.now()
+        if isinstance(answer, Refused):
+            if answer.reason == "Conflict" and self._reads < READS_LIMIT:
+                self._reads += 1
+                self._write(GetObject, resource="nodes", namespace="", name=self.own.node_name)
+            elif answer.reason not in ("Conflict", "AlreadyExists"):
+                self.port.log.info("node write refused", code=answer.code, problem=answer.message)
+        elif not isinstance(answer, Listed):
+            if isinstance(answer, Written):
+                self._reported_at_s = self.port.now()
             if self.node is None or answer.obj.metadata.resource_version > self.node.metadata.resource_version:
                 self.node = answer.obj
             self.check_node()
-        elif isinstance(answer, Refused):
-            if answer.reason not in ("Conflict", "AlreadyExists"):
-                self.port.log.info("node write refused", code=answer.code, problem=answer.message)
 
     @handles(RenewNow)
     def _renew_now(self, _timer: RenewNow) -> None:
@@ -130,4 +139,5 @@ class NodeAgent(ApiComponent):
             duration_s=ceil(period_s * LEASE_PERIODS),
         )
         self._renewals = (last, renewal)
+        self._reads = 0
         self.check_node()

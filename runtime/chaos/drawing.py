@@ -20,7 +20,7 @@ CONTROLLERS = (
 FAULTS_LIMIT = 5
 KINDS_LIMIT = 4
 AIMED = 0.6
-COMBINED = 0.35
+COMBINED = 0.5
 """How often one of the combinations is drawn besides."""
 RESOURCES = ("", "", "pods", "replicasets.apps", "deployments.apps", "nodes", "services")
 """How often a fault is aimed at what the scenario is about."""
@@ -65,6 +65,14 @@ def _long(rng: random.Random, most_s: float) -> float:
     return round(rng.choice((0.1, 0.5, 1.0)) * rng.random() * most_s + 0.05, 2)
 
 
+def _slow_way(rng: random.Random, place: Place) -> v.LinkDelay:
+    """What somebody is told takes longer, or what he says."""
+    source, target = ("apiserver-*", place.reader(rng))
+    if rng.random() < 0.4:
+        source, target = target, source
+    return v.LinkDelay(at_s=place.at_s(rng), for_s=_long(rng, 10), source=source, target=target, delay_s=round(rng.random() * 2.5, 2))
+
+
 Draw = Callable[[random.Random, Place], v.AnyFault]
 KINDS: Mapping[str, Draw] = {
     "NodeCrash": lambda r, p: v.NodeCrash(at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice(p.nodes)),
@@ -86,9 +94,7 @@ KINDS: Mapping[str, Draw] = {
     "AnswerLost": lambda r, p: v.AnswerLost(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 3)),
     "ServerLag": lambda r, p: v.ServerLag(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.servers)),
     "Compaction": lambda r, p: v.Compaction(at_s=p.at_s(r)),
-    "LinkDelay": lambda r, p: v.LinkDelay(
-        at_s=p.at_s(r), for_s=_long(r, 10), source="apiserver-*", target=p.reader(r), delay_s=round(r.random() * 2, 2)
-    ),
+    "LinkDelay": lambda r, p: _slow_way(r, p),
     "LinkRepeat": lambda r, p: v.LinkRepeat(
         at_s=p.at_s(r), for_s=_long(r, 6), source="apiserver-*", target=p.reader(r), types=("WatchBatch",), every=r.randint(1, 3)
     ),
@@ -102,7 +108,8 @@ def _stale_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     """Somebody starts anew while an apiserver is in the past (k8s#59848)."""
     at_s = place.at_s(rng)
     lag = v.ServerLag(at_s=at_s, for_s=round(2 + rng.random() * 6, 2), target=rng.choice(place.servers))
-    target, again_s = place.reader(rng), round(at_s + rng.random() * lag.for_s, 2)
+    target = rng.choice((place.reader(rng), rng.choice(place.kubelets)))
+    again_s = round(at_s + rng.random() * lag.for_s, 2)
     restart = v.KubeletRestart if target.startswith("kubelet/") else v.ControllerRestart
     return lag, restart(at_s=again_s, for_s=0.1, target=target)
 
@@ -127,11 +134,29 @@ def _lost_meanwhile(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     return v.WatchDrop(at_s=at_s, for_s=round(1 + rng.random() * 4, 2), target=target), v.Compaction(at_s=round(at_s + 0.5, 2))
 
 
+def _long_cut(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """A node is cut off for so long that its pods are evicted, and comes back with them running (k8s#35145)."""
+    return (v.Partition(at_s=place.at_s(rng), for_s=round(11 + rng.random() * 6, 2), a=rng.choice(place.nodes)),)
+
+
+def _all_silent(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """No node is heard for a while (k8s#28832)."""
+    return (v.Partition(at_s=place.at_s(rng), for_s=round(9 + rng.random() * 8, 2), a="kubelet/*", b="apiserver-*"),)
+
+
+def _deaf(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """Somebody writes and hears neither answers nor news, for longer than it waits for an answer (capi#13649)."""
+    return (v.LinkDrop(at_s=place.at_s(rng), for_s=round(2.2 + rng.random() * 4, 2), source="apiserver-*", target=place.reader(rng)),)
+
+
 COMBINATIONS: tuple[Callable[[random.Random, Place], tuple[v.AnyFault, ...]], ...] = (
     _stale_restart,
     _cut_and_compact,
     _old_leader,
     _lost_meanwhile,
+    _long_cut,
+    _all_silent,
+    _deaf,
 )
 """Faults that matter together and hardly ever meet by chance."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from callboard.actors.store.actor import DISK_ENTRY
@@ -82,15 +82,7 @@ class SimulatedWorld:
         """Whether anything that goes on, or has gone on lately, may keep a node from being heard: whatever concerns it, links, servers or
         the store. Clocks alone don't."""
         lately_s = self.now - 2 * (self.timing.node_grace_s + self.timing.node_monitor_s)
-        return any(
-            at_s >= lately_s and kind not in CLOCKS and target in ("", node, f"kubelet/{node}") for kind, target, at_s in self._trouble()
-        )
-
-    def _trouble(self) -> Iterator[tuple[str, str, float]]:
-        for fault, ended_s in self._known.items():
-            target = getattr(fault, "target", "")
-            mine = target if target in self.nodes or target.startswith("kubelet/") else ""
-            yield type(fault).__name__, mine, ended_s
+        return any(ended_s >= lately_s and _may_silence(fault, node) for fault, ended_s in self._known.items())
 
     @property
     def changed(self) -> bool:
@@ -105,3 +97,13 @@ class SimulatedWorld:
         events = keyspace.history.since(self._seen)
         self._seen = keyspace.revision
         return tuple(events or ())
+
+
+def _may_silence(fault: Fault, node: str) -> bool:
+    """Whether a fault may keep anybody from hearing a node: not one of clocks, nor one of a process that is not on the way of leases."""
+    if type(fault).__name__ in CLOCKS:
+        return False
+    target = str(getattr(fault, "target", ""))
+    if target.startswith(("controller/", "scheduler", "proxy/")):
+        return target.startswith("controller/nodelifecycle")
+    return target in ("", node, f"kubelet/{node}") or target.startswith(("apiserver", "store", "control-plane"))

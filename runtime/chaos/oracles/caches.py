@@ -16,14 +16,16 @@ def _name(address: str) -> str:
 
 
 class ViewsGoForward(Oracle):
-    """No informer's revision goes back while its process lives (kubernetes/kubernetes PR 73845, k8s#59084), and no watcher is told of a
-    change that is older than what it asked for (etcd#20221)."""
+    """No informer's revision goes back while its process lives (kubernetes/kubernetes PR 73845, k8s#59084), and no object in it becomes an
+    older one of itself because of what a watcher is told (etcd#20221)."""
 
     name = "no view goes back in time"
     hears = (WatchBatch,)
 
     def __init__(self) -> None:
         self._reached: dict[tuple[str, int], int] = {}
+        self._objects: dict[tuple[str, int, str], tuple[str, int]] = {}
+        """By view and key: UID and revision of the object that was seen there last."""
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
         component = world.component(_name(receiver))
@@ -35,6 +37,20 @@ class ViewsGoForward(Oracle):
         if informer.revision < before:
             return Wrong(f"{informer.resource}", f"the view of {receiver} was at revision {before} and is at {informer.revision} now")
         self._reached[key] = informer.revision
+        for event in message.events:
+            if (wrong := self._older(receiver, informer, event.key)) is not None:
+                return wrong
+        return None
+
+    def _older(self, receiver: str, informer: Any, key: str) -> Wrong | None:
+        obj, place = informer.objects.get(key), (receiver, informer.number, key)
+        if obj is None:
+            return None
+        uid, before = self._objects.get(place, ("", 0))
+        now = obj.metadata.resource_version
+        self._objects[place] = (obj.metadata.uid, now)
+        if uid == obj.metadata.uid and now < before:
+            return Wrong(key, f"{receiver} saw it at revision {before}, and sees it at {now} now")
         return None
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from callboard.models.messages.api import DeleteObject, EvictPod, Written, object_key
 from callboard.models.messages.store import StoreEvent
 from callboard.models.owners import controller_of
-from callboard.models.podstatus import is_active, is_ready
-from callboard.models.taints import tolerates
+from callboard.models.podstatus import condition_is, is_active, is_ready
+from callboard.models.taints import NOT_READY, UNREACHABLE, tolerates
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 
 NEWS_IS_OLD_S = 20.0
 """A pod that was lost by itself so long ago is known to be lost: the longest silence of a stream, a restart and a back-off."""
+SILENCE = (NOT_READY, UNREACHABLE)
 BUDGETS = "poddisruptionbudgets.policy/"
 
 
@@ -73,14 +74,14 @@ def _has(pod: Any, labels: Any) -> bool:
 
 class RolloutsKeepTheirPromise(Oracle):
     """No deletion by a ReplicaSet of a Deployment leaves fewer available pods than `replicas - maxUnavailable` (k8s#19299). Pods that were
-    lost by themselves a short while ago count as available, since nobody could know of them yet; after a change of the Deployment the
-    smallest number that was promised lately holds."""
+    lost by themselves a short while ago count as available, since nobody could know of them yet. After a change the smallest number holds
+    that was promised since everybody had last seen everything: Deployment, ReplicaSets and pods."""
 
     name = "a rollout keeps its promise"
     hears = (DeleteObject,)
 
     def __init__(self) -> None:
-        self._posts: dict[str, list[tuple[float, int]]] = {}
+        self._posts: dict[str, list[int]] = {}
         self._deleted_by: dict[str, float] = {}
         self._ready: dict[str, str] = {}
         self._lost_s: dict[str, tuple[float, str]] = {}
@@ -92,11 +93,25 @@ class RolloutsKeepTheirPromise(Oracle):
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
         if event.key.startswith("deployments.apps/"):
-            if event.obj is not None:
-                self._posts.setdefault(event.key, []).append((world.now, _least(event.obj)))
-            return None
-        if not event.key.startswith("pods/"):
-            return None
+            if event.obj is None:
+                self._posts.pop(event.old.metadata.uid, None)
+            else:
+                self._promise(event.obj, world)
+        elif event.key.startswith("replicasets.apps/"):
+            if event.obj is not None and (deployment := _above(event.obj, world)) is not None:
+                self._promise(deployment, world)
+        elif event.key.startswith("pods/"):
+            return self._pod(event, world)
+        return None
+
+    def _promise(self, deployment: Any, world: World) -> None:
+        least, posts = _least(deployment), self._posts.setdefault(deployment.metadata.uid, [])
+        if _all_seen(deployment, world):
+            posts.clear()
+        if least not in posts:
+            posts.append(least)
+
+    def _pod(self, event: StoreEvent, world: World) -> Wrong | None:
         uid = (event.obj or event.old).metadata.uid
         if event.obj is not None and is_active(event.obj) and is_ready(event.obj):
             self._ready.setdefault(uid, _deployment_of(event.obj, world))
@@ -112,24 +127,45 @@ class RolloutsKeepTheirPromise(Oracle):
 
     def _judge(self, event: StoreEvent, deployment: str, world: World) -> Wrong | None:
         posts = self._posts.get(deployment)
-        if not posts or deployment not in world.objects:
+        if not posts:
             return None
-        recent = [least for at_s, least in posts if world.now - at_s < NEWS_IS_OLD_S]
-        least = min([*recent, posts[-1][1]])
         left = sum(one == deployment for one in self._ready.values())
         unknown = sum(one == deployment and world.now - at_s < NEWS_IS_OLD_S for at_s, one in self._lost_s.values())
-        if left + unknown < least:
-            return Wrong(event.key, f"its deletion leaves {left} ready pods of {deployment}, and {least} were promised")
+        if left + unknown < min(posts):
+            return Wrong(event.key, f"its deletion leaves {left} ready pods of its Deployment, and {min(posts)} were promised")
         return None
 
 
+def _all_seen(deployment: Any, world: World) -> bool:
+    """Whether the newest size has gone all the way: the Deployment's, and that of each ReplicaSet, as far as it has pods."""
+    if deployment.status is None or (deployment.status.observed_generation or 0) < deployment.metadata.generation:
+        return False
+    for key, one in world.objects.items():
+        if not key.startswith("replicasets.apps/") or (above := controller_of(one)) is None or above.uid != deployment.metadata.uid:
+            continue
+        status = one.status
+        if status is None or (status.observed_generation or 0) < one.metadata.generation or (status.replicas or 0) != one.spec.replicas:
+            return False
+    return True
+
+
 def _deployment_of(pod: Any, world: World) -> str:
+    """UID of the Deployment that a pod belongs to; "" if none."""
     owner = controller_of(pod)
     if owner is None or owner.kind != "ReplicaSet":
         return ""
     replica_set = world.objects.get(object_key("replicasets.apps", pod.metadata.namespace, owner.name))
-    above = controller_of(replica_set) if replica_set is not None else None
-    return object_key("deployments.apps", pod.metadata.namespace, above.name) if above is not None else ""
+    deployment = _above(replica_set, world) if replica_set is not None and replica_set.metadata.uid == owner.uid else None
+    return deployment.metadata.uid if deployment is not None else ""
+
+
+def _above(replica_set: Any, world: World) -> Any:
+    """The Deployment that a ReplicaSet belongs to, not just one of its name; None if there is none."""
+    owner = controller_of(replica_set)
+    if owner is None:
+        return None
+    found = world.objects.get(object_key("deployments.apps", replica_set.metadata.namespace, owner.name))
+    return found if found is not None and found.metadata.uid == owner.uid else None
 
 
 def _least(deployment: Any) -> int:
@@ -146,6 +182,70 @@ def _least(deployment: Any) -> int:
 
     more, fewer = math.ceil(share(rolling.max_surge)), math.floor(share(rolling.max_unavailable))
     return max(0, replicas - max(fewer, 1 if more == 0 else 0))
+
+
+class NobodyIsEvictedInTheDark(Oracle):
+    """While all nodes are said to be silent nobody is evicted for it: it is likelier that those who listen are cut off (k8s#28832,
+    k8s#24200). What was under way a moment before is not judged, and other taints go on to count."""
+
+    name = "nobody is evicted in the dark"
+    hears = (DeleteObject,)
+
+    def __init__(self) -> None:
+        self._dark_since_s: float | None = None
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if event.key.startswith("nodes//"):
+            nodes = [obj for key, obj in world.objects.items() if key.startswith("nodes//")]
+            dark = bool(nodes) and all(condition_is(one, "Ready", "Unknown") for one in nodes)
+            if not dark:
+                self._dark_since_s = None
+            elif self._dark_since_s is None:
+                self._dark_since_s = world.now
+        return None
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.resource != "pods" or not sender.startswith("controller/nodelifecycle") or self._dark_since_s is None:
+            return None
+        pod = world.objects.get(object_key("pods", message.namespace, message.name))
+        if pod is None or pod.metadata.uid != message.uid or pod.metadata.deletion_timestamp or not pod.spec.node_name:
+            return None
+        node = world.objects.get(object_key("nodes", "", pod.spec.node_name))
+        if node is None or any(one.effect == "NoExecute" and one.key not in SILENCE for one in node.spec.taints or ()):
+            return None
+        if world.now - self._dark_since_s <= 2 * world.timing.node_monitor_s + 1.0:
+            return None
+        return Wrong(
+            f"pods/{message.namespace}/{message.name}",
+            f"it is evicted, and all nodes have been silent for {world.now - self._dark_since_s:.1f} s",
+        )
+
+
+class OrphansLive(Oracle):
+    """What was orphaned on purpose (deleted with the policy Orphan) is never taken back by the object that goes (kubernetes PR 138818)."""
+
+    name = "orphans are left alone"
+    hears = (DeleteObject,)
+
+    def __init__(self) -> None:
+        self._going: dict[str, None] = {}
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.propagation == "Orphan":
+            obj = world.objects.get(object_key(message.resource, message.namespace, message.name))
+            if obj is not None:
+                self._going[obj.metadata.uid] = None
+        return None
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if not event.key.startswith("pods/") or event.obj is None or event.old is None or event.obj.metadata.uid != event.old.metadata.uid:
+            return None
+        before, after = controller_of(event.old), controller_of(event.obj)
+        if before is None and after is not None and after.uid in self._going:
+            return Wrong(
+                event.key, f"it was orphaned on purpose, and {after.kind} {after.name}, which is being deleted, has adopted it again"
+            )
+        return None
 
 
 class EvictionsAreDue(Oracle):
@@ -202,7 +302,7 @@ class LivingNodesKeepTheirPods(Oracle):
             if event.old is not None and event.old.spec is not None
             else set()
         )
-        if "node.kubernetes.io/unreachable" in new - old and not world.troubled(name):
+        if UNREACHABLE in new - old and not world.troubled(name):
             return Wrong(event.key, "it is tainted as unreachable, and nothing has been wrong with it")
         return None
 
@@ -251,6 +351,8 @@ class AcknowledgedWritesStay(Oracle):
 ORACLES: tuple[type[Oracle], ...] = (
     BudgetsAreKept,
     RolloutsKeepTheirPromise,
+    NobodyIsEvictedInTheDark,
+    OrphansLive,
     EvictionsAreDue,
     LivingNodesKeepTheirPods,
     AcknowledgedWritesStay,

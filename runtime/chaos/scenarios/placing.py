@@ -93,7 +93,7 @@ def owners(rng: random.Random) -> Draft:
         elif act == "space":
             operations += [
                 remove(at_s, "namespaces", "shop", namespace=""),
-                apply(at_s + 0.1, thing(f"late-{number}", "shop")),
+                apply(at_s + rng.choice((0.1, 1.5, 3.0)), thing(f"late-{number}", "shop")),
                 apply(at_s + 4.0, space),
             ]
         elif act == "owner":

@@ -94,6 +94,18 @@ def test_a_node_that_somebody_called_unknown_says_at_once_that_it_lives() -> Non
     assert condition(found, "NetworkUnavailable") == own, "what others wrote stays"
 
 
+def test_a_node_says_that_it_lives_though_its_kubelet_does_not_hear_what_others_wrote_on_it() -> None:
+    world = World(timing=CHAOS)
+    node = world.node()
+    assert node.status is not None
+    world.system.links.drop(API, KUBELET, lambda passage, _: passage.type == "WatchBatch")
+    lost = NodeCondition(type="Ready", status="Unknown", reason="NodeStatusUnknown", last_transition_time="2026-01-01T00:00:01Z")
+    status = replace(node.status, conditions=with_condition(node.status.conditions, lost))
+    world.ask(WriteStatus, resource="nodes", namespace="", name=NODE, status=status)
+    world.run(2 * CHAOS.node_status_s)
+    assert condition(world.node(), "Ready").status == "True"
+
+
 def test_a_node_is_not_ready_while_its_runtime_is_down() -> None:
     world = World(timing=CHAOS)
     world.system.crash(RUNTIME)

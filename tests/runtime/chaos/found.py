@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from callboard.models.base import freeze
 from callboard.runtime.faults.plan import Apply, Plan, Remove
-from callboard.runtime.faults.vocabulary import WatchDelay
+from callboard.runtime.faults.vocabulary import Partition, ServerGone, WatchDelay
 
 _LABELS = {"app": "b"}
 _POD = {"terminationGracePeriodSeconds": 1, "containers": [{"name": "web", "image": "web:1"}]}
@@ -15,6 +15,7 @@ _SPEC = {"replicas": 3, "selector": {"matchLabels": _LABELS}, "template": {"meta
 _SET = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "b"}, "spec": _SPEC}
 
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "b"}, "spec": {**_SPEC, "replicas": 1}}
+_ALONE = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b", "labels": _LABELS}, "spec": _POD}
 
 FOUND: dict[str, Plan] = {
     "a deleted ReplicaSet that its controller has not heard of gets pods as fast as the garbage collector takes them (seed 1)": Plan(
@@ -30,5 +31,13 @@ FOUND: dict[str, Plan] = {
         nodes=1,
         operations=(Apply(at_s=0.0, tree=freeze(_DEPLOYMENT)), Remove(at_s=5.0, resource="deployments.apps", name="b")),
         faults=(WatchDelay(target="controller/deployment", resource="deployments.apps", at_s=4.0, for_s=6.0),),
+    ),
+    "a node that was cut off is not Ready before its kubelet's view of it is new, though its lease is renewed (seed 1167)": Plan(
+        scenario="places",
+        seed=1167,
+        nodes=2,
+        apiservers=2,
+        operations=(Apply(at_s=9.99, tree=freeze(_ALONE)),),
+        faults=(Partition(at_s=0.0, for_s=14.0, a="kubelet/*", b="apiserver-*"), ServerGone(at_s=0.1, target="apiserver-1")),
     ),
 }

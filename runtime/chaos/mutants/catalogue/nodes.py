@@ -55,6 +55,7 @@ NODES: tuple[Mutant, ...] = (
         issue="k8s#89466",
         oracle="a pod is bound once",
         patches=(
+            Patch("callboard.actors.client", "        if self.candidate is None:\n            return True\n", "        return True\n"),
             Patch(
                 "callboard.actors.client", "        return None if self.candidate is None else self.candidate.fence", "        return None"
             ),

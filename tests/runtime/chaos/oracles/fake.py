@@ -12,6 +12,7 @@ from callboard.models.api.apps import DaemonSet, Deployment, ReplicaSet, Statefu
 from callboard.models.api.core import (
     ContainerStatus,
     Node,
+    NodeCondition,
     NodeSpec,
     NodeStatus,
     Pod,
@@ -122,9 +123,11 @@ def pod(
     return Pod(metadata=about, spec=spec, status=status)
 
 
-def node(name: str, *taints: Taint, cpu: str = "1") -> Node:
+def node(name: str, *taints: Taint, cpu: str = "1", ready: str = "True") -> Node:
     about = ObjectMeta(name=name, uid=f"uid-{name}")
-    return Node(metadata=about, spec=NodeSpec(taints=taints), status=NodeStatus(allocatable=FrozenMap({"cpu": cpu})))
+    conditions = (NodeCondition(type="Ready", status=ready),)
+    status = NodeStatus(allocatable=FrozenMap({"cpu": cpu}), conditions=conditions)
+    return Node(metadata=about, spec=NodeSpec(taints=taints), status=status)
 
 
 def running(one: Pod, where: str = "node-1", *, container_id: str = "c1", ready: bool = True) -> Running:

@@ -11,7 +11,7 @@ from callboard.models.api.core import ConfigMap, Taint, Toleration
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, freeze
 from callboard.models.generic import GenericObject
-from callboard.models.messages.api import DeleteObject, EvictPod, WatchBatch, Written
+from callboard.models.messages.api import DeleteObject, EvictPod, Propagation, WatchBatch, WatchEvent, Written
 from callboard.runtime.chaos.oracles import caches, every, garbage, promises, rates, services, workloads
 from callboard.runtime.chaos.oracles.base import Oracle
 
@@ -188,8 +188,8 @@ def _informer(objects: dict[str, Any], **more: Any) -> Any:
     return SimpleNamespace(objects=objects, **{**about, **more})
 
 
-def _config_map(name: str, revision: int) -> ConfigMap:
-    return ConfigMap(metadata=ObjectMeta(name=name, namespace="default", uid=f"uid-{name}", resource_version=revision))
+def _config_map(name: str, revision: int, uid: str = "") -> ConfigMap:
+    return ConfigMap(metadata=ObjectMeta(name=name, namespace="default", uid=uid or f"uid-{name}", resource_version=revision))
 
 
 def test_a_view_that_goes_back_is_noticed_and_a_new_life_begins_anew() -> None:
@@ -200,6 +200,21 @@ def test_a_view_that_goes_back_is_noticed_and_a_new_life_begins_anew() -> None:
     informer.revision = 5
     assert oracle.delivered(SERVER, "scheduler#2", batch, world) is None
     assert oracle.delivered(SERVER, "scheduler#1", batch, world) is not None
+
+
+def test_an_object_that_gets_older_in_a_view_is_noticed_and_a_new_one_of_the_name_is_not() -> None:
+    key = "configmaps/default/a"
+    informer = _informer({key: _config_map("a", 5)}, revision=7)
+    world = FakeWorld(components={"scheduler": SimpleNamespace(_streams={3: informer})})
+    oracle = caches.ViewsGoForward()
+    batch = WatchBatch(3, 1, (WatchEvent("ADDED", key, _config_map("a", 5)),), 7)
+    assert oracle.delivered(SERVER, "scheduler#1", batch, world) is None
+    informer.objects = {key: _config_map("a", 4, uid="another")}
+    assert oracle.delivered(SERVER, "scheduler#1", batch, world) is None
+    informer.objects = {key: _config_map("a", 3, uid="another")}
+    found = oracle.delivered(SERVER, "scheduler#1", batch, world)
+    assert found is not None
+    assert "saw it at revision 4, and sees it at 3 now" in found.words
 
 
 @pytest.mark.parametrize(
@@ -329,6 +344,56 @@ def test_a_rollout_that_takes_too_many_pods_is_noticed(by_controller: bool, unav
     if by_controller:
         oracle.delivered("controller/replicaset#1", SERVER, DeleteObject(1, "x", "pods", "default", "a"), world)
     assert (world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True)) is not None) == wrong
+
+
+@pytest.mark.parametrize("all_seen", [True, False])
+def test_what_a_rollout_promised_before_its_change_had_been_seen_everywhere_counts(all_seen: bool) -> None:
+    world, oracle = FakeWorld(), promises.RolloutsKeepTheirPromise()
+    owner = ("Deployment", "web", "uid-web")
+    world.put(oracle, "deployments.apps/default/web", deployment("web", 1, (1, 1, 1), observed=1))
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1, told=(1, 1), owner=owner))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
+    if all_seen:
+        world.put(oracle, "deployments.apps/default/web", deployment("web", 2, (2, 2, 2), observed=2))
+        world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2, told=(2, 2), owner=owner))
+    else:
+        world.put(oracle, "deployments.apps/default/web", deployment("web", 2, (1, 1, 1), observed=0))
+    world.put(oracle, _pod_key("b"), pod("b", owner=RS))
+    oracle.delivered("controller/replicaset#1", SERVER, DeleteObject(1, "x", "pods", "default", "b"), world)
+    assert (world.put(oracle, _pod_key("b"), pod("b", owner=RS, going=True)) is not None) == all_seen
+
+
+@pytest.mark.parametrize(
+    ("others", "since_s", "by", "wrong"),
+    [
+        ("Unknown", 100.0, "controller/nodelifecycle#1", True),
+        ("True", 100.0, "controller/nodelifecycle#1", False),
+        ("Unknown", 0.5, "controller/nodelifecycle#1", False),
+        ("Unknown", 100.0, "controller/replicaset#1", False),
+    ],
+)
+def test_who_is_evicted_while_all_nodes_are_silent_is_noticed(others: str, since_s: float, by: str, wrong: bool) -> None:
+    world, oracle = FakeWorld(), promises.NobodyIsEvictedInTheDark()
+    world.put(oracle, "nodes//node-1", node("node-1", ready="Unknown"))
+    world.put(oracle, "nodes//node-2", node("node-2", ready=others))
+    world.put(oracle, "nodes//node-1", node("node-1", ready="Unknown"))
+    world.put(oracle, _pod_key("a"), pod("a"))
+    world.now += since_s
+    delete = DeleteObject(1, "x", "pods", "default", "a", uid="uid-a")
+    assert (oracle.delivered(by, SERVER, delete, world) is not None) == wrong
+
+
+@pytest.mark.parametrize(("policy", "adopter", "wrong"), [("Orphan", RS, True), ("Background", RS, False), ("Orphan", None, False)])
+def test_an_orphan_that_is_taken_back_by_who_let_it_go_is_noticed(
+    policy: Propagation, adopter: tuple[str, str, str] | None, wrong: bool
+) -> None:
+    world, oracle = FakeWorld(), promises.OrphansLive()
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
+    remove = DeleteObject(1, "x", "replicasets.apps", "default", "web", uid="uid-web", propagation=policy)
+    assert oracle.delivered("user#1", SERVER, remove, world) is None
+    assert world.put(oracle, _pod_key("a"), pod("a")) is None
+    assert (world.put(oracle, _pod_key("a"), pod("a", owner=adopter)) is not None) == wrong
 
 
 OLD_TAINT = Taint(key="maintenance", effect="NoExecute")
