@@ -208,10 +208,13 @@ class ApiServer(JobRunner):
 
     @handles(StoreChanged)
     def _store_changed(self, piece: StoreChanged) -> None:
+        before = self.cache.revision
         events = self._stream.heard(piece)
         if events is None:
             self._stream.follow(self._next_id())
             return
+        if piece.picture and self.cache.revision > before:
+            self.streams.close_ahead(before)
         for event in events:
             if event.key.startswith(DEFINITIONS):
                 self._serve(event.key, event.obj)

@@ -61,6 +61,14 @@ class Streams:
         """A watcher has lost interest."""
         self.index.remove((message.reply_to, message.id))
 
+    def close_ahead(self, revision: int) -> None:
+        """Close the streams of those who began after this revision, with "list again": a picture of the store does not tell what has come
+        and gone between what the cache was then and what they had seen elsewhere."""
+        for key in [key for key, watcher in self.index.watchers.items() if watcher.after > revision]:
+            watcher = self.index.watchers[key]
+            self._port.send(watcher.to, _closed(watcher.id, watcher.seq + 1, gone(watcher.after, self._cache.revision)))
+            self.index.remove(key)
+
     # -- telling ------------------------------------------------------------------------------------------------------------------
 
     def tell(self, events: tuple[StoreEvent, ...], revision: int) -> None:

@@ -15,6 +15,8 @@ from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 NEWS_IS_OLD_S = 20.0
 """A pod that was lost by itself so long ago is known to be lost: the longest silence of a stream, a restart and a back-off."""
 SILENCE = (NOT_READY, UNREACHABLE)
+ReplicaSetName = tuple[str, str]
+"""Store key and UID; empty for pods of nobody."""
 BUDGETS = "poddisruptionbudgets.policy/"
 
 
@@ -83,8 +85,8 @@ class RolloutsKeepTheirPromise(Oracle):
     def __init__(self) -> None:
         self._posts: dict[str, list[int]] = {}
         self._deleted_by: dict[str, float] = {}
-        self._ready: dict[str, str] = {}
-        self._lost_s: dict[str, tuple[float, str]] = {}
+        self._ready: dict[str, ReplicaSetName] = {}
+        self._lost_s: dict[str, tuple[float, ReplicaSetName]] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
         if message.resource == "pods" and sender.startswith("controller/replicaset"):
@@ -114,23 +116,24 @@ class RolloutsKeepTheirPromise(Oracle):
     def _pod(self, event: StoreEvent, world: World) -> Wrong | None:
         uid = (event.obj or event.old).metadata.uid
         if event.obj is not None and is_active(event.obj) and is_ready(event.obj):
-            self._ready.setdefault(uid, _deployment_of(event.obj, world))
+            self._ready[uid] = _replica_set_of(event.obj)
             return None
-        deployment = self._ready.pop(uid, None)
-        if deployment is None:
+        owner = self._ready.pop(uid, None)
+        if owner is None:
             return None
         going = event.obj is None or bool(event.obj.metadata.deletion_timestamp)
         if not going or world.now - self._deleted_by.get(event.key, -1e9) > 1.0:
-            self._lost_s[uid] = (world.now, deployment)
+            self._lost_s[uid] = (world.now, owner)
             return None
-        return self._judge(event, deployment, world)
+        return self._judge(event, _deployment_of(owner, world), world)
 
     def _judge(self, event: StoreEvent, deployment: str, world: World) -> Wrong | None:
         posts = self._posts.get(deployment)
         if not posts:
             return None
-        left = sum(one == deployment for one in self._ready.values())
-        unknown = sum(one == deployment and world.now - at_s < NEWS_IS_OLD_S for at_s, one in self._lost_s.values())
+        left = sum(_deployment_of(one, world) == deployment for one in self._ready.values())
+        lost = [one for at_s, one in self._lost_s.values() if world.now - at_s < NEWS_IS_OLD_S]
+        unknown = sum(_deployment_of(one, world) == deployment for one in lost)
         if left + unknown < min(posts):
             return Wrong(event.key, f"its deletion leaves {left} ready pods of its Deployment, and {min(posts)} were promised")
         return None
@@ -149,13 +152,18 @@ def _all_seen(deployment: Any, world: World) -> bool:
     return True
 
 
-def _deployment_of(pod: Any, world: World) -> str:
-    """UID of the Deployment that a pod belongs to; "" if none."""
+def _replica_set_of(pod: Any) -> ReplicaSetName:
     owner = controller_of(pod)
-    if owner is None or owner.kind != "ReplicaSet":
-        return ""
-    replica_set = world.objects.get(object_key("replicasets.apps", pod.metadata.namespace, owner.name))
-    deployment = _above(replica_set, world) if replica_set is not None and replica_set.metadata.uid == owner.uid else None
+    return (
+        ("", "") if owner is None or owner.kind != "ReplicaSet" else (f"replicasets.apps/{pod.metadata.namespace}/{owner.name}", owner.uid)
+    )
+
+
+def _deployment_of(name: ReplicaSetName, world: World) -> str:
+    """UID of the Deployment that a ReplicaSet belongs to now, which may have adopted it; "" if none."""
+    key, uid = name
+    replica_set = world.objects.get(key)
+    deployment = _above(replica_set, world) if replica_set is not None and replica_set.metadata.uid == uid else None
     return deployment.metadata.uid if deployment is not None else ""
 
 
@@ -193,9 +201,14 @@ class NobodyIsEvictedInTheDark(Oracle):
 
     def __init__(self) -> None:
         self._dark_since_s: float | None = None
+        self._other_s: dict[str, float] = {}
+        """When a node was last seen with a taint that has nothing to do with silence."""
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
         if event.key.startswith("nodes//"):
+            for node in filter(None, (event.obj, event.old)):
+                if _is_tainted(node):
+                    self._other_s[node.metadata.name] = world.now
             nodes = [obj for key, obj in world.objects.items() if key.startswith("nodes//")]
             dark = bool(nodes) and all(condition_is(one, "Ready", "Unknown") for one in nodes)
             if not dark:
@@ -211,7 +224,7 @@ class NobodyIsEvictedInTheDark(Oracle):
         if pod is None or pod.metadata.uid != message.uid or pod.metadata.deletion_timestamp or not pod.spec.node_name:
             return None
         node = world.objects.get(object_key("nodes", "", pod.spec.node_name))
-        if node is None or any(one.effect == "NoExecute" and one.key not in SILENCE for one in node.spec.taints or ()):
+        if node is None or _is_tainted(node) or world.now - self._other_s.get(pod.spec.node_name, -1e9) < NEWS_IS_OLD_S:
             return None
         if world.now - self._dark_since_s <= 2 * world.timing.node_monitor_s + 1.0:
             return None
@@ -219,6 +232,11 @@ class NobodyIsEvictedInTheDark(Oracle):
             f"pods/{message.namespace}/{message.name}",
             f"it is evicted, and all nodes have been silent for {world.now - self._dark_since_s:.1f} s",
         )
+
+
+def _is_tainted(node: Any) -> bool:
+    """Whether pods have to leave a node for another reason than its silence."""
+    return any(one.effect == "NoExecute" and one.key not in SILENCE for one in node.spec.taints or ())
 
 
 class OrphansLive(Oracle):

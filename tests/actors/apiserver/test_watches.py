@@ -221,3 +221,23 @@ def test_a_store_that_compacted_what_an_apiserver_missed_sends_a_picture(make_wo
     assert len(stream.events) == 2 + 12
     cached = {key: obj for bucket in world.server().cache.buckets("configmaps") for key, obj in bucket.items()}
     assert cached == {key: obj for key, obj in world.items.items() if key.startswith("configmaps/")}
+
+
+def test_a_watcher_that_was_ahead_of_an_apiserver_lists_again_when_that_is_given_a_picture(
+    make_world: Callable[..., Any], objects: Any
+) -> None:
+    world = make_world(servers=2, store=StoreSettings(history_limit=4))
+    cut = world.make_stale(1)
+    world.ok(CreateObject, resource="configmaps", obj=objects.config("seen"))
+    ahead = world.watch("configmaps", server=1)
+    level = world.watch("configmaps", server=1, after=world.server(1).cache.revision)
+    world.ok(DeleteObject, resource="configmaps", namespace="default", name="seen")
+    for number in range(10):
+        world.ok(CreateObject, resource="configmaps", obj=objects.config(f"c{number}"))
+    world.system.links.remove(cut)
+    world.run(10.0)
+    assert ahead.closed is not None
+    assert ahead.closed.code == 410
+    assert ahead.events == []
+    assert level.closed is None
+    assert [name for _, name in level.events] == [f"c{number}" for number in range(10)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from callboard.models.base import freeze
 from callboard.runtime.faults.plan import Apply, Plan, Remove
-from callboard.runtime.faults.vocabulary import Partition, ServerGone, WatchDelay
+from callboard.runtime.faults.vocabulary import ClockJump, Compaction, Partition, ServerGone, WatchDelay
 
 _LABELS = {"app": "b"}
 _POD = {"terminationGracePeriodSeconds": 1, "containers": [{"name": "web", "image": "web:1"}]}
@@ -39,5 +39,17 @@ FOUND: dict[str, Plan] = {
         apiservers=2,
         operations=(Apply(at_s=9.99, tree=freeze(_ALONE)),),
         faults=(Partition(at_s=0.0, for_s=14.0, a="kubelet/*", b="apiserver-*"), ServerGone(at_s=0.1, target="apiserver-1")),
+    ),
+    "who watched ahead of an apiserver is not told of what had come and gone when that is given a picture of the store (seed 1500)": Plan(
+        scenario="places",
+        seed=1500,
+        nodes=2,
+        apiservers=2,
+        operations=(Apply(at_s=5.1, tree=freeze(_ALONE)), Remove(at_s=12.0, resource="pods", name="b")),
+        faults=(
+            Partition(at_s=5.0, for_s=5.0, a="store", b="apiserver-0"),
+            ClockJump(at_s=9.0, for_s=0.1, target="control-plane", skew_s=60.0),
+            Compaction(at_s=9.0),
+        ),
     ),
 }

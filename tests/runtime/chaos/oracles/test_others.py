@@ -363,6 +363,18 @@ def test_what_a_rollout_promised_before_its_change_had_been_seen_everywhere_coun
     assert (world.put(oracle, _pod_key("b"), pod("b", owner=RS, going=True)) is not None) == all_seen
 
 
+def test_pods_of_a_replica_set_that_a_new_deployment_has_adopted_are_its_pods() -> None:
+    world, oracle = FakeWorld(), promises.RolloutsKeepTheirPromise()
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2, told=(2, 2)))
+    for name in ("a", "b"):
+        world.put(oracle, _pod_key(name), pod(name, owner=RS))
+    world.put(oracle, "deployments.apps/default/web", deployment("web", 1, (2, 2, 2)))
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1, told=(2, 2), owner=("Deployment", "web", "uid-web")))
+    for name, wrong in (("a", False), ("b", True)):
+        oracle.delivered("controller/replicaset#1", SERVER, DeleteObject(1, "x", "pods", "default", name), world)
+        assert (world.put(oracle, _pod_key(name), pod(name, owner=RS, going=True)) is not None) == wrong
+
+
 @pytest.mark.parametrize(
     ("others", "since_s", "by", "wrong"),
     [
