@@ -16,6 +16,7 @@ _SET = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "b"}
 
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "b"}, "spec": {**_SPEC, "replicas": 1}}
 _ALONE = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b", "labels": _LABELS}, "spec": _POD}
+_OTHER = {**_ALONE, "metadata": {"name": "a", "labels": _LABELS}}
 
 FOUND: dict[str, Plan] = {
     "a deleted ReplicaSet that its controller has not heard of gets pods as fast as the garbage collector takes them (seed 1)": Plan(
@@ -45,7 +46,11 @@ FOUND: dict[str, Plan] = {
         seed=1500,
         nodes=2,
         apiservers=2,
-        operations=(Apply(at_s=5.1, tree=freeze(_ALONE)), Remove(at_s=12.0, resource="pods", name="b")),
+        operations=(
+            Apply(at_s=0.0, tree=freeze(_OTHER)),
+            Apply(at_s=5.1, tree=freeze(_ALONE)),
+            Remove(at_s=12.0, resource="pods", name="b"),
+        ),
         faults=(
             Partition(at_s=5.0, for_s=5.0, a="store", b="apiserver-0"),
             ClockJump(at_s=9.0, for_s=0.1, target="control-plane", skew_s=60.0),
