@@ -69,9 +69,10 @@ class Leadership:
         """Whether this competitor may act now, by its own clock."""
         return self._epoch >= 0 and now_s < self._renewed_at_s + self.election.renew_deadline_s
 
-    def fence(self) -> Fence | None:
-        """What its writes carry."""
-        return Fence(self.key, self._epoch) if self._epoch >= 0 else None
+    def fence(self) -> Fence:
+        """What its writes carry. Whoever does not lead has a fence too, which is never in force: to have none would be to write as those
+        do who compete for nothing."""
+        return Fence(self.key, self._epoch)
 
     def observe(self, lease: Lease | None, now_s: float) -> None:
         """The Lease as it was read (None: there is none). What is older than what is known already says nothing."""
@@ -151,7 +152,7 @@ class Candidate:
         return self.leadership.leads(self.owner.port.now())
 
     @property
-    def fence(self) -> Fence | None:
+    def fence(self) -> Fence:
         """What its owner's writes carry."""
         return self.leadership.fence()
 

@@ -227,10 +227,11 @@ class NodeLifecycleController(Controller):
             return []
         first = start and self._ticks <= 1
         now = self.port.now()
+        clock_s, ahead_s = self.health.clock_s, self.health.since_tick_s(now)
         return [
             pod
             for pod in self.book.on(node.metadata.name).values()
-            if self.evictions.due(pod, taints, self.health.clock_s, passed_before_s(pod, taints, now) if first else 0.0)
+            if self.evictions.due(pod, taints, clock_s, ahead_s=ahead_s, earlier_s=passed_before_s(pod, taints, now) if first else 0.0)
             and not is_finished(pod)
         ]
 

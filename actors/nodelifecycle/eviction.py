@@ -76,16 +76,17 @@ class EvictionBook:
     def __init__(self) -> None:
         self._since: dict[str, tuple[str, float]] = {}
 
-    def due(self, pod: Pod, taints: tuple[Taint, ...], clock_s: float, earlier_s: float = 0.0) -> bool:
-        """Whether a pod must leave now. The first question starts its time; `earlier_s` is what had passed before this incarnation."""
+    def due(self, pod: Pod, taints: tuple[Taint, ...], clock_s: float, *, ahead_s: float = 0.0, earlier_s: float = 0.0) -> bool:
+        """Whether a pod must leave now. The first question starts its time, `ahead_s` after the tick that `clock_s` is of: since that tick,
+        which may have been long before the taint, would be too early. `earlier_s` is what had passed before this incarnation."""
         meta = pod.metadata
         entry = self._since.get(meta.uid)
         if entry is None:
-            entry = self._since[meta.uid] = (pod.spec.node_name if pod.spec is not None else "", clock_s - earlier_s)
+            entry = self._since[meta.uid] = (pod.spec.node_name if pod.spec is not None else "", clock_s + ahead_s - earlier_s)
         if meta.deletion_timestamp:
             return False
         limit = toleration_s(pod.spec.tolerations if pod.spec is not None else (), taints)
-        return limit is not None and clock_s - entry[1] >= limit
+        return limit is not None and (limit == 0.0 or clock_s - entry[1] >= limit)
 
     def forget(self, uid: str) -> None:
         """The pod is gone, or its node evicts nobody any more."""

@@ -186,6 +186,7 @@ class Scheduler(Binder):
             for binding in self.assumed.overdue(informer.revision):
                 self.not_bound(binding, "its pod is gone")
         self._look_for_hope()
+        self.teller.resume()
         if self.queue.has_active:
             self._schedule_soon()
 

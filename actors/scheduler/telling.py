@@ -50,6 +50,9 @@ class Owner(Protocol):
     @property
     def fence(self) -> Fence | None: ...
 
+    @property
+    def leads(self) -> bool: ...
+
     def call(self, request: type[Request], context: Any, /, **fields: Any) -> int: ...
 
     def tell_user(self, obj: Any, resource: str, type_: str, reason: str, message: str) -> None: ...
@@ -92,7 +95,14 @@ class Teller:
         """The pod is gone, or its gates are."""
         self._gated.pop(key, None)
 
+    def resume(self) -> None:
+        """Its owner may have become the leader: what waited for that is told."""
+        if self._waiting:
+            self._send()
+
     def _send(self) -> None:
+        if not self._owner.leads:
+            return  # two who tell the same pod different reasons would do so for ever
         for key in list(islice(self._waiting, 2 * STATUS_WRITES_LIMIT)):
             if len(self._in_flight) >= STATUS_WRITES_LIMIT:
                 return

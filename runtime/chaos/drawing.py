@@ -36,6 +36,7 @@ class Place:
         self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
         self.servers = tuple(f"apiserver-{number}" for number in range(apiservers))
         self.kubelets = tuple(f"kubelet/{node}" for node in self.nodes)
+        self.planes = ("control-plane", *(f"control-plane-{number}" for number in range(1, copies)))
         self.proxies = tuple(f"proxy/{node}" for node in self.nodes)
         self.stirred = tuple(name for name in stirs if name not in self.servers)
         others = tuple(name for name in self.stirred if name not in CONTROLLERS and not name.startswith("kubelet"))
@@ -55,6 +56,11 @@ class Place:
         """The apiserver that may go for good, always the same one; "" where there is but one."""
         rng.random()
         return self.servers[-1] if len(self.servers) > 1 else ""
+
+    def first_server(self, rng: random.Random, reader: str) -> str:
+        """The apiserver that somebody begins with: kubelets take turns, of others it is not known here."""
+        found = rng.choice(self.servers)
+        return self.servers[self.kubelets.index(reader) % len(self.servers)] if reader in self.kubelets else found
 
     def at_s(self, rng: random.Random) -> float:
         """When a fault begins."""
@@ -87,7 +93,7 @@ KINDS: Mapping[str, Draw] = {
     "StoreCrash": lambda r, p: v.StoreCrash(at_s=p.at_s(r), for_s=_long(r, 2), target="store"),
     "Pause": lambda r, p: v.Pause(at_s=p.at_s(r), for_s=_long(r, 8), target=r.choice((p.reader(r), *p.servers))),
     "ClockJump": lambda r, p: v.ClockJump(
-        at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice((*p.nodes, "control-plane")), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))
+        at_s=p.at_s(r), for_s=_long(r, 30), target=r.choice((*p.nodes, *p.planes)), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))
     ),
     "WatchDelay": lambda r, p: v.WatchDelay(at_s=p.at_s(r), for_s=_long(r, 10), target=p.reader(r), resource=r.choice(RESOURCES)),
     "WatchDrop": lambda r, p: v.WatchDrop(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 4)),
@@ -149,8 +155,20 @@ def _deaf(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     return (v.LinkDrop(at_s=place.at_s(rng), for_s=round(2.2 + rng.random() * 4, 2), source="apiserver-*", target=place.reader(rng)),)
 
 
+def _time_travel(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """Somebody hears from one apiserver what another does not know yet, and starts anew at that one (k8s#59848)."""
+    reader = rng.choice((place.reader(rng), *place.kubelets))
+    at_s, lag_s = place.at_s(rng), round(5 + rng.random() * 5, 2)
+    server = place.first_server(rng, reader)
+    cut = v.Partition(at_s=max(0.0, round(at_s - 2.5, 2)), for_s=round(2.5 + rng.random(), 2), a=reader, b=server)
+    restart = v.KubeletRestart if reader.startswith("kubelet/") else v.ControllerRestart
+    again = restart(at_s=round(at_s + lag_s * (0.5 + rng.random() / 2), 2), for_s=0.1, target=reader)
+    return cut, v.ServerLag(at_s=at_s, for_s=lag_s, target=server), again
+
+
 COMBINATIONS: tuple[Callable[[random.Random, Place], tuple[v.AnyFault, ...]], ...] = (
     _stale_restart,
+    _time_travel,
     _cut_and_compact,
     _old_leader,
     _lost_meanwhile,

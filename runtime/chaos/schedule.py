@@ -35,6 +35,7 @@ a test, and make a schedule cost half as much."""
 FAILS = "no component fails"
 LIVELOCK = "no livelock"
 LEASES = "leases.coordination.k8s.io/"
+OF_NODES = f"{LEASES}kube-node-lease/"
 STEPS_LIMIT = 60_000
 """Steps after which a schedule counts as one that goes on for ever: several times what the longest good one takes."""
 
@@ -60,6 +61,7 @@ class Run:
         self.world = SimulatedWorld(self.simulation, timing)
         self._oracles = tuple(oracles)
         self._on_stored = tuple(one for one in oracles if type(one).stored is not Oracle.stored)
+        self._on_leases = tuple(one for one in self._on_stored if one.leases)
         self._on_ran = tuple(one for one in oracles if type(one).ran is not Oracle.ran)
         self._on_delivered: dict[type, tuple[Oracle, ...]] = {}
         for one in oracles:
@@ -117,9 +119,13 @@ class Run:
             raise _Found(self._finding(LIVELOCK, "", f"more than {STEPS_LIMIT} messages and timers; in the last minute: {busiest}"))
         if world.changed:
             for event in world.changes():
-                if event.key.startswith(LEASES):
+                if not event.key.startswith(LEASES):
+                    told = self._on_stored
+                elif event.key.startswith(OF_NODES):
                     continue
-                for oracle in self._on_stored:
+                else:
+                    told = self._on_leases
+                for oracle in told:
                     self._judged(oracle, oracle.stored(event, world))
         _, sender, receiver, kind, _ = system.last
         if receiver.startswith("runtime/"):

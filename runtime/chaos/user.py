@@ -87,8 +87,9 @@ class User(ApiComponent):
                 self._apply(step, tree)
             case p.Change(resource=resource, namespace=namespace, name=name, patch=patch):
                 self.call(api.PatchObject, step, resource=resource, namespace=namespace, name=name, type="merge", patch=patch)
-            case p.Remove(resource=resource, namespace=namespace, name=name, propagation=propagation):
-                self.call(api.DeleteObject, step, resource=resource, namespace=namespace, name=name, propagation=propagation)
+            case p.Remove(resource=resource, namespace=namespace, name=name, propagation=propagation, grace_s=grace_s):
+                fields = {"resource": resource, "namespace": namespace, "name": name}
+                self.call(api.DeleteObject, step, **fields, propagation=propagation, grace_period_s=grace_s)
             case p.Undo(namespace=namespace):
                 self._read(step, "replicasets.apps", namespace)
             case p.Evict(namespace=namespace, labels=labels) | p.Orphan(namespace=namespace, labels=labels):
@@ -159,9 +160,11 @@ class User(ApiComponent):
         if not chosen:
             self._over(step.number)
             return
+        servers = self.settings.apiservers
         for number, pod in enumerate(chosen):
             meta = pod.metadata
             context = step if number == len(chosen) - 1 else None  # the last one speaks for all
+            self.server = servers[(servers.index(self.server) + 1) % len(servers)]  # as several who don't know of each other would
             self.call(api.EvictPod, context, resource="pods", namespace=meta.namespace, name=meta.name, uid=meta.uid)
 
     def _orphan(self, step: _Step, pods: Iterable[Any], patch: Any) -> None:

@@ -152,10 +152,11 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""
+        place = system.add_machine(CONTROL_PLANE + suffix).name  # copies that have one clock and one power supply are worth little
         for turn, (name, component) in enumerate((*timed, *plain)):
             client = blueprint.competing_client(turn + copy, name.replace("/", "-"))
             more = (timing,) if (name, component) in timed else ()
-            system.start(name + suffix, component, client, *more, machine=CONTROL_PLANE)
+            system.start(name + suffix, component, client, *more, machine=place)
     system.start(METRICS_SERVER, MetricsServer, timing.usage_s, machine=CONTROL_PLANE)
     system.start(DNS, NameService, blueprint.client(), DOMAIN, blueprint.cluster_dns, blueprint.names_server, machine=CONTROL_PLANE)
     system.start(INGRESS, IngressController, blueprint.client(), blueprint.ingress, blueprint.ingress_server, machine=CONTROL_PLANE)

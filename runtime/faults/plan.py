@@ -54,13 +54,14 @@ class Change(Operation, frozen=True, kw_only=True, tag="change"):
     namespace: str = "default"
 
 
-class Remove(Operation, frozen=True, kw_only=True, tag="remove"):
-    """Delete an object, if it is there."""
+class Remove(Operation, frozen=True, kw_only=True, tag="remove", omit_defaults=True):
+    """Delete an object, if it is there. `grace_s` 0 is by force: nobody waits for the kubelet of a pod; -1: the object's own grace."""
 
     resource: str
     name: str
     namespace: str = "default"
     propagation: Propagation = "Background"
+    grace_s: int = -1
 
 
 class Undo(Operation, frozen=True, kw_only=True, tag="undo"):

@@ -77,8 +77,11 @@ class Oracle:
     hears: ClassVar[tuple[type[Message], ...]] = ()
     """Types of messages of which `delivered` is told: to ask every oracle about every message would cost as much as all the rest."""
 
+    leases: ClassVar[bool] = False
+    """Whether `stored` is told of the Leases that leaders hold, too."""
+
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
-        """Something has been stored or removed; called once per change, in the store's order, Leases excepted."""
+        """Something has been stored or removed; called once per change, in the store's order, Leases excepted (see `leases`)."""
         return None
 
     def ran(self, node: str, world: World) -> Wrong | None:

@@ -94,17 +94,29 @@ class ReadyIsTrue(Oracle):
 
 
 class OneNodeEach(Oracle):
-    """What runs of a pod runs on one node only, and nothing runs of two pods of one name at once on one node (k8s#104648). Truth is the
-    runtimes'; a pod under its old and its new UID may be on two nodes, since nobody waits for a node that can't be heard, unless it is
-    one of a StatefulSet, which is one of its kind (k8s#59848, k8s#35145)."""
+    """What runs of a pod runs on one node only, and nothing runs of two pods of one name at once on one node (k8s#104648), unless a
+    user has removed the first by force. Truth is the runtimes'; a pod under its old and its new UID may be on two nodes, since nobody
+    waits for a node that can't be heard, unless it is one of a StatefulSet, which is one of its kind (k8s#59848, k8s#35145)."""
 
     name = "one pod, one node"
+    hears = (DeleteObject,)
+
+    def __init__(self) -> None:
+        self._forced: dict[str, None] = {}
+        """UIDs of pods that a user has removed by force."""
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.resource == "pods" and message.grace_period_s == 0 and sender.startswith("user"):
+            pod = world.objects.get(f"{PODS}{message.namespace}/{message.name}")
+            if pod is not None:
+                self._forced[pod.metadata.uid] = None
+        return None
 
     def ran(self, node: str, world: World) -> Wrong | None:
         here = world.running(node)
         names: dict[str, str] = {}
         for one in here:
-            if names.setdefault(one.pod_key, one.pod_uid) != one.pod_uid:
+            if one.pod_uid not in self._forced and names.setdefault(one.pod_key, one.pod_uid) != one.pod_uid:
                 return Wrong(one.pod_key, f"two pods of this name run on {node} at once")
         uids = {one.pod_uid for one in here}
         for other in world.nodes:
@@ -113,7 +125,7 @@ class OneNodeEach(Oracle):
             for one in world.running(other):
                 if one.pod_uid in uids:
                     return Wrong(one.pod_key, f"it runs on {node} and on {other}")
-                if one.pod_key in names and _is_unique(world.objects.get(one.pod_key)):
+                if one.pod_key in names and one.pod_uid not in self._forced and _is_unique(world.objects.get(one.pod_key)):
                     return Wrong(one.pod_key, f"it is one of a kind and runs on {node} and on {other}, under two UIDs")
         return None
 

@@ -1,4 +1,4 @@
-"""Promises that are judged at every step: budgets, rolling updates, evictions by taints, acknowledged writes."""
+"""Promises that are judged at every step: budgets, rolling updates, orphans, acknowledged writes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 from callboard.models.messages.api import DeleteObject, EvictPod, Written, object_key
 from callboard.models.messages.store import StoreEvent
 from callboard.models.owners import controller_of
-from callboard.models.podstatus import condition_is, is_active, is_ready
-from callboard.models.taints import NOT_READY, UNREACHABLE, tolerates
+from callboard.models.podstatus import is_active, is_ready
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
+from callboard.runtime.chaos.oracles.evictions import NEWS_IS_OLD_S
 
-NEWS_IS_OLD_S = 20.0
-"""A pod that was lost by itself so long ago is known to be lost: the longest silence of a stream, a restart and a back-off."""
-SILENCE = (NOT_READY, UNREACHABLE)
 ReplicaSetName = tuple[str, str]
 """Store key and UID; empty for pods of nobody."""
+READY_IS_KNOWN_S = 8.0
+"""A pod that has been ready for so long is known to be available by those who count."""
 BUDGETS = "poddisruptionbudgets.policy/"
 
 
@@ -75,9 +74,10 @@ def _has(pod: Any, labels: Any) -> bool:
 
 
 class RolloutsKeepTheirPromise(Oracle):
-    """No deletion by a ReplicaSet of a Deployment leaves fewer available pods than `replicas - maxUnavailable` (k8s#19299). Pods that were
-    lost by themselves a short while ago count as available, since nobody could know of them yet. After a change the smallest number holds
-    that was promised since everybody had last seen everything: Deployment, ReplicaSets and pods."""
+    """No deletion by a ReplicaSet of a Deployment makes the available pods fewer than `replicas - maxUnavailable` where there were enough
+    of them (k8s#19299). Pods that were lost by themselves a short while ago count as available, since nobody could know of them yet, and
+    who has been available for a short while only may be taken for one that is not. After a change the smallest number holds that was
+    promised since everybody had last seen everything: Deployment, ReplicaSets and pods."""
 
     name = "a rollout keeps its promise"
     hears = (DeleteObject,)
@@ -86,6 +86,7 @@ class RolloutsKeepTheirPromise(Oracle):
         self._posts: dict[str, list[int]] = {}
         self._deleted_by: dict[str, float] = {}
         self._ready: dict[str, ReplicaSetName] = {}
+        self._since_s: dict[str, float] = {}
         self._lost_s: dict[str, tuple[float, ReplicaSetName]] = {}
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
@@ -117,7 +118,9 @@ class RolloutsKeepTheirPromise(Oracle):
         uid = (event.obj or event.old).metadata.uid
         if event.obj is not None and is_active(event.obj) and is_ready(event.obj):
             self._ready[uid] = _replica_set_of(event.obj)
+            self._since_s.setdefault(uid, world.now)
             return None
+        since_s = self._since_s.pop(uid, world.now)
         owner = self._ready.pop(uid, None)
         if owner is None:
             return None
@@ -125,16 +128,16 @@ class RolloutsKeepTheirPromise(Oracle):
         if not going or world.now - self._deleted_by.get(event.key, -1e9) > 1.0:
             self._lost_s[uid] = (world.now, owner)
             return None
-        return self._judge(event, _deployment_of(owner, world), world)
+        return self._judge(event, _deployment_of(owner, world), world.now - since_s, world)
 
-    def _judge(self, event: StoreEvent, deployment: str, world: World) -> Wrong | None:
+    def _judge(self, event: StoreEvent, deployment: str, ready_for_s: float, world: World) -> Wrong | None:
         posts = self._posts.get(deployment)
-        if not posts:
+        if not posts or ready_for_s < READY_IS_KNOWN_S:
             return None
         left = sum(_deployment_of(one, world) == deployment for one in self._ready.values())
         lost = [one for at_s, one in self._lost_s.values() if world.now - at_s < NEWS_IS_OLD_S]
         unknown = sum(_deployment_of(one, world) == deployment for one in lost)
-        if left + unknown < min(posts):
+        if left + unknown == min(posts) - 1:
             return Wrong(event.key, f"its deletion leaves {left} ready pods of its Deployment, and {min(posts)} were promised")
         return None
 
@@ -192,53 +195,6 @@ def _least(deployment: Any) -> int:
     return max(0, replicas - max(fewer, 1 if more == 0 else 0))
 
 
-class NobodyIsEvictedInTheDark(Oracle):
-    """While all nodes are said to be silent nobody is evicted for it: it is likelier that those who listen are cut off (k8s#28832,
-    k8s#24200). What was under way a moment before is not judged, and other taints go on to count."""
-
-    name = "nobody is evicted in the dark"
-    hears = (DeleteObject,)
-
-    def __init__(self) -> None:
-        self._dark_since_s: float | None = None
-        self._other_s: dict[str, float] = {}
-        """When a node was last seen with a taint that has nothing to do with silence."""
-
-    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
-        if event.key.startswith("nodes//"):
-            for node in filter(None, (event.obj, event.old)):
-                if _is_tainted(node):
-                    self._other_s[node.metadata.name] = world.now
-            nodes = [obj for key, obj in world.objects.items() if key.startswith("nodes//")]
-            dark = bool(nodes) and all(condition_is(one, "Ready", "Unknown") for one in nodes)
-            if not dark:
-                self._dark_since_s = None
-            elif self._dark_since_s is None:
-                self._dark_since_s = world.now
-        return None
-
-    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.resource != "pods" or not sender.startswith("controller/nodelifecycle") or self._dark_since_s is None:
-            return None
-        pod = world.objects.get(object_key("pods", message.namespace, message.name))
-        if pod is None or pod.metadata.uid != message.uid or pod.metadata.deletion_timestamp or not pod.spec.node_name:
-            return None
-        node = world.objects.get(object_key("nodes", "", pod.spec.node_name))
-        if node is None or _is_tainted(node) or world.now - self._other_s.get(pod.spec.node_name, -1e9) < NEWS_IS_OLD_S:
-            return None
-        if world.now - self._dark_since_s <= 2 * world.timing.node_monitor_s + 1.0:
-            return None
-        return Wrong(
-            f"pods/{message.namespace}/{message.name}",
-            f"it is evicted, and all nodes have been silent for {world.now - self._dark_since_s:.1f} s",
-        )
-
-
-def _is_tainted(node: Any) -> bool:
-    """Whether pods have to leave a node for another reason than its silence."""
-    return any(one.effect == "NoExecute" and one.key not in SILENCE for one in node.spec.taints or ())
-
-
 class OrphansLive(Oracle):
     """What was orphaned on purpose (deleted with the policy Orphan) is never taken back by the object that goes (kubernetes PR 138818)."""
 
@@ -263,65 +219,6 @@ class OrphansLive(Oracle):
             return Wrong(
                 event.key, f"it was orphaned on purpose, and {after.kind} {after.name}, which is being deleted, has adopted it again"
             )
-        return None
-
-
-class EvictionsAreDue(Oracle):
-    """The node lifecycle controller deletes a pod only if its node has, or had a moment ago, a taint that the pod does not tolerate any
-    more, or is gone (k8s#119862, k8s#28832)."""
-
-    name = "evictions are due"
-    hears = (DeleteObject,)
-
-    def __init__(self) -> None:
-        self._tainted: dict[str, float] = {}
-        self._asked: dict[str, float] = {}
-
-    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
-        if event.key.startswith("nodes//"):
-            old, name = event.old, event.key.removeprefix("nodes//")
-            if event.obj is None or (
-                old is not None and old.spec is not None and any(one.effect == "NoExecute" for one in old.spec.taints)
-            ):
-                self._tainted[name] = world.now
-        return None
-
-    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
-        if message.resource != "pods" or not sender.startswith("controller/nodelifecycle"):
-            return None
-        key = object_key("pods", message.namespace, message.name)
-        pod = world.objects.get(key)
-        if pod is None or pod.metadata.uid != message.uid or pod.metadata.deletion_timestamp or not pod.spec.node_name:
-            return None
-        node = world.objects.get(object_key("nodes", "", pod.spec.node_name))
-        if node is None or world.now - self._tainted.get(pod.spec.node_name, -1e9) < NEWS_IS_OLD_S:
-            return None
-        taints = [one for one in node.spec.taints if one.effect == "NoExecute"] if node.spec is not None else []
-        if not taints or all(
-            any(tolerates(one, taint) and one.toleration_seconds is None for one in pod.spec.tolerations) for taint in taints
-        ):
-            return Wrong(key, f"it is evicted from {pod.spec.node_name}, which has no taint that it does not tolerate")
-        return None
-
-
-class LivingNodesKeepTheirPods(Oracle):
-    """No pod is evicted from a node whose machine is up, whose kubelet runs and whom nothing cuts off, nor while most nodes are silent
-    (k8s#6193, k8s#28832). Faults of clocks, links, apiservers or the store make no node lost."""
-
-    name = "living nodes keep their pods"
-
-    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
-        if not event.key.startswith("nodes//") or event.obj is None or event.obj.spec is None:
-            return None
-        name = event.key.removeprefix("nodes//")
-        new = {one.key for one in event.obj.spec.taints if one.effect == "NoExecute"}
-        old = (
-            {one.key for one in event.old.spec.taints if one.effect == "NoExecute"}
-            if event.old is not None and event.old.spec is not None
-            else set()
-        )
-        if UNREACHABLE in new - old and not world.troubled(name):
-            return Wrong(event.key, "it is tainted as unreachable, and nothing has been wrong with it")
         return None
 
 
@@ -369,9 +266,6 @@ class AcknowledgedWritesStay(Oracle):
 ORACLES: tuple[type[Oracle], ...] = (
     BudgetsAreKept,
     RolloutsKeepTheirPromise,
-    NobodyIsEvictedInTheDark,
     OrphansLive,
-    EvictionsAreDue,
-    LivingNodesKeepTheirPods,
     AcknowledgedWritesStay,
 )

@@ -15,6 +15,7 @@ from callboard.runtime.faults import plan as p
 IMAGES: Mapping[str, Behaviour] = {
     "slow:*": Behaviour(start="0.5s", ready_after="1.5s"),
     "crashing:*": Behaviour(exits=[1, 1], runs_for="2s"),
+    "failing:*": Behaviour(exits=[1, 1], runs_for="4s", ready_after="1.5s"),
     "broken:*": Behaviour(ready_after="24h"),
     "stubborn:*": Behaviour(stops_in="6s"),
     "task:*": Behaviour(exits=[0], runs_for="1s"),
@@ -53,9 +54,11 @@ def change(at_s: float, resource: str, name: str, patch: dict[str, Any], namespa
     return p.Change(at_s=round(at_s, 2), resource=resource, name=name, patch=freeze(patch), namespace=namespace)
 
 
-def remove(at_s: float, resource: str, name: str, namespace: str = "default", propagation: Any = "Background") -> p.Remove:
+def remove(
+    at_s: float, resource: str, name: str, namespace: str = "default", propagation: Any = "Background", grace_s: int = -1
+) -> p.Remove:
     """Delete an object."""
-    return p.Remove(at_s=round(at_s, 2), resource=resource, name=name, namespace=namespace, propagation=propagation)
+    return p.Remove(at_s=round(at_s, 2), resource=resource, name=name, namespace=namespace, propagation=propagation, grace_s=grace_s)
 
 
 def template(app: str, image: str = "web:1", grace_s: int = 1, **spec: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def names(rng: random.Random) -> Draft:
         spec: dict[str, Any] = {**(tolerant if rng.random() < 0.5 else {}), "restartPolicy": rng.choice(("Always", "Always", "Never"))}
         if rng.random() < 0.5:
             spec["container"] = {"readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}}
-        tree = pod(name, rng.choice(("web:1", "stubborn:1", "crashing:1", "slow:1")), rng.choice((1, 8)), **spec)
+        tree = pod(name, rng.choice(("web:1", "stubborn:1", "crashing:1", "slow:1", "failing:1")), rng.choice((1, 8)), **spec)
         tree["metadata"]["labels"] = {"app": "names"}
         return tree
 
@@ -57,9 +57,11 @@ def names(rng: random.Random) -> Draft:
         *(apply(0.0, made(name)) for name in known),
     ]
     for at_s in moments(rng, rng.randint(3, 6), 11.0, first_s=1.5):
-        act = rng.choice(("again", "again", "taint", "gone"))
+        act = rng.choice(("again", "again", "force", "taint", "gone"))
         name = rng.choice(known)
-        if act == "again":
+        if act == "force":
+            operations += [remove(at_s, "pods", name, grace_s=0), apply(at_s + rng.choice((0.0, 0.1)), made(name))]
+        elif act == "again":
             operations += [remove(at_s, "pods", name), apply(at_s + rng.choice((0.0, 0.1, 1.5)), made(name))]
         elif act == "taint":
             operations.append(change(at_s, "nodes", "node-1", {"spec": {"taints": [taint]}}, namespace=""))

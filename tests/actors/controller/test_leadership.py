@@ -72,7 +72,7 @@ def test_a_leader_that_sees_another_holder_stops_at_once() -> None:
     rival.observe(_write(leader, 0.0, 5), 0.0)
     leader.observe(_write(rival, 15.0, 8), 15.0)
     assert not leader.leads(15.0)
-    assert leader.fence() is None
+    assert leader.fence() == Fence(leader.key, -1), "none that the store could find in force"
     assert rival.fence() == Fence(rival.key, 1)
 
 

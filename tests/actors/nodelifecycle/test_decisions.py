@@ -121,6 +121,15 @@ def test_the_time_of_a_pod_begins_when_it_is_first_seen_on_the_tainted_node() ->
     assert [book.due(one, (_LOST,), clock_s) for clock_s in (100.0, 104.9, 105.0)] == [False, False, True]
 
 
+def test_the_time_of_a_pod_that_is_seen_between_two_ticks_does_not_begin_with_the_earlier_one() -> None:
+    book = EvictionBook()
+    one = pod("p", bound="a", tolerations=(tolerate(UNREACHABLE, "NoExecute", 5),))
+    assert not book.due(one, (_LOST,), 100.0, ahead_s=0.9)
+    assert not book.due(one, (_LOST,), 105.0)
+    assert book.due(one, (_LOST,), 106.0)
+    assert EvictionBook().due(pod("q", bound="a"), (_LOST,), 100.0, ahead_s=0.9), "who may not stay goes at once"
+
+
 def test_a_pod_made_anew_under_the_same_name_has_its_own_time() -> None:
     book = EvictionBook()
     tolerations = (tolerate(UNREACHABLE, "NoExecute", 5),)

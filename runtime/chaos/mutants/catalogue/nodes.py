@@ -147,8 +147,8 @@ NODES: tuple[Mutant, ...] = (
             Patch(EVICTION, "        entry = self._since.get(meta.uid)", "        entry = self._since.get(meta.name)"),
             Patch(
                 EVICTION,
-                '            entry = self._since[meta.uid] = (pod.spec.node_name if pod.spec is not None else "", clock_s - earlier_s)',
-                '            entry = self._since[meta.name] = (pod.spec.node_name if pod.spec is not None else "", clock_s - earlier_s)',
+                '            entry = self._since[meta.uid] = (pod.spec.node_name if pod.spec is not None else "", clock_s + ahead_s - earlier_s)',
+                '            entry = self._since[meta.name] = (pod.spec.node_name if pod.spec is not None else "", clock_s + ahead_s - earlier_s)',
             ),
         ),
     ),

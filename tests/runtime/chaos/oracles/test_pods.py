@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from callboard.models.messages.api import DeleteObject
 from callboard.runtime.chaos.oracles import pods as o
 
@@ -68,6 +70,18 @@ def test_two_of_one_name_on_a_node_are_noticed_and_on_two_nodes_only_if_it_is_on
     world.put(oracle, KEY, pod("a", uid="new", owner=("StatefulSet", "db", "uid-db")))
     world.run(oracle, "node-1", running(old))
     assert world.run(oracle, "node-2", running(new, "node-2")) is not None
+
+
+@pytest.mark.parametrize(("by", "wrong"), [("user#1", False), ("controller/nodelifecycle#1", True)])
+def test_who_removes_a_pod_by_force_takes_two_of_its_name_into_account_and_no_controller_may(by: str, wrong: bool) -> None:
+    old, new = pod("a"), pod("a", uid="new", owner=("StatefulSet", "db", "uid-db"))
+    world, oracle = FakeWorld(), o.OneNodeEach()
+    world.put(oracle, KEY, old)
+    oracle.delivered(by, "apiserver-0#1", DeleteObject(1, by, "pods", "default", "a", grace_period_s=0), world)
+    world.put(oracle, KEY, None)
+    world.put(oracle, KEY, new)
+    world.run(oracle, "node-1", running(old))
+    assert (world.run(oracle, "node-2", running(new, "node-2")) is not None) == wrong
 
 
 def test_what_a_kubelet_has_removed_and_runs_again_is_noticed_and_what_others_have_removed_is_not() -> None:
