@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from callboard.actors import actions as act
 from callboard.actors.component import Port, handles
 from callboard.actors.controller import Controller
@@ -24,13 +22,20 @@ from callboard.actors.nodelifecycle.conditions import (
     with_taints,
     with_unknown,
 )
-from callboard.actors.nodelifecycle.eviction import EvictionBook, TokenBucket, passed_before_s, zone_rate, zone_state
+from callboard.actors.nodelifecycle.eviction import (
+    CLOCK_ERROR_S,
+    EvictionBook,
+    TokenBucket,
+    passed_before_s,
+    zone_rate,
+    zone_state,
+)
 from callboard.actors.nodelifecycle.health import HealthBook
 from callboard.actors.nodelifecycle.pods import PodBook, node_of
+from callboard.actors.nodelifecycle.turns import CollectPods, LeaseRead, MonitorNodes, NodeRead, TimeIsUp
 from callboard.models.api.coordination import Lease
 from callboard.models.api.core import Node, Pod
 from callboard.models.messages.api import GetObject, Got, Listed, Refused, Written, object_key
-from callboard.models.messages.base import Message
 from callboard.models.podstatus import is_finished, is_ready, is_terminating
 from callboard.models.timing import Timing
 
@@ -38,29 +43,8 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASES = "leases.coordination.k8s.io"
 HEARTBEATS_MISSED_LIMIT = 2.5
 """Blind after so many of the apiserver's heartbeats were missed on the stream of leases."""
+FAR_S = 1e9
 ZONE_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
-
-
-class MonitorNodes(Message, frozen=True, gc=False):
-    """Timer: look at all nodes."""
-
-
-class CollectPods(Message, frozen=True, gc=False):
-    """Timer: look for pods that nobody else removes."""
-
-
-class _LeaseRead(msgspec.Struct, frozen=True, gc=False):
-    """Context of the read that confirms a node's silence; `renew_time` is what the cache shows."""
-
-    name: str
-    uid: str
-    renew_time: str
-
-
-class _NodeRead(msgspec.Struct, frozen=True, gc=False):
-    """Context of the read before pods are deleted because of a node's taints or absence."""
-
-    key: str
 
 
 def node_key(name: str) -> str:
@@ -88,6 +72,8 @@ class NodeLifecycleController(Controller):
         self._buckets: dict[str, TokenBucket] = {}
         self._reading: dict[str, None] = {}
         self._fresh: dict[str, tuple[int, Node | None]] = {}
+        self._wakes: dict[str, None] = {}
+        """Nodes whose next eviction has a timer."""
         self._marked: dict[str, dict[str, None]] = {}
         self._absent_since: dict[str, float] = {}
         self._ticks = 0
@@ -132,8 +118,12 @@ class NodeLifecycleController(Controller):
         if new is None or new.spec is None or not new.spec.node_name:
             return
         node = self.nodes.objects.get(node_key(new.spec.node_name))
-        if node is not None and readiness(node) != "True":
+        if node is None:
+            return
+        if readiness(node) != "True":
             self.mark(node_key(new.spec.node_name))
+        if self._ticks and evicting_taints(node) and (old is None or node_of(old) != node_of(new)):
+            self._look_for_evictions(node)
 
     def caught_up(self, informer: Informer) -> None:
         if informer is self.leases:
@@ -148,7 +138,7 @@ class NodeLifecycleController(Controller):
         now = self.port.now()
         if not self.synced:
             return
-        blind = now - self._leases_heard_s > HEARTBEATS_MISSED_LIMIT * self.timing.watch_heartbeat_s
+        blind = self._is_blind()
         self.health.advance(now, blind=blind)
         self._ticks += 1
         self._fresh.clear()
@@ -210,16 +200,38 @@ class NodeLifecycleController(Controller):
             return
         self._reading[f"lease {name}"] = None
         lease = self.leases.get(LEASE_NAMESPACE, name)
-        context = _LeaseRead(name, node.metadata.uid, _renew_time(lease))
+        context = LeaseRead(name, node.metadata.uid, _renew_time(lease))
         self.call(GetObject, context, resource=LEASES, namespace=LEASE_NAMESPACE, name=name)
 
     def _look_for_evictions(self, node: Node) -> None:
-        """Read the node anew if a pod's time on it is over. Nobody is evicted for our own taints while all nodes are lost."""
+        """Read the node anew if a pod's time on it is over, and look again when the next one's will be, if that is before the next tick.
+        Nobody is evicted for our own taints while all nodes are lost."""
         key = node_key(node.metadata.name)
-        if self._due(node, start=True) and key not in self._fresh:
-            self._read_node(key)
+        left = [left_s for _, left_s in self._staying(node, start=True)]
+        if any(left_s <= CLOCK_ERROR_S for left_s in left):
+            if key in self._fresh:
+                self.mark(key)
+            else:
+                self._read_node(key)
+        next_s = min((left_s for left_s in left if left_s > CLOCK_ERROR_S), default=FAR_S)
+        if next_s < self.timing.node_monitor_s and key not in self._wakes:
+            self._wakes[key] = None
+            self.port.after(next_s, TimeIsUp(key))
 
-    def _due(self, node: Node, *, start: bool = False) -> list[Pod]:
+    @handles(TimeIsUp)
+    def _time_is_up(self, timer: TimeIsUp) -> None:
+        self._wakes.pop(timer.key, None)
+        node = self.nodes.objects.get(timer.key)
+        if node is not None and self.synced and not self._is_blind():
+            self._fresh.pop(timer.key, None)
+            self._look_for_evictions(node)
+
+    def _is_blind(self) -> bool:
+        return self.port.now() - self._leases_heard_s > HEARTBEATS_MISSED_LIMIT * self.timing.watch_heartbeat_s
+
+    def _staying(self, node: Node, *, start: bool = False) -> list[tuple[Pod, float]]:
+        """The pods that must leave a node some time, and how long they may still stay. Only what the view shows may `start` a pod's time:
+        taints that were read may be gone again, and nobody would forget the time."""
         taints = evicting_taints(node)
         key = lost_taint(node)
         taints = tuple(one for one in taints if not _is_ours(one.key) or (one.key == key and not self.all_lost))
@@ -227,18 +239,23 @@ class NodeLifecycleController(Controller):
             return []
         first = start and self._ticks <= 1
         now = self.port.now()
-        clock_s, ahead_s = self.health.clock_s, self.health.since_tick_s(now)
-        return [
-            pod
-            for pod in self.book.on(node.metadata.name).values()
-            if self.evictions.due(pod, taints, clock_s, ahead_s=ahead_s, earlier_s=passed_before_s(pod, taints, now) if first else 0.0)
-            and not is_finished(pod)
-        ]
+        clock_s = self.health.reading_s(now)
+        found = []
+        for pod in self.book.on(node.metadata.name).values():
+            if start:
+                self.evictions.start(pod, clock_s - (passed_before_s(pod, taints, now) if first else 0.0))
+            left_s = self.evictions.left_s(pod, taints, clock_s)
+            if left_s is not None and not is_finished(pod):
+                found.append((pod, left_s))
+        return found
+
+    def _due(self, node: Node) -> list[Pod]:
+        return [pod for pod, left_s in self._staying(node) if left_s <= CLOCK_ERROR_S]
 
     def _read_node(self, key: str) -> None:
         if key not in self._reading:
             self._reading[key] = None
-            self.call(GetObject, _NodeRead(key), resource="nodes", namespace="", name=key.split("/", 2)[2])
+            self.call(GetObject, NodeRead(key), resource="nodes", namespace="", name=key.split("/", 2)[2])
 
     @handles(CollectPods)
     def _collect_pods(self, _: CollectPods) -> None:
@@ -260,14 +277,14 @@ class NodeLifecycleController(Controller):
     # -- answers to reads -------------------------------------------------------------------------------------------------------------
 
     def answered(self, context: Any, answer: Got | Listed | Written | Refused) -> None:
-        if isinstance(context, _LeaseRead):
+        if isinstance(context, LeaseRead):
             self._lease_read(context, answer)
-        elif isinstance(context, _NodeRead):
+        elif isinstance(context, NodeRead):
             self._node_read(context, answer)
         else:
             super().answered(context, answer)
 
-    def _lease_read(self, read: _LeaseRead, answer: Got | Listed | Written | Refused) -> None:
+    def _lease_read(self, read: LeaseRead, answer: Got | Listed | Written | Refused) -> None:
         self._reading.pop(f"lease {read.name}", None)
         if isinstance(answer, Got) and _renew_time(answer.obj) != read.renew_time:
             self.health.heard(read.name)  # our cache is late, the node is not
@@ -275,7 +292,7 @@ class NodeLifecycleController(Controller):
             self.health.confirm_lost(read.name, read.uid)
             self.mark(node_key(read.name))
 
-    def _node_read(self, read: _NodeRead, answer: Got | Listed | Written | Refused) -> None:
+    def _node_read(self, read: NodeRead, answer: Got | Listed | Written | Refused) -> None:
         self._reading.pop(read.key, None)
         if isinstance(answer, Got):
             self._fresh[read.key] = (self._ticks, answer.obj)

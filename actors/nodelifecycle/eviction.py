@@ -17,6 +17,9 @@ UNHEALTHY_ZONE_THRESHOLD = 0.55
 LARGE_ZONE_NODES = 50
 """A partly disrupted zone of more nodes goes on at the reduced rate; a smaller one stops."""
 
+CLOCK_ERROR_S = 1e-3
+"""Differences of times since the epoch are not more exact than that when they have been added up."""
+
 ZoneState = Literal["normal", "partial", "full"]
 FOREVER = None
 
@@ -74,19 +77,19 @@ class EvictionBook:
     """Since when each pod has been on a node with evicting taints, by the pod's UID, in seconds of the observed clock."""
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[str, float]] = {}
+        self._since: dict[str, float] = {}
 
-    def due(self, pod: Pod, taints: tuple[Taint, ...], clock_s: float, *, ahead_s: float = 0.0, earlier_s: float = 0.0) -> bool:
-        """Whether a pod must leave now. The first question starts its time, `ahead_s` after the tick that `clock_s` is of: since that tick,
-        which may have been long before the taint, would be too early. `earlier_s` is what had passed before this incarnation."""
-        meta = pod.metadata
-        entry = self._since.get(meta.uid)
-        if entry is None:
-            entry = self._since[meta.uid] = (pod.spec.node_name if pod.spec is not None else "", clock_s + ahead_s - earlier_s)
-        if meta.deletion_timestamp:
-            return False
+    def start(self, pod: Pod, clock_s: float) -> None:
+        """A pod's time on its node begins, unless it has begun."""
+        self._since.setdefault(pod.metadata.uid, clock_s)
+
+    def left_s(self, pod: Pod, taints: tuple[Taint, ...], clock_s: float) -> float | None:
+        """How long a pod may stay from now on; None: for ever, or it goes already, or its time has not begun."""
+        since_s = self._since.get(pod.metadata.uid)
+        if since_s is None or pod.metadata.deletion_timestamp:
+            return None
         limit = toleration_s(pod.spec.tolerations if pod.spec is not None else (), taints)
-        return limit is not None and (limit == 0.0 or clock_s - entry[1] >= limit)
+        return None if limit is None else limit - (clock_s - since_s)
 
     def forget(self, uid: str) -> None:
         """The pod is gone, or its node evicts nobody any more."""

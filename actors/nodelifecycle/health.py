@@ -41,10 +41,10 @@ class HealthBook:
                 probe.heard = False
                 probe.seen_s = self.clock_s  # at the tick after the sign, so that no silence is counted that was none
 
-    def since_tick_s(self, now: float) -> float:
-        """How far `now` of the machine's clock is behind the last tick, by a period at most."""
+    def reading_s(self, now: float) -> float:
+        """The observed clock at `now` of the machine's: between two ticks it goes on for a period at most."""
         last = self._last_tick_s
-        return min(max(now - last, 0.0), self._period_s) if last is not None else 0.0
+        return self.clock_s + (min(max(now - last, 0.0), self._period_s) if last is not None else 0.0)
 
     def node_seen(self, name: str, uid: str) -> None:
         """There is such a node; a new one, or a new one of an old name, starts with the whole grace period."""

@@ -130,8 +130,7 @@ def _cut_and_compact(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]
 def _old_leader(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     """A leader stands still until another one leads, and goes on (k8s#89466)."""
     name = rng.choice(("scheduler", "controller/replicaset", "controller/deployment", place.controller(rng)))
-    pauses = tuple(v.Pause(at_s=place.at_s(rng), for_s=round(1.5 + rng.random() * 3, 2), target=one) for one in (name, f"{name}-1"))
-    return pauses if place.copies > 1 else pauses[:1]
+    return tuple(v.Pause(at_s=place.at_s(rng), for_s=round(1.5 + rng.random() * 3, 2), target=one) for one in (name, f"{name}-1"))
 
 
 def _lost_meanwhile(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
@@ -166,17 +165,32 @@ def _time_travel(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     return cut, v.ServerLag(at_s=at_s, for_s=lag_s, target=server), again
 
 
-COMBINATIONS: tuple[Callable[[random.Random, Place], tuple[v.AnyFault, ...]], ...] = (
-    _stale_restart,
-    _time_travel,
-    _cut_and_compact,
-    _old_leader,
-    _lost_meanwhile,
-    _long_cut,
-    _all_silent,
-    _deaf,
-)
+def _unheard_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """A kubelet can't tell what happens to its containers, and starts anew before it can (k8s#141473)."""
+    name, at_s, for_s = rng.choice(place.kubelets), place.at_s(rng), round(1 + rng.random() * 5, 2)
+    cut = v.Partition(at_s=at_s, for_s=for_s, a=name, b="apiserver-*")
+    return cut, v.KubeletRestart(at_s=round(at_s + for_s * (0.7 + rng.random() * 0.3), 2), for_s=0.1, target=name)
+
+
+Combination = Callable[[random.Random, Place], tuple[v.AnyFault, ...]]
+COMBINATIONS: tuple[Combination, ...] = (_stale_restart, _cut_and_compact, _lost_meanwhile, _deaf, _unheard_restart)
 """Faults that matter together and hardly ever meet by chance."""
+OF_NODES: tuple[Combination, ...] = (_long_cut, _all_silent)
+"""Those that are about nodes: drawn more often where a scenario is about nodes that are lost."""
+OF_SERVERS: tuple[Combination, ...] = (_time_travel,)
+"""Those that take several apiservers."""
+OF_COPIES: tuple[Combination, ...] = (_old_leader,)
+"""Those that take several copies of the controllers."""
+
+
+def combinations(place: Place) -> tuple[Combination, ...]:
+    """Those that can do anything here, with what the scenario is about more often than the rest."""
+    return (
+        *COMBINATIONS,
+        *OF_NODES * (3 if "controller/nodelifecycle" in place.stirred else 1),
+        *(OF_SERVERS * 3 if len(place.servers) > 1 else ()),
+        *(OF_COPIES * 3 if place.copies > 1 else ()),
+    )
 
 
 def draw(rng: random.Random, kind: str, place: Place) -> v.AnyFault:
@@ -193,5 +207,5 @@ def handful(rng: random.Random, place: Place, kinds: Sequence[str] = ()) -> tupl
     swarm = rng.sample(possible, min(len(possible), rng.randint(1, KINDS_LIMIT)))
     drawn = [draw(rng, rng.choice(swarm), place) for _ in range(rng.randint(1, FAULTS_LIMIT))]
     if not kinds and rng.random() < COMBINED:
-        drawn += rng.choice(COMBINATIONS)(rng, place)
+        drawn += rng.choice(combinations(place))(rng, place)
     return tuple(sorted(drawn, key=lambda fault: fault.at_s))

@@ -2,7 +2,8 @@
 
 What concerns one object is done in order: the next thing waits until the one before is over. A request whose outcome is unknown is asked
 again: all operations may be carried out twice. One that is refused because of what else goes
-on (conflict, a full apiserver, a budget) is tried again a while; any other refusal ends it, as a person would let it be.
+on (conflict, a full apiserver) is tried again a while; any other refusal ends it, as a person would let it be, and so does a budget's of an
+eviction.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ TRY_AGAIN_S = 0.5
 TRIES_LIMIT = 40
 """Tries of one operation before the user lets it be."""
 TRANSIENT = frozenset({409, 429, 503, 504})
+BUDGET_CODE = 429
 NAME = "user"
 
 
@@ -126,11 +128,12 @@ class User(ApiComponent):
             self._over(context.number)
 
     def _refused(self, step: _Step, answer: api.Refused) -> None:
-        if answer.code in TRANSIENT and step.tries < TRIES_LIMIT:
+        for_good = answer.code == BUDGET_CODE and isinstance(self.operations[step.number], p.Evict)
+        if answer.code in TRANSIENT and not for_good and step.tries < TRIES_LIMIT:
             self.port.after(TRY_AGAIN_S, Do(step.number, step.tries + 1))
             return
         self._over(step.number)
-        if answer.code != 404:  # it was gone already, or is not there yet: as it happens to people
+        if answer.code != 404 and not for_good:  # it was gone already, or is not there yet: as it happens to people
             self.refusals.append(f"{self.operations[step.number]}: {answer.code} {answer.message}")
 
     def _have_read(self, context: _Step, answer: api.Got | api.Listed | api.Written) -> None:
@@ -156,19 +159,20 @@ class User(ApiComponent):
         self.call(api.PatchObject, step, resource="deployments.apps", namespace=namespace, name=name, type="json", patch=patch)
 
     def _evict(self, step: _Step, pods: Iterable[Any], count: int) -> None:
-        chosen = [pod for pod in pods if pod.metadata.deletion_timestamp is None][:count]
+        chosen = [pod for pod in pods if not pod.metadata.deletion_timestamp][:count]
         if not chosen:
             self._over(step.number)
             return
-        servers = self.settings.apiservers
+        first, servers = self.server, self.settings.apiservers
         for number, pod in enumerate(chosen):
             meta = pod.metadata
             context = step if number == len(chosen) - 1 else None  # the last one speaks for all
-            self.server = servers[(servers.index(self.server) + 1) % len(servers)]  # as several who don't know of each other would
+            if not step.tries:  # as several would who don't know of each other; who has got no answer stays with whom he hears
+                self.server = servers[(servers.index(first) + number) % len(servers)]
             self.call(api.EvictPod, context, resource="pods", namespace=meta.namespace, name=meta.name, uid=meta.uid)
 
     def _orphan(self, step: _Step, pods: Iterable[Any], patch: Any) -> None:
-        pod = next((pod for pod in pods if pod.metadata.deletion_timestamp is None), None)
+        pod = next((pod for pod in pods if not pod.metadata.deletion_timestamp), None)
         if pod is None:
             self._over(step.number)
             return

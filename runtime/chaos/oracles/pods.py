@@ -67,19 +67,19 @@ class DeletionsStand(Oracle):
 
 
 class ReadyIsTrue(Oracle):
-    """A pod that is said to be ready has had a container of its own running: its status says which, by the container's id (k8s#82387,
-    k8s#141473). What is said of a container must have been so at some time since the status' container started."""
+    """A pod that is said to be ready has had a container of its own that was: its status says which, by the container's id, and it is no
+    container of another pod of its name (k8s#82387, k8s#141473)."""
 
     name = "ready implies running"
 
     def __init__(self) -> None:
-        self._ready: dict[str, None] = {}
-        """Ids of containers that have been ready."""
+        self._ready: dict[str, str] = {}
+        """Ids of containers that have been ready, and the UIDs of their pods."""
 
     def ran(self, node: str, world: World) -> Wrong | None:
         for one in world.running(node):
             if one.ready:
-                self._ready[one.container_id] = None
+                self._ready[one.container_id] = one.pod_uid
         return None
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
@@ -88,8 +88,9 @@ class ReadyIsTrue(Oracle):
         if event.old is not None and event.old.status is event.obj.status:
             return None
         for status in event.obj.status.container_statuses:
-            if status.ready and status.container_id not in self._ready:
-                return Wrong(event.key, f"its container {status.name} is said to be ready, and {status.container_id or 'none'} never was")
+            if status.ready and self._ready.get(status.container_id) != event.obj.metadata.uid:
+                never = f"{status.container_id or 'none'} of this pod (UID {event.obj.metadata.uid}) never was"
+                return Wrong(event.key, f"its container {status.name} is said to be ready, and {never}")
         return None
 
 

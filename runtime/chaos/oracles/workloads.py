@@ -7,6 +7,7 @@ from typing import Any
 from callboard.models.messages.store import StoreEvent
 from callboard.models.owners import controller_of
 from callboard.models.podstatus import is_active, is_ready
+from callboard.models.selectors import Selector, selector_of
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 
 SETS = ("replicasets.apps/",)
@@ -16,19 +17,22 @@ NEWS_IS_OLD_S = 20.0
 
 class NoSurplus(Oracle):
     """No ReplicaSet gets a pod more than it was ever asked to have (k8s#129795, k8s#22061). Pods that others leave to it don't count: only
-    those that are created for it. It is judged when a pod is created, against the largest size the set has had so far, since a controller
-    may not have heard of a smaller one yet."""
+    those that are created for it; nor do those that no longer have its labels, which it lets go of. It is judged when a pod is created,
+    against the largest size the set has had so far, since a controller may not have heard of a smaller one yet."""
 
     name = "no surplus pods"
 
     def __init__(self) -> None:
         self._most: dict[str, int] = {}
+        self._selectors: dict[str, Selector] = {}
         self._active: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
         if event.key.startswith(SETS) and event.obj is not None:
             uid = event.obj.metadata.uid
+            if uid not in self._selectors:
+                self._selectors[uid] = selector_of(event.obj.spec.selector)
             self._most[uid] = max(self._most.get(uid, 0), event.obj.spec.replicas or 0)
         elif event.key.startswith("pods/"):
             return self._pod(event)
@@ -38,6 +42,8 @@ class NoSurplus(Oracle):
         pod = event.obj if event.obj is not None else event.old
         uid, owner = pod.metadata.uid, controller_of(pod)
         now = owner.uid if event.obj is not None and owner is not None and owner.kind == "ReplicaSet" and is_active(pod) else ""
+        if now and (selector := self._selectors.get(now)) is not None and not selector.matches(pod.metadata.labels):
+            now = ""
         before = self._active.pop(uid, "")
         if before:
             self._counts[before] -= 1

@@ -15,7 +15,7 @@ from callboard.runtime.faults import plan as p
 IMAGES: Mapping[str, Behaviour] = {
     "slow:*": Behaviour(start="0.5s", ready_after="1.5s"),
     "crashing:*": Behaviour(exits=[1, 1], runs_for="2s"),
-    "failing:*": Behaviour(exits=[1, 1], runs_for="4s", ready_after="1.5s"),
+    "failing:*": Behaviour(exits=[1, 1, 1], runs_for="6s", ready_after="3s"),
     "broken:*": Behaviour(ready_after="24h"),
     "stubborn:*": Behaviour(stops_in="6s"),
     "task:*": Behaviour(exits=[0], runs_for="1s"),

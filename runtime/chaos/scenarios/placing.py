@@ -57,7 +57,7 @@ def names(rng: random.Random) -> Draft:
         *(apply(0.0, made(name)) for name in known),
     ]
     for at_s in moments(rng, rng.randint(3, 6), 11.0, first_s=1.5):
-        act = rng.choice(("again", "again", "force", "taint", "gone"))
+        act = rng.choice(("again", "again", "force", "taint", "taint", "gone"))
         name = rng.choice(known)
         if act == "force":
             operations += [remove(at_s, "pods", name, grace_s=0), apply(at_s + rng.choice((0.0, 0.1)), made(name))]

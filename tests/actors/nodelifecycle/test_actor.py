@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from callboard.actors.nodelifecycle.actor import NodeLifecycleController
 from callboard.models.api.core import Taint
 from callboard.models.base import replace
 from callboard.models.podstatus import condition, is_ready
 from callboard.models.timing import CHAOS
 from tests.actors.scheduler.objects import node, pod, tolerate
-from tests.actors.scheduler.world import World, world
+from tests.actors.scheduler.world import world
 
-CONTROLLER = "controller/nodelifecycle"
+from .acts import CONTROLLER, count_sent, hold_streams, running, start
+
 LOST = [("unreachable", "NoExecute"), ("unreachable", "NoSchedule")]
-
-
-def _start(w: World, *names: str) -> None:
-    for name in names:
-        w.create("nodes", node(name))
-        w.renew(name)
-    w.beat(*names)
-    w.system.start(CONTROLLER, NodeLifecycleController, w.client, w.timing)
-    w.run(2.0)
-
-
-def _running(w: World, name: str, where: str, **fields: Any) -> Any:
-    return w.create("pods", pod(name, bound=where, phase="Running", ready=True, **fields))
-
-
-def _hold_streams(w: World, seconds: float) -> None:
-    """All that the controller hears of changes comes late."""
-    w.system.links.hold(lambda passage: seconds if passage.target == CONTROLLER and passage.type == "WatchBatch" else 0.0)
-
-
-def _count(w: World, type_: str, resource: str) -> list[Any]:
-    """The controller's requests of this type from now on."""
-    sent: list[Any] = []
-
-    def judge(passage: Any, message: Any) -> bool:
-        if passage.type == type_ and message.resource == resource:
-            sent.append(message)
-        return False
-
-    w.system.links.drop(CONTROLLER, "apiserver-0", judge)
-    return sent
 
 
 def test_a_silent_node_is_marked_tainted_and_its_pods_leave_service_and_are_evicted_in_turn() -> None:
     with world() as w:
-        _start(w, "a", "b", "c")
-        _running(w, "p", "a")
-        _running(w, "q", "b")
+        start(w, "a", "b", "c")
+        running(w, "p", "a")
+        running(w, "q", "b")
         w.silence("a")
         w.run(w.timing.node_grace_s)
         assert w.readiness("a") == "True"
@@ -73,8 +40,8 @@ def test_a_silent_node_is_marked_tainted_and_its_pods_leave_service_and_are_evic
 
 def test_a_node_that_comes_back_in_time_loses_its_taints_and_keeps_its_pods() -> None:
     with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a")
+        start(w, "a", "b")
+        running(w, "p", "a")
         w.silence("a")
         w.run(w.timing.node_grace_s + 3.0)
         assert w.taints("a") == LOST
@@ -89,7 +56,7 @@ def test_a_node_that_comes_back_in_time_loses_its_taints_and_keeps_its_pods() ->
 
 def test_a_node_that_says_it_is_not_ready_is_tainted_so() -> None:
     with world() as w:
-        _start(w, "a", "b")
+        start(w, "a", "b")
         w.ready("a", "False")
         w.run(3.0)
         assert w.taints("a") == [("not-ready", "NoExecute"), ("not-ready", "NoSchedule")]
@@ -97,7 +64,7 @@ def test_a_node_that_says_it_is_not_ready_is_tainted_so() -> None:
 
 def test_times_that_a_node_writes_are_never_compared_with_a_clock() -> None:
     with world() as w:
-        _start(w, "a", "b")
+        start(w, "a", "b")
         before = w.system.now
         w.system.now = lambda: before() - 3600.0  # type: ignore[method-assign]  # what `renew` writes is an hour old
         w.run(30.0)
@@ -107,18 +74,18 @@ def test_times_that_a_node_writes_are_never_compared_with_a_clock() -> None:
 
 def test_a_late_stream_of_leases_makes_no_living_node_lost() -> None:
     with world() as w:
-        _start(w, "a", "b")
-        _hold_streams(w, 30.0)
+        start(w, "a", "b")
+        hold_streams(w, 30.0)
         w.run(60.0)
         assert [w.readiness(name) for name in ("a", "b")] == ["True", "True"]
 
 
 def test_a_stream_of_leases_that_lacks_one_node_is_no_reason_to_call_it_lost() -> None:
     with world() as w:
-        _start(w, "a", "b")
+        start(w, "a", "b")
         # every change of a's lease is late by twice the grace period, all else is in time: the lists after gaps are held too
         w.system.links.hold(lambda passage: 8.0 if passage.target == CONTROLLER and passage.type in ("WatchBatch", "Listed") else 0.0)
-        read = _count(w, "GetObject", "leases.coordination.k8s.io")
+        read = count_sent(w, "GetObject", "leases.coordination.k8s.io")
         controller = w.system.look(CONTROLLER)
         for _ in range(30):
             w.run(1.0)
@@ -129,7 +96,7 @@ def test_a_stream_of_leases_that_lacks_one_node_is_no_reason_to_call_it_lost() -
 
 def test_a_controller_that_was_cut_off_has_to_observe_silence_itself() -> None:
     with world() as w:
-        _start(w, "a", "b")
+        start(w, "a", "b")
         w.system.crash(CONTROLLER)
         w.silence("a")
         w.run(60.0)
@@ -142,9 +109,9 @@ def test_a_controller_that_was_cut_off_has_to_observe_silence_itself() -> None:
 
 def test_nobody_is_evicted_while_all_nodes_are_silent() -> None:
     with world() as w:
-        _start(w, "a", "b", "c")
+        start(w, "a", "b", "c")
         for name in ("a", "b", "c"):
-            _running(w, f"on-{name}", name)
+            running(w, f"on-{name}", name)
         w.silence("a", "b", "c")
         w.run(60.0)
         assert [w.readiness(name) for name in ("a", "b", "c")] == ["Unknown"] * 3
@@ -160,7 +127,7 @@ def test_nobody_is_evicted_while_all_nodes_are_silent() -> None:
 
 def test_what_has_begun_is_taken_back_when_all_nodes_turn_out_to_be_silent() -> None:
     with world(timing=replace(CHAOS, toleration_s=60)) as w:
-        _start(w, "a", "b", "c")
+        start(w, "a", "b", "c")
         w.silence("a")
         w.run(w.timing.node_grace_s + 4.0)
         assert w.taints("a") == LOST
@@ -171,7 +138,7 @@ def test_what_has_begun_is_taken_back_when_all_nodes_turn_out_to_be_silent() -> 
 
 def test_an_apiserver_that_was_out_of_reach_for_all_makes_nobody_lost_when_it_is_back() -> None:
     with world(timing=replace(CHAOS, node_grace_s=12.0)) as w:
-        _start(w, "a", "b", "c")
+        start(w, "a", "b", "c")
         w.silence("a", "b", "c")
         w.system.links.partition(CONTROLLER, "apiserver-0")
         w.system.run_for(120.0)
@@ -185,7 +152,7 @@ def test_an_apiserver_that_was_out_of_reach_for_all_makes_nobody_lost_when_it_is
 
 def test_a_small_zone_of_which_most_is_lost_evicts_nobody_further() -> None:
     with world(timing=replace(CHAOS, eviction_rate_per_s=0.01)) as w:
-        _start(w, "a", "b", "c", "d", "e")
+        start(w, "a", "b", "c", "d", "e")
         w.silence("a", "b", "c")
         w.run(120.0)
         assert sum(1 for name in "abc" if ("unreachable", "NoExecute") in w.taints(name)) <= 1
@@ -194,7 +161,7 @@ def test_a_small_zone_of_which_most_is_lost_evicts_nobody_further() -> None:
 def test_evictions_begin_one_node_after_the_other_at_the_rate_of_the_zone() -> None:
     with world(timing=replace(CHAOS, eviction_rate_per_s=0.1)) as w:
         names = [f"n{number}" for number in range(8)]
-        _start(w, *names)
+        start(w, *names)
         w.silence("n0", "n1", "n2")
         tainted = []
         for _ in range(30):
@@ -204,69 +171,11 @@ def test_evictions_begin_one_node_after_the_other_at_the_rate_of_the_zone() -> N
         assert min(tainted.index(3) - tainted.index(2), tainted.index(2) - tainted.index(1)) >= 9
 
 
-@pytest.mark.parametrize(("seconds", "gone_after"), [(None, None), (0, 0.0), (10, 10.0)])
-def test_a_taint_of_a_user_evicts_by_toleration(seconds: int | None, gone_after: float | None) -> None:
-    with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", seconds),))
-        _running(w, "q", "a")
-        found = w.get("nodes", "a")
-        w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
-        w.run(0.5)
-        assert w.get("pods", "q").metadata.deletion_timestamp != ""
-        if gone_after:
-            w.run(gone_after - 2.0)
-            assert w.get("pods", "p").metadata.deletion_timestamp == ""
-        w.run(20.0)
-        assert (w.get("pods", "p").metadata.deletion_timestamp != "") == (gone_after is not None)
-
-
-def test_a_taint_that_is_taken_off_cancels_the_eviction() -> None:
-    with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", 10),))
-        found = w.get("nodes", "a")
-        tainted = w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
-        w.run(8.0)
-        w.change("nodes", replace(tainted, spec=replace(tainted.spec, taints=())))
-        w.run(20.0)
-        assert w.get("pods", "p").metadata.deletion_timestamp == ""
-
-
-def test_a_taint_that_comes_back_gives_the_pod_its_whole_time_again() -> None:
-    with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", 10),))
-        found = w.get("nodes", "a")
-        taints = (Taint(key="work", effect="NoExecute"),)
-        for seconds, wanted in ((8.0, taints), (1.0, ()), (8.0, taints)):
-            found = w.change("nodes", replace(found, spec=replace(found.spec, taints=wanted)))
-            w.run(seconds)
-        assert w.get("pods", "p").metadata.deletion_timestamp == ""
-        w.run(4.0)
-        assert w.get("pods", "p").metadata.deletion_timestamp != ""
-
-
-def test_a_stale_view_of_a_taint_evicts_nobody() -> None:
-    with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a", tolerations=(tolerate("work", "NoExecute", 5),))
-        found = w.get("nodes", "a")
-        tainted = w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
-        w.run(4.2)
-        _hold_streams(w, 6.0)
-        read = _count(w, "GetObject", "nodes")
-        w.change("nodes", replace(tainted, spec=replace(tainted.spec, taints=())))
-        w.run(20.0)
-        assert read  # it wanted to evict, and looked first
-        assert w.get("pods", "p").metadata.deletion_timestamp == ""
-
-
 def test_pods_of_a_node_that_is_gone_are_removed_after_the_quarantine_with_its_lease() -> None:
     with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a")
-        _running(w, "q", "b")
+        start(w, "a", "b")
+        running(w, "p", "a")
+        running(w, "q", "b")
         w.silence("a")
         w.delete("nodes", "a")
         w.run(w.timing.pod_gc_quarantine_s - 1.0)
@@ -278,8 +187,8 @@ def test_pods_of_a_node_that_is_gone_are_removed_after_the_quarantine_with_its_l
 
 def test_a_node_that_is_made_anew_within_the_quarantine_keeps_the_pods() -> None:
     with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a")
+        start(w, "a", "b")
+        running(w, "p", "a")
         w.delete("nodes", "a")
         w.run(1.0)
         w.create("nodes", node("a"))
@@ -290,7 +199,7 @@ def test_a_node_that_is_made_anew_within_the_quarantine_keeps_the_pods() -> None
 
 def test_a_pod_held_by_a_finalizer_is_not_deleted_again_and_again() -> None:
     with world() as w:
-        _start(w, "a", "b")
+        start(w, "a", "b")
         held = pod("p", bound="a", phase="Running")
         w.create("pods", replace(held, metadata=replace(held.metadata, finalizers=("example.com/hold",))))
         w.silence("a")
@@ -298,17 +207,17 @@ def test_a_pod_held_by_a_finalizer_is_not_deleted_again_and_again() -> None:
         w.run(20.0)
         found = w.get("pods", "p")
         assert found.metadata.deletion_grace_period_seconds == 0
-        asked = _count(w, "DeleteObject", "pods")
+        asked = count_sent(w, "DeleteObject", "pods")
         w.run(20.0)
         assert not asked
 
 
 def test_a_terminating_pod_without_a_node_is_held_by_its_finalizer_only() -> None:
     with world() as w:
-        _start(w, "a")
+        start(w, "a")
         w.create("pods", replace(pod("p"), metadata=replace(pod("p").metadata, finalizers=("example.com/hold",))))
         w.delete("pods", "p")
-        asked = _count(w, "DeleteObject", "pods")
+        asked = count_sent(w, "DeleteObject", "pods")
         w.run(20.0)
         assert not asked
         found = w.get("pods", "p")
@@ -319,9 +228,9 @@ def test_a_terminating_pod_without_a_node_is_held_by_its_finalizer_only() -> Non
 def test_terminating_pods_of_a_node_that_a_user_calls_out_of_service_need_not_be_waited_for() -> None:
     """Non-graceful node shutdown: podgc, gcTerminating. A node that is ready is not believed to be out of service."""
     with world() as w:
-        _start(w, "a", "b", "c")
+        start(w, "a", "b", "c")
         for name, where in (("p", "a"), ("stays", "a"), ("q", "b")):
-            _running(w, name, where, tolerations=(tolerate("node.kubernetes.io/out-of-service", "NoExecute", None),))
+            running(w, name, where, tolerations=(tolerate("node.kubernetes.io/out-of-service", "NoExecute", None),))
         w.silence("a")
         w.run(w.timing.node_grace_s + 4.0)
         for name in ("a", "b"):
@@ -339,8 +248,8 @@ def test_terminating_pods_of_a_node_that_a_user_calls_out_of_service_need_not_be
 def test_an_evicted_pod_says_that_it_was_a_target_of_disruption_before_it_is_deleted() -> None:
     """kubernetes.io, pod disruption conditions: DeletionByTaintManager."""
     with world() as w:
-        _start(w, "a", "b")
-        _running(w, "p", "a")
+        start(w, "a", "b")
+        running(w, "p", "a")
         found = w.get("nodes", "a")
         w.change("nodes", replace(found, spec=replace(found.spec, taints=(Taint(key="work", effect="NoExecute"),))))
         w.run(0.5)
@@ -353,7 +262,7 @@ def test_an_evicted_pod_says_that_it_was_a_target_of_disruption_before_it_is_del
 def test_a_pod_of_a_node_that_never_was_is_called_failed_and_collected() -> None:
     """podgc, markFailedAndDeletePodWithCondition; a finalizer lets the test see what is left."""
     with world() as w:
-        _start(w, "a", "b")
+        start(w, "a", "b")
         held = pod("p", bound="nowhere", phase="Running")
         w.create("pods", replace(held, metadata=replace(held.metadata, finalizers=("example.com/hold",))))
         w.run(w.timing.pod_gc_quarantine_s + 2 * w.timing.pod_gc_period_s + 1.0)
@@ -368,8 +277,8 @@ def test_a_pod_of_a_node_that_never_was_is_called_failed_and_collected() -> None
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
 def test_a_jump_of_the_controllers_own_clock_makes_no_living_node_lost(jump_s: float) -> None:
     with world() as w:
-        _start(w, "a", "b", "c")
-        _running(w, "p", "a")
+        start(w, "a", "b", "c")
+        running(w, "p", "a")
         w.run(3.0)
         w.system.add_machine("control-plane").skew_s = jump_s
         for _ in range(20):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from callboard.actors.nodelifecycle.conditions import NEVER_POSTED, STOPPED, with_not_ready, with_taints, with_unknown
 from callboard.actors.nodelifecycle.eviction import EvictionBook, TokenBucket, passed_before_s, toleration_s, zone_rate, zone_state
 from callboard.actors.nodelifecycle.pods import PodBook
-from callboard.models.api.core import Node, NodeCondition, Taint, Toleration
+from callboard.models.api.core import Node, NodeCondition, Pod, Taint, Toleration
 from callboard.models.base import replace
 from callboard.models.podstatus import condition, is_ready
 from callboard.models.times import parse, rfc3339
@@ -115,38 +117,47 @@ def test_how_long_a_pod_may_stay(tolerations: tuple[Toleration, ...], taints: tu
     assert toleration_s(tolerations, taints) == expected
 
 
+def _started(*, at_s: float = 100.0, pods: tuple[Pod, ...]) -> EvictionBook:
+    book = EvictionBook()
+    for one in pods:
+        book.start(one, at_s)
+    return book
+
+
+def _patient(**more: Any) -> Pod:
+    return pod("p", bound="a", tolerations=(tolerate(UNREACHABLE, "NoExecute", 5),), **more)
+
+
 def test_the_time_of_a_pod_begins_when_it_is_first_seen_on_the_tainted_node() -> None:
-    book = EvictionBook()
-    one = pod("p", bound="a", tolerations=(tolerate(UNREACHABLE, "NoExecute", 5),))
-    assert [book.due(one, (_LOST,), clock_s) for clock_s in (100.0, 104.9, 105.0)] == [False, False, True]
+    book = _started(pods=(_patient(),))
+    book.start(_patient(), 103.0)
+    assert [book.left_s(_patient(), (_LOST,), clock_s) for clock_s in (100.5, 102.0, 105.0)] == [4.5, 3.0, 0.0]
 
 
-def test_the_time_of_a_pod_that_is_seen_between_two_ticks_does_not_begin_with_the_earlier_one() -> None:
-    book = EvictionBook()
-    one = pod("p", bound="a", tolerations=(tolerate(UNREACHABLE, "NoExecute", 5),))
-    assert not book.due(one, (_LOST,), 100.0, ahead_s=0.9)
-    assert not book.due(one, (_LOST,), 105.0)
-    assert book.due(one, (_LOST,), 106.0)
-    assert EvictionBook().due(pod("q", bound="a"), (_LOST,), 100.0, ahead_s=0.9), "who may not stay goes at once"
+def test_a_pod_that_tolerates_nothing_goes_at_once_and_one_that_tolerates_all_never() -> None:
+    hasty, staying = pod("q", bound="a"), pod("r", bound="a", tolerations=(Toleration(operator="Exists"),))
+    book = _started(pods=(hasty, staying))
+    assert book.left_s(hasty, (_LOST,), 100.0) == 0.0
+    assert book.left_s(staying, (_LOST,), 100.0) is None
 
 
 def test_a_pod_made_anew_under_the_same_name_has_its_own_time() -> None:
-    book = EvictionBook()
-    tolerations = (tolerate(UNREACHABLE, "NoExecute", 5),)
-    assert not book.due(pod("p", bound="a", tolerations=tolerations), (_LOST,), 100.0)
-    assert not book.due(pod("p", bound="a", tolerations=tolerations, uid="another"), (_LOST,), 105.0)
+    book = _started(pods=(_patient(),))
+    book.start(_patient(uid="another"), 104.0)
+    assert book.left_s(_patient(uid="another"), (_LOST,), 105.0) == 4.0
 
 
 def test_a_taint_that_went_away_and_came_back_starts_the_time_anew() -> None:
-    book = EvictionBook()
-    one = pod("p", bound="a", tolerations=(tolerate(UNREACHABLE, "NoExecute", 5),))
-    assert not book.due(one, (_LOST,), 100.0)
-    book.forget(one.metadata.uid)
-    assert not book.due(one, (_LOST,), 105.0)
+    book = _started(pods=(_patient(),))
+    book.forget(_patient().metadata.uid)
+    assert book.left_s(_patient(), (_LOST,), 105.0) is None, "no time has begun"
+    book.start(_patient(), 105.0)
+    assert book.left_s(_patient(), (_LOST,), 105.0) == 5.0
 
 
 def test_a_terminating_pod_is_not_evicted_again() -> None:
-    assert not EvictionBook().due(pod("p", bound="a", deleted="2026-11-24T12:00:00Z"), (_LOST,), 100.0)
+    going = pod("p", bound="a", deleted="2026-11-24T12:00:00Z")
+    assert _started(pods=(going,)).left_s(going, (_LOST,), 100.0) is None
 
 
 def test_what_passed_before_a_restart_counts_but_never_too_much() -> None:

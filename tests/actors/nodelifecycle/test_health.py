@@ -105,8 +105,10 @@ def test_what_is_gone_is_neither_silent_nor_lost() -> None:
     assert not ticks.book.lost("a")
 
 
-def test_the_time_since_the_last_tick_is_a_period_at_most_and_never_negative() -> None:
+def test_between_two_ticks_the_clock_goes_on_for_a_period_at_most_and_never_back() -> None:
     book = HealthBook(5.0, 40.0)
-    assert book.since_tick_s(1000.0) == 0.0, "no tick yet"
+    assert book.reading_s(1000.0) == 0.0, "no tick yet"
     book.advance(1000.0, blind=False)
-    assert [book.since_tick_s(now) for now in (1000.0, 1002.5, 1600.0, 400.0)] == [0.0, 2.5, 5.0, 0.0]
+    assert [book.reading_s(now) for now in (1000.0, 1002.5, 1600.0, 400.0)] == [0.0, 2.5, 5.0, 0.0]
+    book.advance(1005.0, blind=False)
+    assert book.reading_s(1006.0) == 6.0

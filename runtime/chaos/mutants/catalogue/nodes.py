@@ -144,12 +144,12 @@ NODES: tuple[Mutant, ...] = (
         issue="k8s#107543",
         oracle="what is stored is what runs",
         patches=(
-            Patch(EVICTION, "        entry = self._since.get(meta.uid)", "        entry = self._since.get(meta.name)"),
             Patch(
                 EVICTION,
-                '            entry = self._since[meta.uid] = (pod.spec.node_name if pod.spec is not None else "", clock_s + ahead_s - earlier_s)',
-                '            entry = self._since[meta.name] = (pod.spec.node_name if pod.spec is not None else "", clock_s + ahead_s - earlier_s)',
+                "        self._since.setdefault(pod.metadata.uid, clock_s)",
+                "        self._since.setdefault(pod.metadata.name, clock_s)",
             ),
+            Patch(EVICTION, "        since_s = self._since.get(pod.metadata.uid)", "        since_s = self._since.get(pod.metadata.name)"),
         ),
     ),
     Mutant(

@@ -18,6 +18,7 @@ from .fake import FakeWorld, daemon_set, deployment, meta, node, pod, replica_se
 
 RS = ("ReplicaSet", "web", "uid-web")
 SERVER = "apiserver-0#1"
+WEB = {"app": "web"}
 
 
 def test_every_oracle_has_a_name_of_its_own() -> None:
@@ -36,9 +37,9 @@ def _pod_key(name: str) -> str:
 def test_a_pod_more_than_a_replica_set_was_ever_asked_to_have_is_noticed() -> None:
     world, oracle = FakeWorld(), workloads.NoSurplus()
     world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2))
-    assert world.put(oracle, _pod_key("a"), pod("a", owner=RS)) is None
-    assert world.put(oracle, _pod_key("b"), pod("b", owner=RS)) is None
-    found = world.put(oracle, _pod_key("c"), pod("c", owner=RS))
+    assert world.put(oracle, _pod_key("a"), pod("a", owner=RS, labels=WEB)) is None
+    assert world.put(oracle, _pod_key("b"), pod("b", owner=RS, labels=WEB)) is None
+    found = world.put(oracle, _pod_key("c"), pod("c", owner=RS, labels=WEB))
     assert found is not None
     assert "2 pods at most and has 3" in found.words
 
@@ -46,12 +47,21 @@ def test_a_pod_more_than_a_replica_set_was_ever_asked_to_have_is_noticed() -> No
 def test_pods_beside_those_that_end_and_pods_that_are_adopted_are_no_surplus() -> None:
     world, oracle = FakeWorld(), workloads.NoSurplus()
     world.put(oracle, "replicasets.apps/default/web", replica_set("web", 2))
-    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
-    world.put(oracle, _pod_key("b"), pod("b", owner=RS))
-    world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True))
-    assert world.put(oracle, _pod_key("c"), pod("c", owner=RS)) is None
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS, labels=WEB))
+    world.put(oracle, _pod_key("b"), pod("b", owner=RS, labels=WEB))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS, labels=WEB, going=True))
+    assert world.put(oracle, _pod_key("c"), pod("c", owner=RS, labels=WEB)) is None
     world.put(oracle, _pod_key("d"), pod("d"))
-    assert world.put(oracle, _pod_key("d"), pod("d", owner=RS)) is None, "adopted"
+    assert world.put(oracle, _pod_key("d"), pod("d", owner=RS, labels=WEB)) is None, "adopted"
+
+
+def test_a_pod_that_lost_the_labels_of_its_set_is_no_surplus_beside_the_one_that_comes_for_it() -> None:
+    world, oracle = FakeWorld(), workloads.NoSurplus()
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS, labels=WEB))
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS, labels={"app": "other"}))
+    assert world.put(oracle, _pod_key("b"), pod("b", owner=RS, labels=WEB)) is None
+    assert world.put(oracle, _pod_key("c"), pod("c", owner=RS, labels=WEB)) is not None
 
 
 def test_at_rest_counts_and_statuses_agree_with_what_is_asked_for() -> None:

@@ -45,7 +45,8 @@ def test_a_readiness_that_no_container_ever_had_is_noticed_and_old_news_are_not(
     assert world.put(oracle, KEY, one) is None, "it was so a moment ago"
     found = world.put(oracle, KEY, pod("a", container_id="c2"))
     assert found is not None
-    assert "c2 never was" in found.words
+    assert "c2 of this pod (UID uid-a) never was" in found.words
+    assert world.put(oracle, KEY, pod("a", uid="uid-new", container_id="c1")) is not None, "of another pod of its name"
     assert world.put(oracle, KEY, pod("a", container_id="c3", ready=False)) is None
 
 
