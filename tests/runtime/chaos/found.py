@@ -6,8 +6,8 @@ Each has a plain example beside it, in the tests of the component that was mende
 from __future__ import annotations
 
 from callboard.models.base import freeze
-from callboard.runtime.faults.plan import Apply, Plan, Remove
-from callboard.runtime.faults.vocabulary import ClockJump, Compaction, Partition, ServerGone, WatchDelay
+from callboard.runtime.faults.plan import Apply, Change, Plan, Remove
+from callboard.runtime.faults.vocabulary import ClockJump, Compaction, Partition, ServerGone, WatchDelay, WatchDrop
 
 _LABELS = {"app": "b"}
 _POD = {"terminationGracePeriodSeconds": 1, "containers": [{"name": "web", "image": "web:1"}]}
@@ -17,6 +17,10 @@ _SET = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "b"}
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "b"}, "spec": {**_SPEC, "replicas": 1}}
 _ALONE = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b", "labels": _LABELS}, "spec": _POD}
 _OTHER = {**_ALONE, "metadata": {"name": "a", "labels": _LABELS}}
+
+_PATIENT = {"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3}
+_CRASHING = {"terminationGracePeriodSeconds": 8, "containers": [{"name": "web", "image": "crashing:1"}]}
+_TAINTED = {"spec": {"taints": [{"key": "maintenance", "value": "yes", "effect": "NoExecute"}]}}
 
 FOUND: dict[str, Plan] = {
     "a deleted ReplicaSet that its controller has not heard of gets pods as fast as the garbage collector takes them (seed 1)": Plan(
@@ -56,5 +60,19 @@ FOUND: dict[str, Plan] = {
             ClockJump(at_s=9.0, for_s=0.1, target="control-plane", skew_s=60.0),
             Compaction(at_s=9.0),
         ),
+    ),
+    "a node that was read with a taint that has gone since does not start the time of a pod that comes to it (seed 1141)": Plan(
+        scenario="names",
+        seed=1141,
+        nodes=1,
+        operations=(
+            Apply(at_s=0.0, tree=freeze({**_ALONE, "spec": _CRASHING})),
+            Change(at_s=3.96, resource="nodes", name="node-1", namespace="", patch=freeze(_TAINTED)),
+            Remove(at_s=3.96, resource="pods", name="b"),
+            Apply(at_s=4.06, tree=freeze({**_ALONE, "spec": {**_POD, "terminationGracePeriodSeconds": 8, "tolerations": [_PATIENT]}})),
+            Change(at_s=4.46, resource="nodes", name="node-1", namespace="", patch=freeze({"spec": {"taints": []}})),
+            Change(at_s=9.64, resource="nodes", name="node-1", namespace="", patch=freeze(_TAINTED)),
+        ),
+        faults=(WatchDrop(at_s=0.1, for_s=2.0, target="controller/nodelifecycle", every=1),),
     ),
 }
