@@ -17,6 +17,7 @@ from tests.e2e.levels.conftest import level
 __all__ = ["level"]
 PROGRAM = """
 import sys
+import time
 from callboard import Cluster, Unavailable
 level, data = sys.argv[1:]
 listens = ["sh", "-c", "exec python3 -m http.server 8080 --bind $POD_IP"]
@@ -28,12 +29,15 @@ c = Cluster(nodes=1, containers="process", isolation=level, timing="fast", data=
 c.apply([service, pod])
 c.wait("pod/web", "Ready", timeout=30)
 for port in ("8080", "30080"):
-    for _ in range(100):
+    deadline_s = time.monotonic() + 30
+    while True:
         try:
             answered = c.request("service/web", port=port, timeout=10).status
             break
-        except Unavailable:
-            pass
+        except Unavailable:  # who is Ready is known to the proxy a moment later
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)
     print(c.url("service/web", port=port), answered, flush=True)
 print([event.message for event in c.events("service/web")], flush=True)
 sys.stdin.readline()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.models.messages.api import WatchBatch
+from callboard.models.messages.api import Listed, WatchBatch, WatchEvent
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 
 RESTLESS = frozenset({"leases.coordination.k8s.io", "events", "nodes"})
@@ -20,14 +20,16 @@ class ViewsGoForward(Oracle):
     older one of itself because of what a watcher is told (etcd#20221)."""
 
     name = "no view goes back in time"
-    hears = (WatchBatch,)
+    hears = (WatchBatch, Listed)
 
     def __init__(self) -> None:
         self._reached: dict[tuple[str, int], int] = {}
         self._objects: dict[tuple[str, int, str], tuple[str, int]] = {}
-        """By view and key: UID and revision of the object that was seen there last."""
+        """By view and key: UID and revision of the object as it was seen there last, or of its end."""
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if isinstance(message, Listed):
+            return self._listed(receiver, message, world)
         component = world.component(_name(receiver))
         informer = getattr(component, "_streams", {}).get(message.id)
         if informer is None:
@@ -38,19 +40,28 @@ class ViewsGoForward(Oracle):
             return Wrong(f"{informer.resource}", f"the view of {receiver} was at revision {before} and is at {informer.revision} now")
         self._reached[key] = informer.revision
         for event in message.events:
-            if (wrong := self._older(receiver, informer, event.key)) is not None:
+            if (wrong := self._older(receiver, informer, event)) is not None:
                 return wrong
         return None
 
-    def _older(self, receiver: str, informer: Any, key: str) -> Wrong | None:
-        obj, place = informer.objects.get(key), (receiver, informer.number, key)
-        if obj is None:
-            return None
+    def _listed(self, receiver: str, message: Listed, world: World) -> Wrong | None:
+        for informer in getattr(world.component(_name(receiver)), "informers", ()):
+            if informer._list == message.id and informer.revision == message.revision:
+                for key, obj in informer.objects.items():
+                    self._objects[receiver, informer.number, key] = (obj.metadata.uid, obj.metadata.resource_version)
+        return None
+
+    def _older(self, receiver: str, informer: Any, event: WatchEvent) -> Wrong | None:
+        obj, place = informer.objects.get(event.key), (receiver, informer.number, event.key)
         uid, before = self._objects.get(place, ("", 0))
+        if obj is None:
+            if event.type == "DELETED" and event.obj.metadata.resource_version > before:
+                self._objects[place] = (event.obj.metadata.uid, event.obj.metadata.resource_version)
+            return None
         now = obj.metadata.resource_version
         self._objects[place] = (obj.metadata.uid, now)
         if uid == obj.metadata.uid and now < before:
-            return Wrong(key, f"{receiver} saw it at revision {before}, and sees it at {now} now")
+            return Wrong(event.key, f"{receiver} saw it at revision {before}, and sees it at {now} now")
         return None
 
 

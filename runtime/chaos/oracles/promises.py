@@ -75,9 +75,9 @@ def _has(pod: Any, labels: Any) -> bool:
 
 class RolloutsKeepTheirPromise(Oracle):
     """No deletion by a ReplicaSet of a Deployment makes the available pods fewer than `replicas - maxUnavailable` where there were enough
-    of them (k8s#19299). Pods that were lost by themselves a short while ago count as available, since nobody could know of them yet, and
-    who has been available for a short while only may be taken for one that is not. After a change the smallest number holds that was
-    promised since everybody had last seen everything: Deployment, ReplicaSets and pods."""
+    of them (k8s#19299). Pods that were lost by themselves or orphaned a short while ago count as available, since nobody could know of
+    it yet, and who has been available for a short while only may be taken for one that is not. After a change the smallest number holds
+    that was promised since everybody had last seen everything: Deployment, ReplicaSets and pods."""
 
     name = "a rollout keeps its promise"
     hears = (DeleteObject,)
@@ -117,7 +117,10 @@ class RolloutsKeepTheirPromise(Oracle):
     def _pod(self, event: StoreEvent, world: World) -> Wrong | None:
         uid = (event.obj or event.old).metadata.uid
         if event.obj is not None and is_active(event.obj) and is_ready(event.obj):
-            self._ready[uid] = _replica_set_of(event.obj)
+            before, now = self._ready.get(uid), _replica_set_of(event.obj)
+            if before is not None and before != now:  # it was orphaned, which its Deployment may not know yet
+                self._lost_s[uid] = (world.now, before)
+            self._ready[uid] = now
             self._since_s.setdefault(uid, world.now)
             return None
         since_s = self._since_s.pop(uid, world.now)

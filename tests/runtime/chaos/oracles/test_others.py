@@ -10,7 +10,7 @@ import pytest
 from callboard.models.api.core import ConfigMap, Taint
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap
-from callboard.models.messages.api import DeleteObject, WatchBatch, WatchEvent
+from callboard.models.messages.api import DeleteObject, Listed, WatchBatch, WatchEvent
 from callboard.runtime.chaos.oracles import caches, every, garbage, rates, services, workloads
 from callboard.runtime.chaos.oracles.base import Oracle
 
@@ -224,6 +224,32 @@ def test_an_object_that_gets_older_in_a_view_is_noticed_and_a_new_one_of_the_nam
     found = oracle.delivered(SERVER, "scheduler#1", batch, world)
     assert found is not None
     assert "saw it at revision 4, and sees it at 3 now" in found.words
+
+
+@pytest.mark.parametrize(("told", "wrong"), [(6, False), (4, True)])
+def test_an_object_that_was_listed_and_gets_older_is_noticed(told: int, wrong: bool) -> None:
+    key = "configmaps/default/a"
+    informer = _informer({key: _config_map("a", 5)}, revision=7, _list=2)
+    world = FakeWorld(components={"scheduler": SimpleNamespace(_streams={3: informer}, informers=(informer,))})
+    oracle = caches.ViewsGoForward()
+    assert oracle.delivered(SERVER, "scheduler#1", Listed(2, (_config_map("a", 5),), 7), world) is None
+    informer.objects = {key: _config_map("a", told)}
+    batch = WatchBatch(3, 1, (WatchEvent("MODIFIED", key, _config_map("a", told)),), 8)
+    assert (oracle.delivered(SERVER, "scheduler#1", batch, world) is not None) == wrong
+
+
+@pytest.mark.parametrize(("uid", "wrong"), [("uid-a", True), ("another", False)])
+def test_an_object_that_comes_back_in_a_view_after_its_end_is_noticed(uid: str, wrong: bool) -> None:
+    key = "configmaps/default/a"
+    informer = _informer({key: _config_map("a", 5)}, revision=7)
+    world, oracle = FakeWorld(components={"scheduler": SimpleNamespace(_streams={3: informer})}), caches.ViewsGoForward()
+    added = WatchBatch(3, 1, (WatchEvent("ADDED", key, _config_map("a", 5)),), 7)
+    deleted = WatchBatch(3, 2, (WatchEvent("DELETED", key, _config_map("a", 6)),), 7)
+    assert oracle.delivered(SERVER, "scheduler#1", added, world) is None
+    informer.objects = {}
+    assert oracle.delivered(SERVER, "scheduler#1", deleted, world) is None
+    informer.objects = {key: _config_map("a", 5, uid)}
+    assert (oracle.delivered(SERVER, "scheduler#1", added, world) is not None) == wrong
 
 
 @pytest.mark.parametrize(

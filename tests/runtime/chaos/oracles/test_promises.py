@@ -58,6 +58,22 @@ def test_a_rollout_that_takes_too_many_pods_is_noticed(by_controller: bool, unav
     assert (world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True)) is not None) == wrong
 
 
+def test_a_pod_that_was_orphaned_a_moment_ago_counts_for_who_can_not_know_of_it() -> None:
+    world, oracle = FakeWorld(), promises.RolloutsKeepTheirPromise()
+    world.put(oracle, "deployments.apps/default/web", deployment("web", 3, (3, 3, 3), unavailable=1))
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 3, owner=("Deployment", "web", "uid-web")))
+    for name in ("a", "b", "c"):
+        world.put(oracle, _pod_key(name), pod(name, owner=RS))
+    world.now += 100.0
+    world.put(oracle, _pod_key("c"), pod("c"))
+    oracle.delivered("controller/replicaset#1", SERVER, DeleteObject(1, "x", "pods", "default", "a"), world)
+    assert world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True)) is None, "for its Deployment three are left"
+    world.put(oracle, _pod_key("a"), pod("a", owner=RS))
+    world.now += 100.0
+    oracle.delivered("controller/replicaset#1", SERVER, DeleteObject(1, "x", "pods", "default", "a"), world)
+    assert world.put(oracle, _pod_key("a"), pod("a", owner=RS, going=True)) is not None, "now everybody knows"
+
+
 @pytest.mark.parametrize(("ready_for_s", "lost", "wrong"), [(100.0, 0, True), (1.0, 0, False), (100.0, 1, False)])
 def test_the_end_of_a_pod_that_was_ready_only_just_and_where_there_were_too_few_already_breaks_no_promise(
     ready_for_s: float, lost: int, wrong: bool
