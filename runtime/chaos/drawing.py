@@ -20,18 +20,24 @@ CONTROLLERS = (
 FAULTS_LIMIT = 5
 KINDS_LIMIT = 4
 AIMED = 0.6
+"""How often a fault is aimed at what the scenario is about."""
 COMBINED = 0.5
 """How often one of the combinations is drawn besides."""
+NEAR = 0.5
+"""How often a fault begins about when a user does something."""
+BEFORE_S, AFTER_S = 0.8, 0.6
 RESOURCES = ("", "", "pods", "replicasets.apps", "deployments.apps", "nodes", "services")
-"""How often a fault is aimed at what the scenario is about."""
 
 
 class Place:
     """Who can be hit in a schedule."""
 
-    def __init__(self, *, nodes: int, apiservers: int, copies: int, stirs: Sequence[str], lasts_s: float) -> None:
-        """`stirs` names the components that it is about; faults begin until `lasts_s`."""
+    def __init__(
+        self, *, nodes: int, apiservers: int, copies: int, stirs: Sequence[str], lasts_s: float, moments_s: Sequence[float] = ()
+    ) -> None:
+        """`stirs` names the components that it is about; faults begin until `lasts_s`, and half of them near `moments_s`."""
         self.lasts_s = lasts_s
+        self.moments_s = tuple(at_s for at_s in moments_s if 0.0 < at_s < lasts_s)
         self.copies = copies
         self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
         self.servers = tuple(f"apiserver-{number}" for number in range(apiservers))
@@ -64,6 +70,8 @@ class Place:
 
     def at_s(self, rng: random.Random) -> float:
         """When a fault begins."""
+        if self.moments_s and rng.random() < NEAR:
+            return round(max(0.0, rng.choice(self.moments_s) + rng.uniform(-BEFORE_S, AFTER_S)), 2)
         return round(rng.random() * self.lasts_s, 2)
 
 
@@ -165,6 +173,15 @@ def _time_travel(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     return cut, v.ServerLag(at_s=at_s, for_s=lag_s, target=server), again
 
 
+def _behind(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """Somebody has to leave an apiserver for one that does not know yet what he has seen there (etcd#20221)."""
+    at_s, lagging = place.at_s(rng), rng.randrange(len(place.servers))
+    lag = v.ServerLag(at_s=at_s, for_s=round(6.5 + rng.random() * 3, 2), target=place.servers[lagging])
+    cut_s = round(at_s + rng.random(), 2)
+    cut = v.Partition(at_s=cut_s, for_s=round(6 + rng.random(), 2), a=place.reader(rng), b=place.servers[lagging - 1])
+    return lag, cut
+
+
 def _unheard_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     """A kubelet can't tell what happens to its containers, and starts anew before it can (k8s#141473)."""
     name, at_s, for_s = rng.choice(place.kubelets), place.at_s(rng), round(1 + rng.random() * 5, 2)
@@ -177,7 +194,7 @@ COMBINATIONS: tuple[Combination, ...] = (_stale_restart, _cut_and_compact, _lost
 """Faults that matter together and hardly ever meet by chance."""
 OF_NODES: tuple[Combination, ...] = (_long_cut, _all_silent)
 """Those that are about nodes: drawn more often where a scenario is about nodes that are lost."""
-OF_SERVERS: tuple[Combination, ...] = (_time_travel,)
+OF_SERVERS: tuple[Combination, ...] = (_time_travel, _behind)
 """Those that take several apiservers."""
 OF_COPIES: tuple[Combination, ...] = (_old_leader,)
 """Those that take several copies of the controllers."""
@@ -188,7 +205,7 @@ def combinations(place: Place) -> tuple[Combination, ...]:
     return (
         *COMBINATIONS,
         *OF_NODES * (3 if "controller/nodelifecycle" in place.stirred else 1),
-        *(OF_SERVERS * 3 if len(place.servers) > 1 else ()),
+        *(OF_SERVERS * 2 if len(place.servers) > 1 else ()),
         *(OF_COPIES * 3 if place.copies > 1 else ()),
     )
 

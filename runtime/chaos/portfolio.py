@@ -21,7 +21,12 @@ def plan_of(seed: int, scenario: str = "", strategy: str = "", kinds: Sequence[s
     chosen = SCENARIOS[name]
     draft = chosen.draft(rng)
     place = drawing.Place(
-        nodes=draft.nodes, apiservers=draft.apiservers, copies=draft.controllers, stirs=chosen.stirs, lasts_s=draft.lasts_s
+        nodes=draft.nodes,
+        apiservers=draft.apiservers,
+        copies=draft.controllers,
+        stirs=chosen.stirs,
+        lasts_s=draft.lasts_s,
+        moments_s=[operation.at_s for operation in draft.operations],
     )
     return Plan(
         scenario=name,

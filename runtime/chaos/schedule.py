@@ -29,7 +29,7 @@ from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.recording import Recorder, Strategy, replaying
 from callboard.runtime.systems import ComponentFailed, InboxOverflow, Livelock, MutableMessage
 
-HARNESS = replace(CHAOS, watch_heartbeat_s=3.0, watch_silence_s=9.0, usage_s=10.0)
+HARNESS = replace(CHAOS, watch_heartbeat_s=2.0, watch_silence_s=4.0, usage_s=10.0)
 """The periods of a schedule. Four fifths of all messages of a small cluster at rest are heartbeats of watch streams: rarer ones are as good
 a test, and make a schedule cost half as much."""
 FAILS = "no component fails"

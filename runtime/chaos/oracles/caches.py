@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.models.messages.api import Listed, WatchBatch, WatchEvent
+from callboard.models.messages.api import Listed, WatchBatch, WatchEvent, WatchObjects
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 
 RESTLESS = frozenset({"leases.coordination.k8s.io", "events", "nodes"})
@@ -62,6 +62,33 @@ class ViewsGoForward(Oracle):
         self._objects[place] = (obj.metadata.uid, now)
         if uid == obj.metadata.uid and now < before:
             return Wrong(event.key, f"{receiver} saw it at revision {before}, and sees it at {now} now")
+        return None
+
+
+class StreamsGoForward(Oracle):
+    """No watcher is told of a change at or before the revision that it asked for, nor of one at or before a mark up to which it was
+    told all (Kubernetes API concepts, "Efficient detection of changes"; etcd#20221, etcd#18089). Repeats are the work of links."""
+
+    name = "no stream goes back in time"
+    hears = (WatchObjects, WatchBatch)
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, int], tuple[int, int]] = {}
+        """By watcher and subscription: the piece that was heard last in its turn, and up to which revision it has been told."""
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if isinstance(message, WatchObjects):
+            self._told[message.reply_to, message.id] = (0, message.from_revision)
+            return None
+        seq, told = self._told.get((receiver, message.id), (-1, 0))
+        if message.seq != seq + 1:
+            return None  # out of its turn, or nobody has seen this stream begin
+        for event in message.events:
+            revision = event.obj.metadata.resource_version
+            if revision <= told:
+                words = f"{receiver} is told by {sender} that it is {event.type} at revision {revision}, and had been told all up to {told}"
+                return Wrong(event.key, words)
+        self._told[receiver, message.id] = (message.seq, max(told, message.revision))
         return None
 
 
@@ -123,4 +150,4 @@ class SchedulerKnowsRooms(Oracle):
         return None
 
 
-ORACLES: tuple[type[Oracle], ...] = (ViewsGoForward, ViewsEqualTheStore, SchedulerKnowsRooms)
+ORACLES: tuple[type[Oracle], ...] = (ViewsGoForward, StreamsGoForward, ViewsEqualTheStore, SchedulerKnowsRooms)

@@ -10,7 +10,7 @@ import pytest
 from callboard.models.api.core import ConfigMap, Taint
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap
-from callboard.models.messages.api import DeleteObject, Listed, WatchBatch, WatchEvent
+from callboard.models.messages.api import DeleteObject, Listed, WatchBatch, WatchEvent, WatchObjects
 from callboard.runtime.chaos.oracles import caches, every, garbage, rates, services, workloads
 from callboard.runtime.chaos.oracles.base import Oracle
 
@@ -250,6 +250,23 @@ def test_an_object_that_comes_back_in_a_view_after_its_end_is_noticed(uid: str, 
     assert oracle.delivered(SERVER, "scheduler#1", deleted, world) is None
     informer.objects = {key: _config_map("a", 5, uid)}
     assert (oracle.delivered(SERVER, "scheduler#1", added, world) is not None) == wrong
+
+
+@pytest.mark.parametrize(
+    ("pieces", "wrong"),
+    [
+        (((1, 6, 7), (2, 8, 8)), False),
+        (((1, 5, 7),), True),
+        (((1, 6, 9), (2, 8, 10)), True),
+        (((1, 6, 7), (3, 4, 8)), False),
+        (((1, 6, 7), (1, 6, 7)), False),
+    ],
+)
+def test_a_stream_that_tells_what_was_over_when_it_began_is_noticed(pieces: tuple[tuple[int, int, int], ...], wrong: bool) -> None:
+    world, oracle, key = FakeWorld(), caches.StreamsGoForward(), "configmaps/default/a"
+    assert oracle.delivered("scheduler#1", SERVER, WatchObjects(3, "scheduler#1", "configmaps", 5), world) is None
+    told = [WatchBatch(3, seq, (WatchEvent("MODIFIED", key, _config_map("a", at)),), mark) for seq, at, mark in pieces]
+    assert any(oracle.delivered(SERVER, "scheduler#1", piece, world) is not None for piece in told) == wrong
 
 
 @pytest.mark.parametrize(
