@@ -78,6 +78,12 @@ class Scheduler(Binder):
         """How many pods it counts on each node, those on their way there too: for oracles."""
         return {node: len(mates) for node, mates in self.table.by_node.items()}
 
+    def counted_waiters(self) -> list[str]:
+        """Keys of pods that wait for a node and are counted on one all the same, for oracles: there should never be any."""
+        waiting = (entry for entry in self.queue.entries.values() if entry.part != "taken")
+        counted = ((entry, self.table.pods.get(entry.key)) for entry in waiting)
+        return [entry.key for entry, placed in counted if placed is not None and placed.pod.metadata.uid == entry.pod.metadata.uid]
+
     def on_start(self) -> None:
         """Begin to list and watch."""
         self.start_informers()

@@ -26,7 +26,18 @@ COMBINED = 0.5
 NEAR = 0.5
 """How often a fault begins about when a user does something."""
 BEFORE_S, AFTER_S = 0.8, 0.6
-RESOURCES = ("", "", "pods", "replicasets.apps", "deployments.apps", "nodes", "services")
+RESOURCES = ("", "pods", "replicasets.apps", "deployments.apps", "nodes", "services")
+READS = {
+    "scheduler": ("pods", "nodes"),
+    "controller/replicaset": ("replicasets.apps", "pods"),
+    "controller/deployment": ("deployments.apps", "replicasets.apps"),
+    "controller/endpointslice": ("services", "endpointslices.discovery.k8s.io", "pods"),
+    "controller/nodelifecycle": ("nodes", "pods"),
+    "controller/statefulset": ("statefulsets.apps", "pods"),
+    "controller/daemonset": ("daemonsets.apps", "pods", "nodes"),
+    "controller/disruption": ("poddisruptionbudgets.policy", "pods"),
+}
+"""What they watch, of which one stream may be late while the others are not."""
 
 
 class Place:
@@ -87,6 +98,12 @@ def _slow_way(rng: random.Random, place: Place) -> v.LinkDelay:
     return v.LinkDelay(at_s=place.at_s(rng), for_s=_long(rng, 10), source=source, target=target, delay_s=round(rng.random() * 2.5, 2))
 
 
+def _late_news(rng: random.Random, place: Place, for_s: float) -> v.WatchDelay:
+    """What somebody watches is told late: one of his streams, or all."""
+    reader = place.reader(rng)
+    return v.WatchDelay(at_s=place.at_s(rng), for_s=for_s, target=reader, resource=rng.choice(("", *READS.get(reader, RESOURCES))))
+
+
 Draw = Callable[[random.Random, Place], v.AnyFault]
 KINDS: Mapping[str, Draw] = {
     "NodeCrash": lambda r, p: v.NodeCrash(at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice(p.nodes)),
@@ -103,9 +120,12 @@ KINDS: Mapping[str, Draw] = {
     "ClockJump": lambda r, p: v.ClockJump(
         at_s=p.at_s(r), for_s=_long(r, 30), target=r.choice((*p.nodes, *p.planes)), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))
     ),
-    "WatchDelay": lambda r, p: v.WatchDelay(at_s=p.at_s(r), for_s=_long(r, 10), target=p.reader(r), resource=r.choice(RESOURCES)),
+    "WatchDelay": lambda r, p: _late_news(r, p, _long(r, 10)),
     "WatchDrop": lambda r, p: v.WatchDrop(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 4)),
     "AnswerLost": lambda r, p: v.AnswerLost(at_s=p.at_s(r), for_s=_long(r, 6), target=p.reader(r), every=r.randint(1, 3)),
+    "DeafAfterWrite": lambda r, p: v.DeafAfterWrite(
+        at_s=p.at_s(r), for_s=round(2.2 + _long(r, 6), 2), target=p.reader(r), write=r.randint(1, 4)
+    ),
     "ServerLag": lambda r, p: v.ServerLag(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.servers)),
     "Compaction": lambda r, p: v.Compaction(at_s=p.at_s(r)),
     "LinkDelay": lambda r, p: _slow_way(r, p),
@@ -157,11 +177,6 @@ def _all_silent(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     return (v.Partition(at_s=place.at_s(rng), for_s=round(9 + rng.random() * 8, 2), a="kubelet/*", b="apiserver-*"),)
 
 
-def _deaf(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
-    """Somebody writes and hears neither answers nor news, for longer than it waits for an answer (capi#13649)."""
-    return (v.LinkDrop(at_s=place.at_s(rng), for_s=round(2.2 + rng.random() * 4, 2), source="apiserver-*", target=place.reader(rng)),)
-
-
 def _time_travel(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
     """Somebody hears from one apiserver what another does not know yet, and starts anew at that one (k8s#59848)."""
     reader = rng.choice((place.reader(rng), *place.kubelets))
@@ -190,7 +205,7 @@ def _unheard_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]
 
 
 Combination = Callable[[random.Random, Place], tuple[v.AnyFault, ...]]
-COMBINATIONS: tuple[Combination, ...] = (_stale_restart, _cut_and_compact, _lost_meanwhile, _deaf, _unheard_restart)
+COMBINATIONS: tuple[Combination, ...] = (_stale_restart, _cut_and_compact, _lost_meanwhile, _unheard_restart)
 """Faults that matter together and hardly ever meet by chance."""
 OF_NODES: tuple[Combination, ...] = (_long_cut, _all_silent)
 """Those that are about nodes: drawn more often where a scenario is about nodes that are lost."""

@@ -84,6 +84,9 @@ class User(ApiComponent):
         self._begin(operation, _Step(timer.number, timer.tries))
 
     def _begin(self, operation: p.AnyOperation, step: _Step) -> None:
+        if not step.tries:  # several users, who each have their apiserver; who has got no answer stays with the one that he went on to
+            servers = self.settings.apiservers
+            self.server = servers[step.number % len(servers)]
         match operation:
             case p.Apply(tree=tree):
                 self._apply(step, tree)
@@ -167,7 +170,7 @@ class User(ApiComponent):
         for number, pod in enumerate(chosen):
             meta = pod.metadata
             context = step if number == len(chosen) - 1 else None  # the last one speaks for all
-            if not step.tries:  # as several would who don't know of each other; who has got no answer stays with whom he hears
+            if not step.tries:  # as several would who don't know of each other
                 self.server = servers[(servers.index(first) + number) % len(servers)]
             self.call(api.EvictPod, context, resource="pods", namespace=meta.namespace, name=meta.name, uid=meta.uid)
 

@@ -140,6 +140,24 @@ def _(fault: v.AnswerLost, stage: Stage) -> End:
 
 
 @_begin.register
+def _(fault: v.DeafAfterWrite, stage: Stage) -> End:
+    links, left = stage.system.links, fault.write
+
+    def counts(passage: Any, _message: Any) -> bool:
+        nonlocal left
+        left -= passage.type in WRITES
+        return False
+
+    numbers = links.drop(fault.target, SERVERS, counts), links.drop(SERVERS, fault.target, lambda _passage, _message: left <= 0)
+
+    def end() -> None:
+        for number in numbers:
+            links.remove(number)
+
+    return end
+
+
+@_begin.register
 def _(fault: v.WatchDelay, stage: Stage) -> End:
     links, system = stage.system.links, stage.system
     until_s: float = system.now() + fault.for_s

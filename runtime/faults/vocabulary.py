@@ -143,6 +143,14 @@ class AnswerLost(Fault, frozen=True, kw_only=True):
     every: int = 1
 
 
+class DeafAfterWrite(Fault, frozen=True, kw_only=True):
+    """The n-th write of a process from `at_s` on has its effect, and until the fault is over the process hears nothing from any apiserver:
+    neither what came of the write, nor what others see of it."""
+
+    target: str
+    write: int = 1
+
+
 class ServerLag(Fault, frozen=True, kw_only=True):
     """An apiserver hears of what the store has committed only when the fault is over: its reads and watches are of the past."""
 
@@ -171,6 +179,7 @@ AnyFault = (
     | WatchDelay
     | WatchDrop
     | AnswerLost
+    | DeafAfterWrite
     | ServerLag
     | Compaction
 )

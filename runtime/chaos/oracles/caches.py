@@ -129,25 +129,4 @@ def _differs(name: str, informer: Any, stored: dict[str, int]) -> Wrong | None:
     return None
 
 
-class SchedulerKnowsRooms(Oracle):
-    """At rest: what the scheduler believes of each node is what the pods that are stored there ask for: nothing assumed is left over,
-    nothing that has gone still takes room (k8s#28883, k8s#85726, k8s#102339)."""
-
-    name = "the scheduler's rooms are the store's"
-
-    def at_rest(self, world: World) -> Wrong | None:
-        scheduler = world.component("scheduler")
-        if scheduler is None:
-            return Wrong("", "the scheduler does not run")
-        told = scheduler.rooms()
-        real: dict[str, int] = {}
-        for key, obj in world.objects.items():
-            if key.startswith("pods/") and obj.spec.node_name and (obj.status is None or obj.status.phase not in ("Succeeded", "Failed")):
-                real[obj.spec.node_name] = real.get(obj.spec.node_name, 0) + 1
-        for node in world.nodes:
-            if told.get(node, 0) != real.get(node, 0):
-                return Wrong(f"nodes//{node}", f"the scheduler counts {told.get(node, 0)} pods there, {real.get(node, 0)} are stored")
-        return None
-
-
-ORACLES: tuple[type[Oracle], ...] = (ViewsGoForward, StreamsGoForward, ViewsEqualTheStore, SchedulerKnowsRooms)
+ORACLES: tuple[type[Oracle], ...] = (ViewsGoForward, StreamsGoForward, ViewsEqualTheStore)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from callboard.models.api.core import Pod
-from callboard.models.messages.api import DeleteObject
+from callboard.models.messages.api import DeleteObject, WriteStatus
 from callboard.models.messages.store import StoreEvent
 from callboard.models.owners import controller_of
 from callboard.models.podresources import pod_requests
-from callboard.models.podstatus import is_active, is_finished, is_ready, phase_of
+from callboard.models.podstatus import FINISHED_PHASES, is_active, is_finished, is_ready, phase_of
 from callboard.runtime.chaos.oracles.base import Oracle, World, Wrong
 
 PODS = "pods/"
@@ -48,6 +48,38 @@ class PhasesGoForward(Oracle):
             return None
         before, after = phase_of(event.old), phase_of(event.obj)
         return Wrong(event.key, f"it was {before} and is {after} now") if before != after else None
+
+
+class FinishedPodsRunNothing(Oracle):
+    """No container is started of a pod that its own kubelet has said to be finished, also after a restart of the kubelet or of the machine
+    (k8s#58711). What was under way when it said so is not judged."""
+
+    name = "a finished pod runs nothing"
+    hears = (WriteStatus,)
+
+    def __init__(self) -> None:
+        self._said: dict[str, None] = {}
+        self._finished: dict[str, None] = {}
+        self._known: dict[str, None] = {}
+
+    def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
+        if message.resource == "pods" and sender.startswith("kubelet/") and message.status.phase in FINISHED_PHASES:
+            self._said[message.uid] = None
+        return None
+
+    def stored(self, event: StoreEvent, world: World) -> Wrong | None:
+        if _pod(event) and event.obj is not None and event.obj.metadata.uid in self._said and is_finished(event.obj):
+            self._finished[event.obj.metadata.uid] = None
+        return None
+
+    def ran(self, node: str, world: World) -> Wrong | None:
+        for one in world.running(node):
+            if one.container_id in self._known:
+                continue
+            self._known[one.container_id] = None
+            if one.pod_uid in self._finished:
+                return Wrong(one.pod_key, f"it is finished, and {node} has started its container {one.container} again")
+        return None
 
 
 class DeletionsStand(Oracle):
@@ -230,6 +262,7 @@ def _astray(key: str, pod: Pod, running: dict[str, str]) -> Wrong | None:
 ORACLES: tuple[type[Oracle], ...] = (
     BoundOnce,
     PhasesGoForward,
+    FinishedPodsRunNothing,
     DeletionsStand,
     ReadyIsTrue,
     OneNodeEach,

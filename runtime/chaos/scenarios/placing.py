@@ -11,6 +11,7 @@ from callboard.runtime.faults import plan as p
 CROWDED_CPU = "1"
 """A node of this size holds two pods of `PART`."""
 PART = {"resources": {"requests": {"cpu": "450m"}}}
+WHOLE = {"resources": {"requests": {"cpu": "900m"}}}
 
 
 def places(rng: random.Random) -> Draft:
@@ -25,7 +26,10 @@ def places(rng: random.Random) -> Draft:
         act = rng.choice(("high", "high", "again", "size"))
         if act == "high":
             names.append(f"high-{number}")
-            operations.append(apply(at_s, pod(f"high-{number}", priorityClassName="high", container=PART)))
+            operations.append(apply(at_s, pod(f"high-{number}", priorityClassName="high", container=rng.choice((PART, WHOLE)))))
+            if rng.random() < 0.5:  # who comes while others are removed for that one
+                names.append(f"late-{number}")
+                operations.append(apply(at_s + rng.choice((0.2, 2.0)), pod(f"late-{number}", container=PART)))
         elif act == "again":
             name = rng.choice([one for one in names if one.startswith("low")])
             operations += [remove(at_s, "pods", name), apply(at_s + rng.choice((0.1, 1.5)), pod(name, container=PART))]
@@ -89,13 +93,13 @@ def owners(rng: random.Random) -> Draft:
     inside["metadata"]["namespace"] = "shop"
     operations += [apply(0.2, deployment("web", 1)), apply(0.2, service("web")), apply(0.6, inside)]
     for number, at_s in enumerate(moments(rng, rng.randint(4, 7), 11.0, first_s=1.0)):
-        act = rng.choice(("fill", "fill", "space", "owner", "change"))
+        act = rng.choice(("fill", "space", "space", "owner", "change"))
         if act == "fill":
             operations.append(apply(at_s, thing(f"thing-{number}", rng.choice(("shop", "default")))))
         elif act == "space":
             operations += [
                 remove(at_s, "namespaces", "shop", namespace=""),
-                apply(at_s + rng.choice((0.1, 1.5, 3.0)), thing(f"late-{number}", "shop")),
+                *(apply(at_s + late_s, thing(f"late-{number}-{late_s}", "shop")) for late_s in rng.sample((0.1, 0.9, 1.8, 2.7, 3.5), 3)),
                 apply(at_s + 4.0, space),
             ]
         elif act == "owner":

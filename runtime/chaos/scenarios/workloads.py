@@ -64,7 +64,7 @@ def replica_sets(rng: random.Random) -> Draft:
     operations.append(apply(0.0, service("a")))
     for at_s in moments(rng, rng.randint(3, 6), 11.0):
         name = rng.choice(("a", "b"))
-        act = rng.choice(("size", "orphan", "again", "again", "leave"))
+        act = rng.choice(("size", "orphan", "again", "leave", "leave"))
         if act == "size":
             operations.append(scale(at_s, "replicasets.apps", name, rng.randint(0, 4)))
         elif act == "orphan":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ClockJump,
         Compaction,
         ControllerRestart,
+        DeafAfterWrite,
         Fault,
         KubeletRestart,
         LinkDelay,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _FAULTS = (
     "AnswerLost",
+    "DeafAfterWrite",
     "ApiServerCrash",
     "ClockJump",
     "Compaction",
@@ -73,6 +75,7 @@ _PLACES = {
 
 __all__ = [
     "AnswerLost",
+    "DeafAfterWrite",
     "ApiServerCrash",
     "BadReplayFile",
     "ChaosFailure",

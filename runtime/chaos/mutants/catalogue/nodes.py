@@ -12,6 +12,20 @@ HEALTH = "callboard.actors.nodelifecycle.health"
 EVICTION = "callboard.actors.nodelifecycle.eviction"
 SHORT = "callboard.actors.apiserver.shortways"
 
+CONTAINERS = "callboard.actors.kubelet.containers"
+PODS = "callboard.actors.kubelet.pods"
+LAST_WORD = Patch(
+    SHORT,
+    '    if resource == "pods" and old is not None and old.phase in FINISHED_PHASES and status.phase != old.phase:',
+    "    if False:",
+)
+FINISHED_IN_KUBELET = (
+    Patch(PODS, "            if status.phase in FINISHED_PHASES:", "            if False:"),
+    Patch(CONTAINERS, "        elif state is not None and state.terminated is not None:", "        elif False:"),
+    Patch(PODS, "            if self.seen.phase in FINISHED_PHASES:", "            if False:"),
+    Patch("callboard.actors.kubelet.status", "    if pod.seen.phase in FINISHED_PHASES:", "    if False:"),
+)
+
 NODES: tuple[Mutant, ...] = (
     Mutant(
         id="M14",
@@ -170,13 +184,22 @@ NODES: tuple[Mutant, ...] = (
         title="a pod that is finished may be said to run again",
         issue="k8s#58711",
         oracle="a finished pod stays finished",
-        patches=(
-            Patch(
-                SHORT,
-                '    if resource == "pods" and old is not None and old.phase in FINISHED_PHASES and status.phase != old.phase:',
-                "    if False:",
-            ),
-        ),
+        patches=(LAST_WORD, *FINISHED_IN_KUBELET),
+    ),
+    Mutant(
+        id="M45a",
+        title="the apiserver takes any phase of a pod that is finished",
+        issue="k8s#58711",
+        kind="masked",
+        patches=(LAST_WORD,),
+        note="a kubelet that starts anew takes a finished pod's phase from its status, and never says another one",
+    ),
+    Mutant(
+        id="M45b",
+        title="a kubelet that starts anew runs finished pods again",
+        issue="k8s#58711",
+        oracle="no container runs of a pod that is finished",
+        patches=FINISHED_IN_KUBELET,
     ),
     Mutant(
         id="M16",
@@ -230,9 +253,8 @@ NODES: tuple[Mutant, ...] = (
         issue="k8s#141473",
         oracle="ready implies running",
         patches=(
-            Patch(
-                "callboard.actors.kubelet.containers", "        same = found.container_id == self.container_id\n", "        same = True\n"
-            ),
+            Patch(CONTAINERS, "        same = found.container_id == self.container_id\n", "        same = True\n"),
+            Patch(CONTAINERS, "        self.own_ready = found.ready\n", "        self.own_ready = found.ready or was_ready\n"),
         ),
     ),
 )

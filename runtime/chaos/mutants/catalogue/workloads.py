@@ -174,7 +174,11 @@ WORKLOADS: tuple[Mutant, ...] = (
         issue="capi#13649",
         oracle="replica counts",
         patches=(
-            Patch(CONTROLLER, "        self.lost(key, action)\n        self._await_store(key)", "        self._finished(key)"),
+            Patch(
+                CONTROLLER,
+                "        self.lost(key, action)\n        self._await_store(key)",
+                "        self.lost(key, action)\n        self._finished(key)",
+            ),
             Patch(REPLICA_SETS, "            memory.lost(index)", "            memory.seen(index)"),
         ),
     ),

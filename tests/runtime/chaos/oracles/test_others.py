@@ -295,14 +295,6 @@ def test_views_that_nobody_has_asked_for_and_what_never_rests_are_not_judged() -
     assert caches.ViewsEqualTheStore().at_rest(world) is None
 
 
-def test_a_scheduler_that_counts_a_pod_that_is_not_there_is_noticed() -> None:
-    oracle = caches.SchedulerKnowsRooms()
-    for rooms, wrong in (({"node-1": 1}, False), ({"node-1": 2}, True), ({}, True)):
-        world = FakeWorld(components={"scheduler": SimpleNamespace(rooms=lambda rooms=rooms: rooms)})
-        world.objects = {_pod_key("a"): pod("a")}
-        assert (oracle.at_rest(world) is not None) == wrong
-
-
 # -- garbage --------------------------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callboard.models.messages.api import DeleteObject
+from callboard.models.messages.api import DeleteObject, WriteStatus
 from callboard.runtime.chaos.oracles import pods as o
 
 from .fake import FakeWorld, node, pod, running
@@ -27,6 +27,20 @@ def test_a_finished_pod_that_runs_again_is_noticed_and_one_that_is_only_said_aga
     for phase in ("Pending", "Running", "Pending", "Failed", "Failed"):
         assert world.put(oracle, KEY, pod("a", phase=phase)) is None
     assert world.put(oracle, KEY, pod("a", phase="Running")) is not None
+
+
+@pytest.mark.parametrize(
+    ("by", "container_id", "wrong"), [("kubelet/node-1#1", "c2", True), ("kubelet/node-1#1", "c1", False), ("x#1", "c2", False)]
+)
+def test_a_container_that_starts_after_its_kubelet_has_said_the_end_is_noticed(by: str, container_id: str, wrong: bool) -> None:
+    world, oracle, one = FakeWorld(), o.FinishedPodsRunNothing(), pod("a", phase="Failed")
+    world.containers["node-1"] = (running(one, container_id="c1"),)
+    assert oracle.ran("node-1", world) is None
+    assert one.status is not None
+    oracle.delivered(by, "apiserver-0#1", WriteStatus(1, by, "pods", "default", "a", one.status, uid="uid-a"), world)
+    world.put(oracle, KEY, one)
+    world.containers["node-1"] = (running(one, container_id=container_id),)
+    assert (oracle.ran("node-1", world) is not None) == wrong
 
 
 def test_a_deletion_that_is_taken_back_is_noticed() -> None:
