@@ -72,7 +72,7 @@ def _phase(pod: PodRecord) -> str:
         return pod.seen.phase
     if pod.finished:
         return "Running" if pod.sandbox != "absent" and _anything_runs(pod) else pod.phase
-    if pod.goal != "run" and not _anything_runs(pod):
+    if pod.goal != "run" and not _anything_runs(pod) and not _anything_starts(pod):
         return _terminal_phase(pod)
     if not pod.initialized:
         return "Pending"
@@ -93,6 +93,11 @@ def _phase(pod: PodRecord) -> str:
 
 def _anything_runs(pod: PodRecord) -> bool:
     return any(one.state == "running" for one in pod.containers.values())
+
+
+def _anything_starts(pod: PodRecord) -> bool:
+    """Whether a container may run yet before it is stopped: the runtime has been asked to start it and has not answered."""
+    return pod.sandbox != "absent" and any(one.state == "starting" for one in pod.containers.values())
 
 
 def _terminal_phase(pod: PodRecord) -> str:

@@ -199,13 +199,16 @@ def _least(deployment: Any) -> int:
 
 
 class OrphansLive(Oracle):
-    """What was orphaned on purpose (deleted with the policy Orphan) is never taken back by the object that goes (kubernetes PR 138818)."""
+    """What was orphaned on purpose (deleted with the policy Orphan) is never taken back by the object that goes (kubernetes PR 138818).
+    Whom another one has let go is none of its orphans."""
 
     name = "orphans are left alone"
     hears = (DeleteObject,)
 
     def __init__(self) -> None:
         self._going: dict[str, None] = {}
+        self._let_go: dict[str, str] = {}
+        """By UID of a pod: UID of who had it last."""
 
     def delivered(self, sender: str, receiver: str, message: Any, world: World) -> Wrong | None:
         if message.propagation == "Orphan":
@@ -217,8 +220,10 @@ class OrphansLive(Oracle):
     def stored(self, event: StoreEvent, world: World) -> Wrong | None:
         if not event.key.startswith("pods/") or event.obj is None or event.old is None or event.obj.metadata.uid != event.old.metadata.uid:
             return None
-        before, after = controller_of(event.old), controller_of(event.obj)
-        if before is None and after is not None and after.uid in self._going:
+        uid, before, after = event.obj.metadata.uid, controller_of(event.old), controller_of(event.obj)
+        if before is not None and after is None:
+            self._let_go[uid] = before.uid
+        if before is None and after is not None and after.uid in self._going and self._let_go.get(uid) == after.uid:
             return Wrong(
                 event.key, f"it was orphaned on purpose, and {after.kind} {after.name}, which is being deleted, has adopted it again"
             )

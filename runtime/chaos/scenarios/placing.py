@@ -29,7 +29,7 @@ def places(rng: random.Random) -> Draft:
             operations.append(apply(at_s, pod(f"high-{number}", priorityClassName="high", container=rng.choice((PART, WHOLE)))))
             if rng.random() < 0.5:  # who comes while others are removed for that one
                 names.append(f"late-{number}")
-                operations.append(apply(at_s + rng.choice((0.2, 2.0)), pod(f"late-{number}", container=PART)))
+                operations.append(apply(min(at_s + rng.choice((0.2, 2.0)), 11.9), pod(f"late-{number}", container=PART)))
         elif act == "again":
             name = rng.choice([one for one in names if one.startswith("low")])
             operations += [remove(at_s, "pods", name), apply(at_s + rng.choice((0.1, 1.5)), pod(name, container=PART))]

@@ -76,6 +76,15 @@ def test_a_final_phase_is_never_left(phase: str) -> None:
     assert status(made).phase == phase
 
 
+def test_a_deleted_pod_has_no_final_phase_while_a_container_may_start_yet() -> None:
+    made = record(pod("web"))
+    made.goal, made.sandbox = "end", "running"
+    made.containers["web"].state = "starting"
+    assert status(made).phase == "Pending"
+    made.sandbox = "absent"
+    assert status(made).phase in ("Succeeded", "Failed"), "what was to be started in it is no more"
+
+
 def test_a_deleted_pod_ends_in_a_final_phase_by_its_exit_codes() -> None:
     """Since 1.27 a terminating pod reaches Succeeded or Failed before its object goes, whatever its restartPolicy."""
     for code, phase in ((0, "Succeeded"), (143, "Failed")):

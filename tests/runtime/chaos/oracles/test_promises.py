@@ -154,6 +154,16 @@ def test_an_orphan_that_is_taken_back_by_who_let_it_go_is_noticed(
     assert (world.put(oracle, _pod_key("a"), pod("a", owner=adopter)) is not None) == wrong
 
 
+def test_an_orphan_of_another_may_be_adopted_by_who_is_going() -> None:
+    world, oracle, other = FakeWorld(), promises.OrphansLive(), ("ReplicaSet", "other", "uid-other")
+    world.put(oracle, "replicasets.apps/default/web", replica_set("web", 1))
+    world.put(oracle, _pod_key("a"), pod("a", owner=other))
+    remove = DeleteObject(1, "x", "replicasets.apps", "default", "web", uid="uid-web", propagation="Orphan")
+    assert oracle.delivered("user#1", SERVER, remove, world) is None
+    world.put(oracle, _pod_key("a"), pod("a"))
+    assert world.put(oracle, _pod_key("a"), pod("a", owner=RS)) is None
+
+
 OLD_TAINT = Taint(key="maintenance", effect="NoExecute")
 FOREVER = (Toleration(key="maintenance", operator="Exists", effect="NoExecute"),)
 
