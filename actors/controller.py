@@ -85,6 +85,7 @@ class Controller(Keys):
         super().__init__(port, settings)
         self._refused: dict[str, float] = {}
         self._unknown: dict[str, int] = {}
+        self._taken: dict[str, Informer] = {}
         self._outbox: deque[_Write] = deque()
         self._writes_in_flight = 0
 
@@ -147,7 +148,29 @@ class Controller(Keys):
                 self._dirty.update(dict.fromkeys(informer.objects))
         self._reconcile_soon()
 
+    def taken(self, key: str, view: Informer) -> None:
+        """A child of this key's object has gone, as `view` shows. It may have gone because its owner has, of which this controller has not
+        heard: nothing is decided before the owner has been seen alive at a later revision. Who replaced it at once would go on as fast as
+        the garbage collector takes what has no owner."""
+        self._taken[key] = view
+
+    def _is_taken(self, key: str) -> bool:
+        """Whether the view of the primary objects is older than the end of a child; then it is made to catch up."""
+        view = self._taken.pop(key, None)
+        if view is None:
+            return False
+        for informer in self._views_of(key):
+            if informer.resource != self.primary_resource or informer.revision >= view.revision:
+                continue
+            primary = informer.objects.get(key)
+            if primary is not None and not primary.metadata.deletion_timestamp:
+                self.own_writes.acknowledged(key, informer.place, view.revision)
+                informer.catch_up(view.revision)
+        return not self.own_writes.may_decide(key)
+
     def _decide(self, key: str) -> None:
+        if self._taken and self._is_taken(key):
+            return
         try:
             wanted = self.decide(key)
         except (ApiError, ValueError) as problem:  # this object's fault, not ours: it must not stop the others

@@ -83,18 +83,20 @@ class DaemonSetController(ScopedController):
 
     def _pod_changed(self, namespace: str, _key: str, old: Pod | None, new: Pod | None) -> None:
         """Its owners before and after are concerned; and if it is an orphan, who may adopt it."""
-        self._concerns(namespace, old, new)
+        self._concerns(namespace, PODS, old, new)
 
     def _revision_changed(self, namespace: str, _key: str, old: ControllerRevision | None, new: ControllerRevision | None) -> None:
         """A revision concerns who controls it, or a namesake of that; an orphaned one whoever may adopt it."""
-        self._concerns(namespace, old, new)
+        self._concerns(namespace, history.RESOURCE, old, new)
 
-    def _concerns(self, namespace: str, old: Any, new: Any) -> None:
+    def _concerns(self, namespace: str, resource: str, old: Any, new: Any) -> None:
         for one in (old, new):
             owner = controller_of(one) if one is not None else None
             if owner is not None and owner.kind == "DaemonSet":
                 key = object_key(RESOURCE, namespace, owner.name)
                 if key in self.primary.objects:
+                    if new is None:
+                        self.taken(key, self.views[namespace][resource])
                     self.mark(key)
         if new is not None and controller_of(new) is None:
             for key in self.own_of(namespace):

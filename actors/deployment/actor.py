@@ -68,6 +68,8 @@ class DeploymentController(Controller):
                 for owner_key in self._selectors.matching(namespace, one.metadata.labels):
                     self.mark(owner_key)
             elif owner.kind == "Deployment":
+                if new is None:
+                    self.taken(object_key(RESOURCE, namespace, owner.name), self.replica_sets)
                 self.mark(object_key(RESOURCE, namespace, owner.name))
 
     def _memory(self, uid: str) -> Memory:

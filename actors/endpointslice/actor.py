@@ -125,6 +125,8 @@ class EndpointSliceController(Controller):
                 memory = self._memories.get(service_key)
                 if memory is None or piece is None:
                     continue
+                if new is None:
+                    self.taken(service_key, self.slices)
                 index = index_of(piece.metadata.name, piece.metadata.labels[SERVICE_NAME], memory.uid)
                 self._seen(memory, index)
                 self.mark(service_key)

@@ -14,13 +14,13 @@ from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.kubelet.agent import NodeWrite
 from callboard.actors.kubelet.containers import ContainerRecord
+from callboard.actors.kubelet.contexts import ConfigRead, Deletion, Existence, StatusWrite
 from callboard.actors.kubelet.downward import shows_itself
 from callboard.actors.kubelet.inside import InsidePods
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.refusals import told_of
 from callboard.actors.kubelet.settings import KubeletSettings
 from callboard.actors.kubelet.usage import Measuring
-from callboard.actors.kubelet.work import ConfigRead, Deletion, Existence, StatusWrite
 from callboard.models.api.core import Pod
 from callboard.models.base import EMPTY_MAP
 from callboard.models.messages.api import Got, Listed, Refused, Written
@@ -134,9 +134,11 @@ class Kubelet(InsidePods, Measuring):
         self._adopted = True
         found, self._found = self._found, {}
         pods = sorted(self.bound.objects.items(), key=lambda item: (item[1].metadata.creation_timestamp, item[0]))
-        records = [(self._record(key, pod), found.pop(pod.metadata.uid, None)) for key, pod in pods]
-        for uid in found:  # whose pods are gone
-            self._remove_stray(uid)
+        wanted = {pod.metadata.uid for _, pod in pods}
+        for uid, state in found.items():
+            if uid not in wanted:  # whose pods are gone
+                self._remove_stray(state)
+        records = [(self._record(key, pod), found.get(pod.metadata.uid)) for key, pod in pods]
         now_s = self.port.now()
         known = [record for record, state in records if state is not None or (record.seen.start_time and not record.finished)]
         self.room.hold(known)
@@ -173,9 +175,12 @@ class Kubelet(InsidePods, Measuring):
                 if any(changed):
                     self.look(pod)
             elif state is not None and pod.goal != "run":
-                self._remove_stray(pod.uid)
-        for uid in found:
-            self._remove_stray(uid)
+                self._remove(pod.uid)
+        for uid in self.names.strays():
+            if uid not in found:
+                self.may_start(self.names.stray_left(uid))
+        for state in found.values():
+            self._remove_stray(state)
 
     def _compare_container(self, one: ContainerRecord, state: SandboxState, now_s: float) -> bool:
         if one.state != "running":
@@ -186,7 +191,11 @@ class Kubelet(InsidePods, Measuring):
         one.lose(now_s)
         return True
 
-    def _remove_stray(self, uid: str) -> None:
+    def _remove_stray(self, state: SandboxState) -> None:
+        self.names.take_stray(f"pods/{state.namespace}/{state.pod_name}", state.pod_uid)
+        self._remove(state.pod_uid)
+
+    def _remove(self, uid: str) -> None:
         self.port.send(self.own.runtime, RemoveSandbox(self.next_id(), self.port.me, uid))
 
     @handles(RuntimeStarted)
@@ -208,6 +217,7 @@ class Kubelet(InsidePods, Measuring):
 
     def _record(self, key: str, pod: Pod) -> PodRecord:
         record = PodRecord(key, pod, self.templates.of(pod.spec), self.port.now())  # type: ignore[arg-type]
+        record.behind = not self.names.take(key, record.uid)
         if pod.metadata.deletion_timestamp:
             record.goal = "end"
         self.pods[record.uid] = record
@@ -262,6 +272,7 @@ class Kubelet(InsidePods, Measuring):
 
     @handles(SandboxRemoved)
     def _sandbox_removed(self, answer: SandboxRemoved) -> None:
+        self.may_start(self.names.stray_left(answer.pod_uid))
         pod = self.pods.get(answer.pod_uid)
         if pod is not None and pod.sandbox == "removing":
             pod.sandbox = "absent"

@@ -50,6 +50,8 @@ def _run(pod: PodRecord, now_s: float, settings: KubeletSettings, decision: Deci
     elif pod.sandbox == "absent":
         if (phase := _outcome(pod)) != "":
             decision.steps.append(steps.Finish(phase))  # its sandbox was lost, and nothing of it is to run again
+        elif pod.behind:
+            pass  # it is looked at again when the pod before it has gone
         elif pod.failure is not None and now_s < pod.failure.retry_at_s:
             decision.again(pod.failure.retry_at_s)
             decision.stuck = pod.is_stuck()

@@ -30,6 +30,7 @@ class PodRecord:
     """
 
     __slots__ = (
+        "behind",
         "changed_at_s",
         "configs",
         "containers",
@@ -80,6 +81,8 @@ class PodRecord:
         """Its condition DisruptionTarget, if this kubelet evicts it for the node's sake."""
         self.rejected = False
         """The node did not take it: it has no containers."""
+        self.behind = False
+        """Another pod of its name is on the node, and ends first."""
         self.containers = {part.spec.name: ContainerRecord(part) for part in template.parts}
         self.initialized = not template.has_init
         self.sandbox: Literal["absent", "starting", "running", "removing"] = "absent"

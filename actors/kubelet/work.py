@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings
 from callboard.actors.kubelet import steps
@@ -19,9 +17,11 @@ from callboard.actors.kubelet.backoff import mount_pause_s, write_pause_s
 from callboard.actors.kubelet.clock import wait_no_longer
 from callboard.actors.kubelet.configs import ConfigBook, keys_of, missing_for_volumes, volume_keys_of
 from callboard.actors.kubelet.containers import ContainerRecord, Failure
+from callboard.actors.kubelet.contexts import ConfigRead, Deletion, Existence, StatusWrite
 from callboard.actors.kubelet.decision import MINIMUM_GRACE_S, decide
 from callboard.actors.kubelet.downward import downward
 from callboard.actors.kubelet.environment import ConfigMissing, environment
+from callboard.actors.kubelet.naming import NameBook
 from callboard.actors.kubelet.pods import PodRecord
 from callboard.actors.kubelet.servicelinks import ServiceLinks
 from callboard.actors.kubelet.settings import KubeletSettings
@@ -36,30 +36,6 @@ LOOKS_LIMIT = 8
 """Decisions in a row about one pod: a step that only changes what is known here is followed by another."""
 
 
-class StatusWrite(msgspec.Struct, frozen=True, gc=False):
-    """Context of a status write."""
-
-    uid: str
-
-
-class Deletion(msgspec.Struct, frozen=True, gc=False):
-    """Context of the delete that confirms that a pod has ended."""
-
-    uid: str
-
-
-class Existence(msgspec.Struct, frozen=True, gc=False):
-    """Context of the read that finds out whether a pod's object is gone: an apiserver that said so may be behind."""
-
-    uid: str
-
-
-class ConfigRead(msgspec.Struct, frozen=True, gc=False):
-    """Context of the read of a ConfigMap or Secret."""
-
-    key: str
-
-
 class SyncVolumes(Message, frozen=True, gc=False):
     """Timer: read the ConfigMaps and Secrets in use anew."""
 
@@ -71,6 +47,7 @@ class PodWork(ServiceLinks):
         super().__init__(port, client, own)
         self.pods: dict[str, PodRecord] = {}
         """By uid."""
+        self.names = NameBook()
         self.room = Room(own.capacity)
         self.templates = Templates()
         self._configs = ConfigBook()
@@ -280,7 +257,14 @@ class PodWork(ServiceLinks):
             self.stops.pop(one.stop_request, None)
         if pod.template.references:
             self._configs.forget(pod.uid, keys_of(pod))
+        self.may_start(self.names.leave(pod.key, pod.uid))
         return False
+
+    def may_start(self, uid: str) -> None:
+        """The pod that has waited for another one of its name, if there is any, waits no longer."""
+        if pod := self.pods.get(uid):
+            pod.behind = False
+            self.look(pod)
 
     # -- ConfigMaps and Secrets ---------------------------------------------------------------------------------------------------
 

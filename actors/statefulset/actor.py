@@ -82,6 +82,8 @@ class StatefulSetController(ScopedController):
             owner = controller_of(pod) if pod is not None else None
             if owner is not None and owner.kind == "StatefulSet":
                 names[owner.name] = None
+                if new is None:
+                    self.taken(object_key(RESOURCE, namespace, owner.name), self.views[namespace][PODS])
         for name in names:
             self._mark(namespace, name)
         if new is not None and ordinal >= 0:
@@ -102,6 +104,8 @@ class StatefulSetController(ScopedController):
         for one in (old, new):
             owner = controller_of(one) if one is not None else None
             if owner is not None and owner.kind == "StatefulSet":
+                if new is None:
+                    self.taken(object_key(RESOURCE, namespace, owner.name), self.views[namespace][history.RESOURCE])
                 self._mark(namespace, owner.name)
         if new is not None and controller_of(new) is None:
             for key in self.own_of(namespace):

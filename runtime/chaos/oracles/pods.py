@@ -127,9 +127,9 @@ class ReadyIsTrue(Oracle):
 
 
 class OneNodeEach(Oracle):
-    """What runs of a pod runs on one node only, and nothing runs of two pods of one name at once on one node (k8s#104648), unless a
-    user has removed the first by force. Truth is the runtimes'; a pod under its old and its new UID may be on two nodes, since nobody
-    waits for a node that can't be heard, unless it is one of a StatefulSet, which is one of its kind (k8s#59848, k8s#35145)."""
+    """What runs of a pod runs on one node only, and nothing runs of two pods of one name at once on one node (k8s#104648). Truth is the
+    runtimes'; a pod under its old and its new UID may be on two nodes, since nobody waits for a node that can't be heard, unless it is one
+    of a StatefulSet, which is one of its kind (k8s#59848, k8s#35145), and no user has removed the first by force."""
 
     name = "one pod, one node"
     hears = (DeleteObject,)
@@ -149,7 +149,7 @@ class OneNodeEach(Oracle):
         here = world.running(node)
         names: dict[str, str] = {}
         for one in here:
-            if one.pod_uid not in self._forced and names.setdefault(one.pod_key, one.pod_uid) != one.pod_uid:
+            if names.setdefault(one.pod_key, one.pod_uid) != one.pod_uid:
                 return Wrong(one.pod_key, f"two pods of this name run on {node} at once")
         uids = {one.pod_uid for one in here}
         for other in world.nodes:

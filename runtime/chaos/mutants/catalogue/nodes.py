@@ -244,8 +244,14 @@ NODES: tuple[Mutant, ...] = (
         id="M46",
         title="a pod is started while one of its name still ends on the node",
         issue="k8s#104648, k8s#112814",
-        kind="absent",
-        note="the name is free only when the kubelet has confirmed the end; a deletion by force is the user's word that it has ended",
+        oracle="one pod, one node",
+        patches=(
+            Patch(
+                "callboard.actors.kubelet.actor",
+                "        record.behind = not self.names.take(key, record.uid)\n",
+                "",
+            ),
+        ),
     ),
     Mutant(
         id="M47",
