@@ -135,9 +135,8 @@ class Kubelet(InsidePods, Measuring):
         found, self._found = self._found, {}
         pods = sorted(self.bound.objects.items(), key=lambda item: (item[1].metadata.creation_timestamp, item[0]))
         wanted = {pod.metadata.uid for _, pod in pods}
-        for uid, state in found.items():
-            if uid not in wanted:  # whose pods are gone
-                self._remove_stray(state)
+        for stray in [one for uid, one in found.items() if uid not in wanted]:  # whose pods are gone
+            self._remove_stray(stray)
         records = [(self._record(key, pod), found.get(pod.metadata.uid)) for key, pod in pods]
         now_s = self.port.now()
         known = [record for record, state in records if state is not None or (record.seen.start_time and not record.finished)]

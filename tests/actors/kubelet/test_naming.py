@@ -48,9 +48,7 @@ def slow(seconds: int = 20) -> object:
 
 
 def uids_running(world: World) -> set[str]:
-    return {
-        uid for uid, sandbox in world.runtime.sandboxes.items() for one in sandbox.containers.values() if one.state == "running"
-    }
+    return {uid for uid, sandbox in world.runtime.sandboxes.items() for one in sandbox.containers.values() if one.state == "running"}
 
 
 @pytest.mark.parametrize("seed", range(3))
