@@ -238,6 +238,8 @@ def handful(rng: random.Random, place: Place, kinds: Sequence[str] = ()) -> tupl
     possible = [kind for kind in KINDS if not kinds or kind in kinds]
     swarm = rng.sample(possible, min(len(possible), rng.randint(1, KINDS_LIMIT)))
     drawn = [draw(rng, rng.choice(swarm), place) for _ in range(rng.randint(1, FAULTS_LIMIT))]
-    if not kinds and rng.random() < COMBINED:
-        drawn += rng.choice(combinations(place))(rng, place)
+    if rng.random() < COMBINED:
+        together = rng.choice(combinations(place))(rng, place)
+        if all(type(fault).__name__ in possible for fault in together):
+            drawn += together
     return tuple(sorted(drawn, key=lambda fault: fault.at_s))

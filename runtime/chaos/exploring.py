@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import replace
+from callboard.runtime.chaos.guiding import Guide
 from callboard.runtime.chaos.oracles import every
 from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.chaos.schedule import play
@@ -28,7 +29,8 @@ CHUNK = 8
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be explored: `scenarios` and `kinds` (of faults) limit it, none named means all; `strategy` "" means all in turn."""
+    """What is to be explored: `scenarios` and `kinds` (of faults) limit it, none named means all; `strategy` "" means all. Unless it is
+    `guided`, schedules don't learn from each other: a seed alone says what is played."""
 
     first_seed: int = 0
     schedules: int | None = None
@@ -36,6 +38,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     strategy: str = ""
+    guided: bool = True
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -54,13 +57,23 @@ class Played(msgspec.Struct, frozen=True):
 
 
 def plan_for(wish: Wish, seed: int) -> Plan:
-    """The schedule of a seed, as wished."""
+    """The schedule of a seed, as wished, if nothing was learned before."""
     return plan_of(seed, strategy=wish.strategy, kinds=wish.kinds, scenarios=wish.scenarios)
 
 
+def guide_for(wish: Wish) -> Guide:
+    """Who says what is played from the first seed on."""
+    strategies = (wish.strategy,) if wish.strategy else ()
+    return Guide(wish.first_seed, wish.kinds, wish.scenarios, strategies, learns=wish.guided)
+
+
 def play_seed(wish: Wish, seed: int) -> tuple[Plan, Outcome]:
+    """Play the schedule of a seed, as if nothing was learned before; see `play_plan`."""
+    return play_plan(plan_for(wish, seed))
+
+
+def play_plan(plan: Plan) -> tuple[Plan, Outcome]:
     """Play one schedule with all oracles; the plan that comes back has its holds written in."""
-    plan = plan_for(wish, seed)
     outcome = play(plan, strategy_named(plan.strategy, plan.seed, plan.lasts_s), every)
     return replace(plan, holds=outcome.holds), outcome
 
@@ -78,20 +91,23 @@ def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:
     """
     workers = jobs or os.cpu_count() or 1
     began_s, seed = time.monotonic(), wish.first_seed
+    guide = guide_for(wish)
     last = None if wish.schedules is None else wish.first_seed + wish.schedules
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ready) as pool:
         under_way: set[Future[list[Played]]] = set()
         while True:
             over = wish.seconds is not None and time.monotonic() - began_s >= wish.seconds
-            while not over and len(under_way) < 2 * workers and (last is None or seed < last):
+            while not over and len(under_way) < 2 * workers and (last is None or seed < last) and not guide.waits(CHUNK):
                 upto = seed + CHUNK if last is None else min(seed + CHUNK, last)
-                under_way.add(pool.submit(_play, wish, range(seed, upto)))
+                under_way.add(pool.submit(_play, [guide.plan() for _ in range(seed, upto)]))
                 seed = upto
             if not under_way:
                 return
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
-                yield from future.result()
+                for one in future.result():
+                    guide.tell(one.seed, frozenset(one.coverage))
+                    yield one
 
 
 def _ready() -> None:
@@ -99,16 +115,16 @@ def _ready() -> None:
     gc.freeze()
 
 
-def _play(wish: Wish, seeds: Sequence[int]) -> list[Played]:
+def _play(plans: Sequence[Plan]) -> list[Played]:
     found = []
-    for seed in seeds:
-        plan, outcome = play_seed(wish, seed)
+    for wanted in plans:
+        plan, outcome = play_plan(wanted)
         failed: dict[str, Any] = {}
         if outcome.finding is not None:
             failed = {"finding": outcome.finding, "plan": plan, "trace_hash": outcome.trace_hash}
         found.append(
             Played(
-                seed,
+                plan.seed,
                 plan.scenario,
                 plan.strategy,
                 outcome.steps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from callboard.models.base import replace
 from callboard.runtime.chaos import drawing
 from callboard.runtime.chaos.scenarios import SCENARIOS
 from callboard.runtime.faults.plan import Plan
@@ -20,15 +21,7 @@ def plan_of(seed: int, scenario: str = "", strategy: str = "", kinds: Sequence[s
     rng = random.Random(f"plan/{name}/{how}/{seed}")
     chosen = SCENARIOS[name]
     draft = chosen.draft(rng)
-    place = drawing.Place(
-        nodes=draft.nodes,
-        apiservers=draft.apiservers,
-        copies=draft.controllers,
-        stirs=chosen.stirs,
-        lasts_s=draft.lasts_s,
-        moments_s=[operation.at_s for operation in draft.operations],
-    )
-    return Plan(
+    plan = Plan(
         scenario=name,
         seed=seed,
         nodes=draft.nodes,
@@ -36,6 +29,18 @@ def plan_of(seed: int, scenario: str = "", strategy: str = "", kinds: Sequence[s
         apiservers=draft.apiservers,
         controllers=draft.controllers,
         operations=tuple(sorted(draft.operations, key=lambda operation: operation.at_s)),
-        faults=drawing.handful(rng, place, kinds),
         strategy=how,
+    )
+    return replace(plan, faults=drawing.handful(rng, place_of(plan, draft.lasts_s), kinds))
+
+
+def place_of(plan: Plan, lasts_s: float = 12.0) -> drawing.Place:
+    """What can be hit in a schedule, by faults that begin until `lasts_s`."""
+    return drawing.Place(
+        nodes=plan.nodes,
+        apiservers=plan.apiservers,
+        copies=plan.controllers,
+        stirs=SCENARIOS[plan.scenario].stirs,
+        lasts_s=lasts_s,
+        moments_s=[operation.at_s for operation in plan.operations],
     )

@@ -33,14 +33,14 @@ class Ablation(msgspec.Struct, frozen=True):
 def ablate(
     mutants: Sequence[Mutant], schedules: int, jobs: int | None = None, tell: Callable[[Ablation], None] = lambda _row: None
 ) -> tuple[Ablation, ...]:
-    """Play the matrix with everything, then without each strategy, then without each kind of fault; `schedules` for each mutant at most."""
+    """Play the matrix with everything, then without guidance, each strategy, each kind of fault; `schedules` for each mutant at most."""
     bugs = [mutant for mutant in mutants if mutant.kind == "bug"]
     strategies = tuple(dict.fromkeys(PORTFOLIO))
     found: list[Ablation] = []
     known: dict[str, int | None] = {}
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         for without, wish in _wishes(strategies):
-            orders = [Order(mutant=mutant, seeds=tuple(range(schedules)), **wish) for mutant in bugs]
+            orders = [Order(mutant=mutant, schedules=schedules, **wish) for mutant in bugs]
             kills = dict(zip((mutant.id for mutant in bugs), pool.map(_first_kill, orders), strict=True))
             known = known or kills
             counted = [first for first in kills.values() if first is not None]
@@ -53,6 +53,7 @@ def ablate(
 
 def _wishes(strategies: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = [(EVERYTHING, {})]
+    found.append(("guidance", {"guided": False}))
     found += [(f"strategy {name}", {"strategies": tuple(one for one in strategies if one != name)}) for name in strategies]
     found += [(f"fault {name}", {"kinds": tuple(one for one in KINDS if one != name)}) for name in KINDS]
     return found

@@ -84,7 +84,6 @@ def run(
         BadMutant: (from the worker's own words) a patch does not fit.
     """
     workers = jobs or os.cpu_count() or 1
-    seeds = tuple(range(first_seed, first_seed + schedules))
     rows: dict[str, Row] = {}
     with ThreadPoolExecutor(workers) as pool:
         control = _control(pool, first_seed, schedules if control_schedules is None else control_schedules, workers)
@@ -93,7 +92,7 @@ def run(
             if mutant.kind == "absent":
                 rows[mutant.id] = _row(mutant, "absent", ())
             else:
-                waiting[pool.submit(_fate, mutant, seeds)] = mutant
+                waiting[pool.submit(_fate, mutant, first_seed, schedules)] = mutant
         for future in as_completed(waiting):
             row = future.result()
             rows[row.id] = row
@@ -103,8 +102,9 @@ def run(
 
 
 def _control(pool: ThreadPoolExecutor, first_seed: int, schedules: int, workers: int) -> tuple[Control, list[Line]]:
-    shares = [tuple(range(first_seed + number, first_seed + schedules, workers)) for number in range(workers)]
-    parts = [pool.submit(lines_of, Order(mutant=CONTROL, seeds=share, stop_at_kill=False)) for share in shares if share]
+    shares = [(first_seed + schedules * number // workers, first_seed + schedules * (number + 1) // workers) for number in range(workers)]
+    orders = [Order(mutant=CONTROL, first_seed=begin, schedules=end - begin, stop_at_kill=False) for begin, end in shares if end > begin]
+    parts = [pool.submit(lines_of, order) for order in orders]
     lines = [line for part in parts for line in part.result()]
     found = tuple(line for line in lines if line.oracle)
     return Control(schedules=len(lines), false_alarms=len(found), found=found), lines
@@ -115,8 +115,8 @@ def lines_of(order: Order) -> list[Line]:
     return list(_lines(order))
 
 
-def _fate(mutant: Mutant, seeds: tuple[int, ...]) -> Row:
-    return _row(mutant, None, tuple(_lines(Order(mutant=mutant, seeds=seeds))))
+def _fate(mutant: Mutant, first_seed: int, schedules: int) -> Row:
+    return _row(mutant, None, tuple(_lines(Order(mutant=mutant, first_seed=first_seed, schedules=schedules))))
 
 
 def _row(mutant: Mutant, verdict: Verdict | None, lines: tuple[Line, ...]) -> Row:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -18,14 +20,16 @@ OUR_FAULT = "the program falls"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is to do: play these seeds of the portfolio until something is found, or (`stop_at_kill` False) all of them."""
+    """What a worker is to do: play so many schedules from `first_seed` on until something is found, or (`stop_at_kill` False) all of them.
+    Only `strategies` and `kinds` of faults (none named: all); `guided` as in `exploring.Wish`."""
 
     mutant: Mutant
-    seeds: tuple[int, ...]
+    first_seed: int = 0
+    schedules: int
+    guided: bool = True
     stop_at_kill: bool = True
     strategies: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
-    oracles: tuple[str, ...] = ()
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +47,7 @@ def main() -> int:
     """Carry an order out. Returns the exit code."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     install(order.mutant)
-    for seed in order.seeds:
-        line = _play(order, seed)
+    for line in _lines(order):
         sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
         sys.stdout.buffer.flush()
         if line.oracle and order.stop_at_kill:
@@ -52,16 +55,27 @@ def main() -> int:
     return 0
 
 
-def _play(order: Order, seed: int) -> Line:
-    from callboard.runtime.chaos.exploring import Wish, play_seed
+def _lines(order: Order) -> Iterator[Line]:
+    from callboard.runtime.chaos.guiding import Guide
 
+    guide = Guide(order.first_seed, order.kinds, strategies=order.strategies, learns=order.guided)
+    for _ in range(order.schedules):
+        yield _play(guide)
+
+
+def _play(guide: Any) -> Line:
+    from callboard.runtime.chaos.exploring import play_plan
+
+    plan = guide.plan()
+    seed = plan.seed
     began_s = time.perf_counter()
-    strategy = order.strategies[seed % len(order.strategies)] if order.strategies else ""
     try:
-        _, outcome = play_seed(Wish(kinds=order.kinds, strategy=strategy), seed)
+        _, outcome = play_plan(plan)
     except Exception as failure:  # a mutant may break the harness itself: that is noticed too, and no worker ends with it
+        guide.tell(seed, frozenset())
         return Line(seed=seed, oracle=OUR_FAULT, words=f"{type(failure).__name__}: {failure}", took_s=time.perf_counter() - began_s)
     finding = outcome.finding
+    guide.tell(seed, outcome.coverage)
     took_s = time.perf_counter() - began_s
     if finding is None:
         return Line(seed=seed, steps=outcome.steps, took_s=took_s)
