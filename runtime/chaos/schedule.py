@@ -34,6 +34,7 @@ HARNESS = replace(CHAOS, watch_heartbeat_s=2.0, watch_silence_s=4.0, usage_s=10.
 a test, and make a schedule cost half as much."""
 FAILS = "no component fails"
 LIVELOCK = "no livelock"
+USERS = "users get their work done"
 LEASES = "leases.coordination.k8s.io/"
 OF_NODES = f"{LEASES}kube-node-lease/"
 STEPS_LIMIT = 60_000
@@ -194,7 +195,7 @@ class Run:
 
 
 class _Users(Oracle):
-    name = "users get their work done"
+    name = USERS
 
 
 _USERS = _Users()

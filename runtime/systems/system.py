@@ -116,6 +116,10 @@ class System(ABC):
         """Run something where the system's state may be changed, and wait for it. Use it to start many processes at one go."""
         return work()
 
+    def still(self, work: Callable[[], T]) -> T:
+        """Run something while no handler runs, and wait for it: for who looks at many components from outside."""
+        return self.call(work)
+
     def logger(self, process: str) -> Any:
         """What a process says its log lines to."""
         return Logger(component=process)

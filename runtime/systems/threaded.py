@@ -1,7 +1,8 @@
 """Stock threads: every actor on a thread of its own, as Pykka's `ThreadingActor`. For a soak under real preemption, and for users' actors
 that block.
 
-Two locks: one for the lives of processes, one for what is delayed. No actor's thread waits for the first while its handler runs.
+Two locks: one for the lives of processes, one for what is delayed. No actor's thread waits for the first while its handler runs. Each
+mailbox has a third, which nobody waits for but who wants to look at all actors while they stand still.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import pykka
@@ -44,6 +46,8 @@ class ThreadInbox:
         self.process: Any = None
         self.order = ""
         self.high_water = 0
+        self.turn = threading.Lock()
+        """Held by the actor's thread but for the time in which it waits for a message: see `ThreadedSystem.still`."""
 
     def put(self, letter: Any, /) -> None:
         """Take a message, from any thread."""
@@ -51,7 +55,11 @@ class ThreadInbox:
 
     def get(self) -> Any:
         """The next message; or what was ordered meanwhile."""
-        letter = self.waiting.get()
+        self.turn.release()
+        try:
+            letter = self.waiting.get()
+        finally:
+            self.turn.acquire()
         if self.order == "crash":
             raise _Left
         if self.order == "stop":
@@ -80,10 +88,12 @@ class ThreadHooks(Hooks, pykka.ThreadingActor):
         self.thread.start()
 
     def _live(self) -> None:
+        turn: threading.Lock = self.actor_inbox.turn  # type: ignore[attr-defined]
         try:
-            self._actor_loop_setup()
-            self._actor_loop_running()
-            self._actor_loop_teardown()
+            with turn:  # left before `ended`, which may have to wait for who waits for this turn
+                self._actor_loop_setup()
+                self._actor_loop_running()
+                self._actor_loop_teardown()
         except _Left:
             pass
         except BaseException as escaped:  # out of `on_start` or `on_stop`; the system hears of it
@@ -125,6 +135,19 @@ class ThreadedSystem(ClockedSystem):
                     self._join(leaving)
                 finally:
                     self._lives.acquire()
+
+    def still(self, work: Callable[[], T]) -> T:
+        """Run something while no handler runs, and no process begins or ends: waits for those that run, and lets no other begin meanwhile.
+        Not from an actor's thread, nor while one of them blocks."""
+
+        def looked() -> T:
+            with ExitStack() as held:
+                for process in self._processes.values():
+                    if process.inbox is not None:
+                        held.enter_context(process.inbox.turn)
+                return work()
+
+        return self.call(looked)
 
     def _join(self, threads: list[threading.Thread]) -> None:
         deadline_s = time.monotonic() + PATIENCE_S

@@ -132,7 +132,42 @@ def test_mutants_of_a_file_are_played_and_told_as_json(tmp_path: Path) -> None:
     assert (found["summary"]["killed"], found["summary"]["of"]) == (1, 1)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [(("--seeds", "9..1"), "no range of seeds"), (("--only", "M99"), "'M99' is none")])
+def test_naive_ways_of_searching_are_told_beside_the_portfolio_and_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from callboard.runtime.chaos.mutants import baselines
+    from callboard.runtime.chaos.mutants.searchers import Search, Searched
+
+    asked: list[Search] = []
+
+    def carry_out(order: Search) -> Searched:
+        asked.append(order)
+        killed = order.mutant.id == "M02" and order.searcher != "threads"
+        oracle = "no surplus pods" if killed else ""
+        return Searched(id=order.mutant.id, searcher=order.searcher, killed=killed, cpu_s=1.25, wall_s=2.0, runs=3, oracle=oracle)
+
+    monkeypatch.setattr(baselines, "carry_out", carry_out)
+    done = _chaos("mutants", "--baselines", "--only", "M02", "--seconds", "7", "--json", str(tmp_path / "b.json"))
+    assert done.return_value == 0, done.output
+    assert "1.2 s (3)" in done.output
+    assert "threads: 0 of 1 killed (0 within 1 s, 0 within 10 s, 0 within 60 s of processor time)" in done.output
+    assert {(order.seconds, order.runs) for order in asked} == {(7.0, None)}
+    rows = json.loads((tmp_path / "b.json").read_text())["baselines"]
+    assert [(row["id"], row["searcher"], row["killed"]) for row in rows] == [
+        (name, searcher, name == "M02" and searcher != "threads")
+        for name in ("control", "M02")
+        for searcher in ("portfolio", "threads", "hypothesis")
+    ]
+    assert rows[3].keys() >= {"id", "searcher", "killed", "cpu_s", "wall_s", "runs"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--seeds", "9..1"), "no range of seeds"),
+        (("--only", "M99"), "'M99' is none"),
+        (("--seconds", "5"), "--seconds is for --baselines"),
+        (("--baselines", "--seeds", "0..1"), "not with --seeds"),
+    ],
+)
 def test_what_mutants_are_asked_for_is_checked(arguments: tuple[str, ...], words: str) -> None:
     done = _chaos("mutants", *arguments)
     assert words in str(done.exception)

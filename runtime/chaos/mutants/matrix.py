@@ -164,15 +164,24 @@ class WorkerFailed(RuntimeError):
 
 def _lines(order: Order) -> Iterator[Line]:
     """Carry an order out in a process of its own."""
-    command = [sys.executable, "-m", "callboard.runtime.chaos.mutants.worker"]
-    process: Any = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for line in carried_out("callboard.runtime.chaos.mutants.worker", order.mutant.id, msgspec.json.encode(order), SILENCE_S):
+        yield msgspec.json.decode(line, type=Line)
+
+
+def carried_out(module: str, name: str, order: bytes, limit_s: float) -> list[bytes]:
+    """Give an order to a fresh process that runs this module, and return the lines that it says.
+
+    Raises:
+        WorkerFailed: it failed, or was not done within `limit_s`; says so of `name`.
+    """
+    process: Any = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
         try:
-            said, complaints = process.communicate(msgspec.json.encode(order), timeout=SILENCE_S)
+            said, complaints = process.communicate(order, timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise WorkerFailed(f"{order.mutant.id}: its worker was not done within {SILENCE_S:g} s") from None
+            raise WorkerFailed(f"{name}: its worker was not done within {limit_s:g} s") from None
     if process.returncode != 0:
-        raise WorkerFailed(f"{order.mutant.id}: {complaints.decode(errors='replace').strip()[-1000:]}")
-    for line in said.splitlines():
-        yield msgspec.json.decode(line, type=Line)
+        raise WorkerFailed(f"{name}: {complaints.decode(errors='replace').strip()[-1000:]}")
+    lines: list[bytes] = said.splitlines()
+    return lines

@@ -12,23 +12,27 @@ from callboard.cli import EXIT_NOT_SO
 
 
 @click.command("mutants")
-@click.option("--schedules", type=click.IntRange(1), default=1000, show_default=True, help="Schedules for each mutant at most.")
+@click.option("--schedules", type=click.IntRange(1), help="Schedules for each mutant at most.  [default: 1000]")
 @click.option("--seeds", default="", metavar="A..B", help="First and last seed, in place of --schedules from seed 0.")
 @click.option("--control", type=click.IntRange(0), help="Schedules of the unchanged program.  [default: as many]")
 @click.option("--mutant", "file", type=click.Path(dir_okay=False, path_type=Path), help="Mutants of this file in place of the catalogue's.")
 @click.option("--only", default="", help="Only these of the catalogue, with commas between.")
 @click.option("--quick", is_flag=True, help="The few that CI plays.")
 @click.option("--ablation", is_flag=True, help="In place of it: the matrix without each strategy and each kind of fault.")
+@click.option("--baselines", is_flag=True, help="In place of it: the portfolio beside naive threads and plain Hypothesis.")
+@click.option("--seconds", type=click.FloatRange(0.1), help="With --baselines: wall time of each search.  [default: 60]")
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write the matrix here as JSON.")
 def mutants(
-    schedules: int,
+    schedules: int | None,
     seeds: str,
     control: int | None,
     file: Path | None,
     only: str,
     quick: bool,
     ablation: bool,
+    baselines: bool,
+    seconds: float | None,
     jobs: int | None,
     json_file: str | None,
 ) -> int:
@@ -36,18 +40,18 @@ def mutants(
     from rich.console import Console
 
     from callboard.runtime.chaos.mutants import matrix
-    from callboard.runtime.chaos.mutants.catalogue import CATALOGUE, QUICK
-    from callboard.runtime.chaos.mutants.mutant import read
 
-    first = 0
-    if seeds:
-        first, schedules = _range(seeds)
-    chosen = read(file) if file is not None else CATALOGUE
-    wanted = QUICK if quick else tuple(name.strip() for name in only.split(",") if name.strip())
-    if wanted and file is None:
-        _known(wanted, [mutant.id for mutant in CATALOGUE])
-        chosen = tuple(mutant for mutant in CATALOGUE if mutant.id in wanted)
+    chosen = _chosen(file, only, quick)
     console = Console()
+    if baselines:
+        if seeds or control is not None or ablation:
+            raise click.UsageError("--baselines goes with --schedules and --seconds, not with --seeds, --control or --ablation")
+        if seconds is None and schedules is None:
+            seconds = 60.0
+        return _compare(console, chosen, seconds, schedules, jobs, json_file)
+    if seconds is not None:
+        raise click.UsageError("--seconds is for --baselines; say --schedules or --seeds")
+    first, schedules = _range(seeds) if seeds else (0, schedules or 1000)
     if ablation:
         return _ablate(console, chosen, schedules, jobs, json_file)
     with console.status("the unchanged program") as status:
@@ -67,6 +71,53 @@ def mutants(
         Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     bad = found.control.false_alarms or any(row.verdict == "alarm" or (quick and row.verdict == "survived") for row in found.mutants)
     return EXIT_NOT_SO if bad else 0
+
+
+def _chosen(file: Path | None, only: str, quick: bool) -> tuple[Any, ...]:
+    """The mutants that are meant."""
+    from callboard.runtime.chaos.mutants.catalogue import CATALOGUE, QUICK
+    from callboard.runtime.chaos.mutants.mutant import read
+
+    if file is not None:
+        return read(file)
+    wanted = QUICK if quick else tuple(name.strip() for name in only.split(",") if name.strip())
+    _known(wanted, [mutant.id for mutant in CATALOGUE])
+    return tuple(mutant for mutant in CATALOGUE if not wanted or mutant.id in wanted)
+
+
+def _compare(console: Any, chosen: Any, seconds: float | None, runs: int | None, jobs: int | None, json_file: str | None) -> int:
+    """Look for mutants in naive ways too, and say what each way costs. Exit code 1 if the portfolio finds what has to survive."""
+    from rich.table import Table
+
+    from callboard.runtime.chaos.mutants.baselines import WITHIN_S, compare
+    from callboard.runtime.chaos.mutants.searchers import SEARCHERS
+
+    with console.status("the unchanged program") as status:
+        found = compare(chosen, seconds, runs, jobs, lambda one: status.update(f"{one.id} by {one.searcher}: {one.oracle or 'nothing'}"))
+    titles = {mutant.id: mutant.title for mutant in chosen}
+    table = Table(title="processor time to the first kill (schedules); -: none", title_justify="left")
+    for column in ("mutant", "what is broken", *SEARCHERS):
+        table.add_column(column)
+    for first in range(0, len(found.baselines), len(SEARCHERS)):
+        row = found.baselines[first : first + len(SEARCHERS)]
+        table.add_row(row[0].id, titles.get(row[0].id, "nothing"), *(_fate(one) for one in row))
+    console.print(table)
+    for one in found.shares:
+        within = ", ".join(f"{count} within {limit_s:g} s" for count, limit_s in zip(one.within, WITHIN_S, strict=True))
+        console.print(
+            f"{one.searcher}: {one.killed} of {one.of} killed ({within} of processor time), {one.median_cpu_s or '-'} s in the median; "
+            f"{one.runs} schedules and {one.cpu_s:.0f} s for all; {one.false_alarms} false alarms",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if json_file is not None:
+        Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    return EXIT_NOT_SO if found.shares[0].false_alarms else 0
+
+
+def _fate(one: Any) -> str:
+    """What became of one search: processor time to the kill, or what was spent without one; in how many schedules."""
+    return f"{one.cpu_s:.1f} s ({one.runs})" if one.killed else f"- {one.cpu_s:.0f} s ({one.runs})"
 
 
 def _ablate(console: Any, chosen: Any, schedules: int, jobs: int | None, json_file: str | None) -> int:

@@ -238,6 +238,24 @@ def test_what_a_handler_sends_after_the_crash_of_its_process_is_lost(monkeypatch
         assert look(system, "b").notes == []
 
 
+def test_nothing_is_handled_on_threads_while_somebody_looks_at_all_of_it() -> None:
+    with ThreadedSystem() as system:
+        names = [f"p{number}" for number in range(4)]
+        for name in names:
+            system.start(name, Listener)
+
+        def handed_in() -> list[list[int]]:
+            for name in names:
+                system.post(name, Note(1))
+                system.look(name).thread.join(0.01)  # each has time to handle it, if it could
+            return [list(system.look(name).notes) for name in names]
+
+        assert system.still(handed_in) == [[], [], [], []]
+        for name in names:
+            ask(system, name)  # comes behind the note
+        assert system.still(lambda: [system.look(name).notes for name in names]) == [[1], [1], [1], [1]]
+
+
 def test_failures_on_many_threads_at_once_are_all_supervised() -> None:
     with ThreadedSystem(restart_s=0.01, restart_limit_s=0.02) as system:
         names = [f"p{number}" for number in range(20)]
