@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Literal
 
 import msgspec
@@ -20,19 +20,22 @@ from callboard.runtime.chaos.mutants.worker import Line, Order
 
 Verdict = Literal["killed", "survived", "equivalent", "masked", "absent", "alarm"]
 SILENCE_S = 600.0
-"""A worker that says nothing for so long hangs: no schedule takes a minute."""
+PER_SCHEDULE_S = 5.0
+"""A worker that takes so long besides, for each of its schedules, hangs: none takes a second on a quiet machine."""
 CONTROL = Mutant(id="control", title="the unchanged program", kind="equivalent")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One mutant's fate. `first_kill` counts schedules from 1, `schedules` those that were played. `alarm` is the verdict on a mutant that
-    has to survive and was reported all the same."""
+    """One mutant's fate. `first_kill` counts schedules from 1; it is the median over the ranges of seeds, each of which has its own in
+    `first_kills` (None: none there). A bug is killed if it is in most ranges. `schedules` are all that were played. `alarm` is the verdict
+    on a mutant that has to survive and was reported all the same, in whatever range."""
 
     id: str
     title: str = ""
     issue: str = ""
     verdict: Verdict
-    first_kill: int | None = None
+    first_kill: float | None = None
+    first_kills: tuple[int | None, ...] = ()
     oracle: str = ""
     expected: str = ""
     words: str = ""
@@ -72,12 +75,14 @@ def run(
     first_seed: int = 0,
     control_schedules: int | None = None,
     jobs: int | None = None,
+    ranges: int = 1,
     tell: Callable[[Row], None] = lambda _row: None,
 ) -> Matrix:
     """Play every mutant until it is found or `schedules` have been played, and the unchanged program `control_schedules` times.
 
     Args:
         jobs: worker processes at a time; None: one for each core.
+        ranges: how many disjoint ranges of `schedules` seeds, one behind the other, every mutant is played on.
         tell: hears of each row as it is done.
 
     Raises:
@@ -87,16 +92,20 @@ def run(
     rows: dict[str, Row] = {}
     with ThreadPoolExecutor(workers) as pool:
         control = _control(pool, first_seed, schedules if control_schedules is None else control_schedules, workers)
-        waiting: dict[Future[Row], Mutant] = {}
+        begins = range(first_seed, first_seed + ranges * schedules, schedules)
+        waiting = {
+            pool.submit(_fate, mutant, first, schedules): mutant for mutant in mutants if mutant.kind != "absent" for first in begins
+        }
+        fates: dict[str, list[tuple[Line, ...]]] = {mutant.id: [] for mutant in mutants}
         for mutant in mutants:
             if mutant.kind == "absent":
-                rows[mutant.id] = _row(mutant, "absent", ())
-            else:
-                waiting[pool.submit(_fate, mutant, first_seed, schedules)] = mutant
+                rows[mutant.id] = _row(mutant, "absent", [()])
         for future in as_completed(waiting):
-            row = future.result()
-            rows[row.id] = row
-            tell(row)
+            mutant = waiting[future]
+            fates[mutant.id].append(future.result())
+            if len(fates[mutant.id]) == ranges:
+                rows[mutant.id] = row = _row(mutant, None, sorted(fates[mutant.id], key=lambda lines: lines[0].seed))
+                tell(row)
     ordered = tuple(rows[mutant.id] for mutant in mutants)
     return Matrix(control=control[0], mutants=ordered, summary=_summary(ordered, control[1]))
 
@@ -115,26 +124,38 @@ def lines_of(order: Order) -> list[Line]:
     return list(_lines(order))
 
 
-def _fate(mutant: Mutant, first_seed: int, schedules: int) -> Row:
-    return _row(mutant, None, tuple(_lines(Order(mutant=mutant, first_seed=first_seed, schedules=schedules))))
+def _fate(mutant: Mutant, first_seed: int, schedules: int) -> tuple[Line, ...]:
+    return tuple(_lines(Order(mutant=mutant, first_seed=first_seed, schedules=schedules)))
 
 
-def _row(mutant: Mutant, verdict: Verdict | None, lines: tuple[Line, ...]) -> Row:
-    last = lines[-1] if lines else Line(seed=0)
+def _row(mutant: Mutant, verdict: Verdict | None, fates: Sequence[tuple[Line, ...]]) -> Row:
+    """A row from what was played on each range; None as verdict: to be judged."""
+    kills = tuple(len(lines) if lines and lines[-1].oracle else None for lines in fates)
+    lasts = [lines[-1] for lines in fates if lines and lines[-1].oracle]
+    first_kill = median_kill(kills)
     if verdict is None:
-        verdict = _verdict(mutant, bool(last.oracle))
+        verdict = _verdict(mutant, first_kill is not None if mutant.kind == "bug" else bool(lasts))
+    last = lasts[0] if lasts else Line(seed=0)
     return Row(
         id=mutant.id,
         title=mutant.title,
         issue=mutant.issue,
         verdict=verdict,
-        first_kill=len(lines) if last.oracle else None,
+        first_kill=first_kill,
+        first_kills=kills,
         oracle=last.oracle,
         expected=mutant.oracle,
         words=last.words,
-        schedules=len(lines),
+        schedules=sum(len(lines) for lines in fates),
         note=mutant.note,
     )
+
+
+def median_kill(kills: Sequence[int | None]) -> float | None:
+    """The median of first kills, where none counts as later than any; None: there is none in half of the ranges or more."""
+    ordered = sorted(float("inf") if kill is None else kill for kill in kills)
+    middle = statistics.median(ordered)
+    return None if middle == float("inf") else middle
 
 
 def _verdict(mutant: Mutant, found: bool) -> Verdict:
@@ -164,7 +185,8 @@ class WorkerFailed(RuntimeError):
 
 def _lines(order: Order) -> Iterator[Line]:
     """Carry an order out in a process of its own."""
-    for line in carried_out("callboard.runtime.chaos.mutants.worker", order.mutant.id, msgspec.json.encode(order), SILENCE_S):
+    limit_s = SILENCE_S + PER_SCHEDULE_S * order.schedules
+    for line in carried_out("callboard.runtime.chaos.mutants.worker", order.mutant.id, msgspec.json.encode(order), limit_s):
         yield msgspec.json.decode(line, type=Line)
 
 

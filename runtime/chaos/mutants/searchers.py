@@ -125,11 +125,17 @@ Look = Callable[[Budget], None]
 
 
 def _portfolio() -> Look:
-    from callboard.runtime.chaos.exploring import Wish, play_seed
+    from callboard.runtime.chaos.exploring import play_plan
+    from callboard.runtime.chaos.guiding import Guide
 
     def look(budget: Budget) -> None:
+        guide = Guide(0)
         while True:
-            _judge(play_seed(Wish(), budget.begin())[1])
+            budget.begin()
+            plan = guide.plan()
+            outcome = play_plan(plan)[1]
+            guide.tell(plan.seed, outcome.coverage)
+            _judge(outcome)
 
     return look
 

@@ -1,4 +1,4 @@
-"""`callboard chaos mutants`: the kill matrix, as a table or JSON."""
+"""`callboard chaos mutants`: the kill matrix, as a table, JSON and a plot."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from callboard.cli import EXIT_NOT_SO
 @click.command("mutants")
 @click.option("--schedules", type=click.IntRange(1), help="Schedules for each mutant at most.  [default: 1000]")
 @click.option("--seeds", default="", metavar="A..B", help="First and last seed, in place of --schedules from seed 0.")
+@click.option("--ranges", type=click.IntRange(1), default=1, show_default=True, help="So many ranges of seeds; medians over them count.")
 @click.option("--control", type=click.IntRange(0), help="Schedules of the unchanged program.  [default: as many]")
 @click.option("--mutant", "file", type=click.Path(dir_okay=False, path_type=Path), help="Mutants of this file in place of the catalogue's.")
 @click.option("--only", default="", help="Only these of the catalogue, with commas between.")
@@ -23,9 +24,11 @@ from callboard.cli import EXIT_NOT_SO
 @click.option("--seconds", type=click.FloatRange(0.1), help="With --baselines: wall time of each search.  [default: 60]")
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write the matrix here as JSON.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the matrix here: .svg, .png or .pdf.")
 def mutants(
     schedules: int | None,
     seeds: str,
+    ranges: int,
     control: int | None,
     file: Path | None,
     only: str,
@@ -35,11 +38,12 @@ def mutants(
     seconds: float | None,
     jobs: int | None,
     json_file: str | None,
+    plot: Path | None,
 ) -> int:
     """Break the program itself, bug by bug, and see what notices. Exit code 1 on a false alarm, or if a mutant of --quick survives."""
     from rich.console import Console
 
-    from callboard.runtime.chaos.mutants import matrix
+    from callboard.runtime.chaos.mutants import matrix, plotting
 
     chosen = _chosen(file, only, quick)
     console = Console()
@@ -52,10 +56,12 @@ def mutants(
     if seconds is not None:
         raise click.UsageError("--seconds is for --baselines; say --schedules or --seeds")
     first, schedules = _range(seeds) if seeds else (0, schedules or 1000)
+    if plot is not None:
+        plotting.check(plot)  # before an hour of work
     if ablation:
         return _ablate(console, chosen, schedules, jobs, json_file)
     with console.status("the unchanged program") as status:
-        found = matrix.run(chosen, schedules, first, control, jobs, lambda row: status.update(f"{row.id} {row.verdict}"))
+        found = matrix.run(chosen, schedules, first, control, jobs, ranges, lambda row: status.update(f"{row.id} {row.verdict}"))
     console.print(_table(found))
     summary = found.summary
     console.print(
@@ -69,6 +75,8 @@ def mutants(
         console.print(f"false alarm at seed {line.seed}: {line.oracle}: {line.object} {line.words}", highlight=False, soft_wrap=True)
     if json_file is not None:
         Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    if plot is not None:
+        plotting.draw(found, schedules, plot)
     bad = found.control.false_alarms or any(row.verdict == "alarm" or (quick and row.verdict == "survived") for row in found.mutants)
     return EXIT_NOT_SO if bad else 0
 
@@ -158,5 +166,5 @@ def _table(found: Any) -> Any:
     for column in ("mutant", "what is broken", "verdict", "first kill", "by"):
         table.add_column(column)
     for row in found.mutants:
-        table.add_row(row.id, row.title, row.verdict, "" if row.first_kill is None else str(row.first_kill), row.oracle or row.note)
+        table.add_row(row.id, row.title, row.verdict, "" if row.first_kill is None else f"{row.first_kill:g}", row.oracle or row.note)
     return table

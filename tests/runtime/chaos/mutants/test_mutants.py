@@ -90,7 +90,7 @@ def test_an_ablation_plays_the_matrix_without_each_thing_and_says_what_is_lost(m
 
     monkeypatch.setattr(ablation, "PORTFOLIO", ("oldest-first", "random-walk"))
     monkeypatch.setattr(ablation, "KINDS", {"NodeCrash": None})
-    rows = ablation.ablate((FORGETFUL, CATALOGUE[-1]), 2, jobs=2)
+    rows = ablation.ablate((FORGETFUL, CATALOGUE[-1]), 12, jobs=2)
     assert [row.without for row in rows] == ["everything", "guidance", "strategy oldest-first", "strategy random-walk", "fault NodeCrash"]
     assert (rows[0].killed, rows[0].of) == (1, 1)
 
