@@ -172,7 +172,7 @@ class Run:
                 if well_since_s is None:
                     well_since_s = system.now()
                 if system.now() - well_since_s >= STAYS_S:
-                    return None
+                    return self._wrong_after_all()
             else:
                 well_since_s = None
                 if system.now() >= deadline_s:
@@ -188,6 +188,13 @@ class Run:
             wrong = oracle.at_rest(self.world)
             if wrong is not None:
                 return oracle, wrong
+        return None
+
+    def _wrong_after_all(self) -> Finding | None:
+        for oracle in self._oracles:
+            wrong = oracle.over(self.world)
+            if wrong is not None:
+                return self._finding(oracle.name, wrong.object, wrong.words)
         return None
 
     def _finding(self, oracle: str, object_: str, words: str, trace: str = "") -> Finding:

@@ -40,6 +40,16 @@ class SimulatedWorld:
         return self._system.now()
 
     @property
+    def step(self) -> int:
+        found: int = self._system.steps
+        return found
+
+    @property
+    def sent(self) -> int:
+        found: int = self._system.last_born
+        return found
+
+    @property
     def objects(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.keyspace.items
         return found

@@ -45,6 +45,14 @@ class World(Protocol):
         """Virtual seconds since the epoch."""
 
     @property
+    def step(self) -> int:
+        """The number of the step in which what is told of has happened."""
+
+    @property
+    def sent(self) -> int:
+        """The number of the step in which the message was sent that has been handled."""
+
+    @property
     def objects(self) -> Mapping[str, Any]:
         """All that is stored, by key (`pods/default/web-1`)."""
 
@@ -95,4 +103,8 @@ class Oracle:
     def at_rest(self, world: World) -> Wrong | None:
         """All faults are over and users have done what they wanted: is everything as it should be by now? Asked again and again until all
         oracles agree or the time for it is over, so what takes a while may be wrong for a while."""
+        return None
+
+    def over(self, world: World) -> Wrong | None:
+        """Everything is as it should be and has stayed so: asked once, for what takes the whole run to judge."""
         return None

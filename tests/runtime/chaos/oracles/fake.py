@@ -43,6 +43,7 @@ class FakeWorld:
         self.now = EPOCH_S
         self.objects: dict[str, Any] = {}
         self.nodes = nodes
+        self.step = self.sent = 0
         self.active_faults: frozenset[str] = frozenset()
         self.containers: dict[str, tuple[Running, ...]] = {}
         self.in_trouble: tuple[str, ...] = ()
