@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import msgspec
 
-from callboard.runtime.chaos.mutants.matrix import CONTROL, SILENCE_S, carried_out
+from callboard.runtime.chaos.mutants.matrix import CONTROL
 from callboard.runtime.chaos.mutants.mutant import Mutant
 from callboard.runtime.chaos.mutants.searchers import SEARCHERS, Search, Searched, Searcher
+from callboard.runtime.chaos.processes import SILENCE_S, carried_out
 
 WITHIN_S = (1.0, 10.0, 60.0)
 """Processor times at which kills are counted."""

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from callboard.runtime.chaos.mutants.mutant import Mutant
 from callboard.runtime.chaos.mutants.worker import Line, Order
+from callboard.runtime.chaos.processes import carried_out, patience_s
 
 Verdict = Literal["killed", "survived", "equivalent", "masked", "absent", "alarm"]
-SILENCE_S = 600.0
-PER_SCHEDULE_S = 5.0
-"""A worker that takes so long besides, for each of its schedules, hangs: none takes a second on a quiet machine."""
 CONTROL = Mutant(id="control", title="the unchanged program", kind="equivalent")
 
 
@@ -179,31 +175,9 @@ def _summary(rows: Sequence[Row], control: Sequence[Line]) -> Summary:
     )
 
 
-class WorkerFailed(RuntimeError):
-    """A worker ended before its order was carried out; says what it complained of."""
-
-
 def _lines(order: Order) -> Iterator[Line]:
     """Carry an order out in a process of its own."""
-    limit_s = SILENCE_S + PER_SCHEDULE_S * order.schedules
-    for line in carried_out("callboard.runtime.chaos.mutants.worker", order.mutant.id, msgspec.json.encode(order), limit_s):
+    for line in carried_out(
+        "callboard.runtime.chaos.mutants.worker", order.mutant.id, msgspec.json.encode(order), patience_s(order.schedules)
+    ):
         yield msgspec.json.decode(line, type=Line)
-
-
-def carried_out(module: str, name: str, order: bytes, limit_s: float) -> list[bytes]:
-    """Give an order to a fresh process that runs this module, and return the lines that it says.
-
-    Raises:
-        WorkerFailed: it failed, or was not done within `limit_s`; says so of `name`.
-    """
-    process: Any = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with process:
-        try:
-            said, complaints = process.communicate(order, timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise WorkerFailed(f"{name}: its worker was not done within {limit_s:g} s") from None
-    if process.returncode != 0:
-        raise WorkerFailed(f"{name}: {complaints.decode(errors='replace').strip()[-1000:]}")
-    lines: list[bytes] = said.splitlines()
-    return lines

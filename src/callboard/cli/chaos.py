@@ -259,4 +259,25 @@ def explain(file: Path, html: Path | None) -> int:
     return 0
 
 
+@command.command("audit")
+@click.option("--schedules", type=click.IntRange(1), default=1000, show_default=True, help="How many schedules to play, three times each.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
+def audit_command(schedules: int, seed: int, jobs: int | None) -> int:
+    """See that one seed is one history: recorded, replayed, and under another hash seed. Exit code 1 if any differs."""
+    from rich.console import Console
+
+    from callboard.runtime.chaos.auditing import audit
+
+    console = Console()
+    with console.status("schedules") as status:
+        found = audit(seed, schedules, jobs, lambda done: status.update(f"{done} of {schedules} compared"))
+    same = found.schedules - len(set(found.replays_differ) | set(found.interpreters_differ))
+    console.print(f"{same} of {found.schedules} schedules have one history: played, replayed, and under another hash seed", highlight=False)
+    for what, seeds in (("the replay", found.replays_differ), ("another hash seed", found.interpreters_differ)):
+        if seeds:
+            console.print(f"{what} differs at seeds {', '.join(map(str, seeds))}", highlight=False, soft_wrap=True)
+    return 0 if same == found.schedules else EXIT_NOT_SO
+
+
 command.add_command(mutants)
