@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from callboard.runtime.chaos.mutants.mutant import Mutant
-from callboard.runtime.chaos.mutants.worker import Line, Order
+from callboard.runtime.chaos.mutants.worker import Line, Order, Small
 from callboard.runtime.chaos.processes import carried_out, patience_s
 
 Verdict = Literal["killed", "survived", "equivalent", "masked", "absent", "alarm"]
@@ -24,7 +24,7 @@ CONTROL = Mutant(id="control", title="the unchanged program", kind="equivalent")
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One mutant's fate. `first_kill` counts schedules from 1; it is the median over the ranges of seeds, each of which has its own in
     `first_kills` (None: none there). A bug is killed if it is in most ranges. `schedules` are all that were played. `alarm` is the verdict
-    on a mutant that has to survive and was reported all the same, in whatever range."""
+    on a mutant that has to survive and was reported all the same, in whatever range. `small`: what its failures came down to, if asked."""
 
     id: str
     title: str = ""
@@ -36,6 +36,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     expected: str = ""
     words: str = ""
     schedules: int = 0
+    small: tuple[Small, ...] = ()
     note: str = ""
 
 
@@ -48,13 +49,16 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Killed of how many that should be; the rate is that of the control."""
+    """Killed of how many that should be; the rate is that of the control. Medians of failures that were made small, if any were."""
 
     killed: int
     of: int
     median_first_kill: float | None
     schedules_per_s: float
     median_steps: int
+    median_holds: float | None = None
+    median_faults: float | None = None
+    median_replays: float | None = None
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,7 @@ def run(
     control_schedules: int | None = None,
     jobs: int | None = None,
     ranges: int = 1,
+    shrink: bool = False,
     tell: Callable[[Row], None] = lambda _row: None,
 ) -> Matrix:
     """Play every mutant until it is found or `schedules` have been played, and the unchanged program `control_schedules` times.
@@ -79,6 +84,7 @@ def run(
     Args:
         jobs: worker processes at a time; None: one for each core.
         ranges: how many disjoint ranges of `schedules` seeds, one behind the other, every mutant is played on.
+        shrink: whether what is found is made small.
         tell: hears of each row as it is done.
 
     Raises:
@@ -89,9 +95,13 @@ def run(
     with ThreadPoolExecutor(workers) as pool:
         control = _control(pool, first_seed, schedules if control_schedules is None else control_schedules, workers)
         begins = range(first_seed, first_seed + ranges * schedules, schedules)
-        waiting = {
-            pool.submit(_fate, mutant, first, schedules): mutant for mutant in mutants if mutant.kind != "absent" for first in begins
-        }
+        orders = [
+            Order(mutant=mutant, first_seed=first, schedules=schedules, shrink=shrink)
+            for mutant in mutants
+            if mutant.kind != "absent"
+            for first in begins
+        ]
+        waiting = {pool.submit(_fate, order): order.mutant for order in orders}
         fates: dict[str, list[tuple[Line, ...]]] = {mutant.id: [] for mutant in mutants}
         for mutant in mutants:
             if mutant.kind == "absent":
@@ -120,8 +130,8 @@ def lines_of(order: Order) -> list[Line]:
     return list(_lines(order))
 
 
-def _fate(mutant: Mutant, first_seed: int, schedules: int) -> tuple[Line, ...]:
-    return tuple(_lines(Order(mutant=mutant, first_seed=first_seed, schedules=schedules)))
+def _fate(order: Order) -> tuple[Line, ...]:
+    return tuple(_lines(order))
 
 
 def _row(mutant: Mutant, verdict: Verdict | None, fates: Sequence[tuple[Line, ...]]) -> Row:
@@ -143,6 +153,7 @@ def _row(mutant: Mutant, verdict: Verdict | None, fates: Sequence[tuple[Line, ..
         expected=mutant.oracle,
         words=last.words,
         schedules=sum(len(lines) for lines in fates),
+        small=tuple(line.small for line in lasts if line.small is not None),
         note=mutant.note,
     )
 
@@ -166,12 +177,16 @@ def _summary(rows: Sequence[Row], control: Sequence[Line]) -> Summary:
     counted = [row for row in rows if row.verdict in ("killed", "survived")]
     kills = [row.first_kill for row in counted if row.first_kill is not None]
     took_s = sum(line.took_s for line in control)
+    small = [one for row in counted for one in row.small]
     return Summary(
         killed=len(kills),
         of=len(counted),
         median_first_kill=statistics.median(kills) if kills else None,
         schedules_per_s=round(len(control) / took_s, 2) if took_s else 0.0,
         median_steps=int(statistics.median(line.steps for line in control)) if control else 0,
+        median_holds=statistics.median(one.holds for one in small) if small else None,
+        median_faults=statistics.median(one.faults for one in small) if small else None,
+        median_replays=statistics.median(one.replays for one in small) if small else None,
     )
 
 

@@ -21,15 +21,25 @@ OUR_FAULT = "the program falls"
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is to do: play so many schedules from `first_seed` on until something is found, or (`stop_at_kill` False) all of them.
-    Only `strategies` and `kinds` of faults (none named: all); `guided` as in `exploring.Wish`."""
+    Only `strategies` and `kinds` of faults (none named: all); `guided` as in `exploring.Wish`; `shrink`: what is found is made small."""
 
     mutant: Mutant
     first_seed: int = 0
     schedules: int
     guided: bool = True
+    shrink: bool = False
     stop_at_kill: bool = True
     strategies: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+
+
+class Small(msgspec.Struct, frozen=True):
+    """What is left of a failure when it has been made small, after how many replays and seconds."""
+
+    holds: int
+    faults: int
+    replays: int
+    took_s: float
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +51,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
     steps: int = 0
     took_s: float = 0.0
+    small: Small | None = None
 
 
 def main() -> int:
@@ -60,17 +71,17 @@ def _lines(order: Order) -> Iterator[Line]:
 
     guide = Guide(order.first_seed, order.kinds, strategies=order.strategies, learns=order.guided)
     for _ in range(order.schedules):
-        yield _play(guide)
+        yield _play(guide, order.shrink)
 
 
-def _play(guide: Any) -> Line:
+def _play(guide: Any, shrinks: bool) -> Line:
     from callboard.runtime.chaos.exploring import play_plan
 
     plan = guide.plan()
     seed = plan.seed
     began_s = time.perf_counter()
     try:
-        _, outcome = play_plan(plan)
+        played, outcome = play_plan(plan)
     except Exception as failure:  # a mutant may break the harness itself: that is noticed too, and no worker ends with it
         guide.tell(seed, frozenset())
         return Line(seed=seed, oracle=OUR_FAULT, words=f"{type(failure).__name__}: {failure}", took_s=time.perf_counter() - began_s)
@@ -79,7 +90,24 @@ def _play(guide: Any) -> Line:
     took_s = time.perf_counter() - began_s
     if finding is None:
         return Line(seed=seed, steps=outcome.steps, took_s=took_s)
-    return Line(seed=seed, oracle=finding.oracle, object=finding.object, words=finding.words[:300], steps=outcome.steps, took_s=took_s)
+    return Line(
+        seed=seed,
+        oracle=finding.oracle,
+        object=finding.object,
+        words=finding.words[:300],
+        steps=outcome.steps,
+        took_s=took_s,
+        small=_made_small(played, outcome) if shrinks else None,
+    )
+
+
+def _made_small(plan: Any, outcome: Any) -> Small:
+    from callboard.runtime.chaos.exploring import replayed
+    from callboard.runtime.chaos.shrinking import shrink
+
+    began_s = time.perf_counter()
+    found = shrink(plan, outcome, replayed)
+    return Small(len(found.plan.holds), len(found.plan.faults), found.replays, round(time.perf_counter() - began_s, 2))
 
 
 if __name__ == "__main__":

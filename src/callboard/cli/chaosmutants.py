@@ -22,6 +22,7 @@ from callboard.cli import EXIT_NOT_SO
 @click.option("--ablation", is_flag=True, help="In place of it: the matrix without each strategy and each kind of fault.")
 @click.option("--baselines", is_flag=True, help="In place of it: the portfolio beside naive threads and plain Hypothesis.")
 @click.option("--seconds", type=click.FloatRange(0.1), help="With --baselines: wall time of each search.  [default: 60]")
+@click.option("--shrink", is_flag=True, help="Make the failures small, and say what is left of them.")
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write the matrix here as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the matrix here: .svg, .png or .pdf.")
@@ -36,6 +37,7 @@ def mutants(
     ablation: bool,
     baselines: bool,
     seconds: float | None,
+    shrink: bool,
     jobs: int | None,
     json_file: str | None,
     plot: Path | None,
@@ -61,7 +63,7 @@ def mutants(
     if ablation:
         return _ablate(console, chosen, schedules, jobs, json_file)
     with console.status("the unchanged program") as status:
-        found = matrix.run(chosen, schedules, first, control, jobs, ranges, lambda row: status.update(f"{row.id} {row.verdict}"))
+        found = matrix.run(chosen, schedules, first, control, jobs, ranges, shrink, lambda row: status.update(f"{row.id} {row.verdict}"))
     console.print(_table(found))
     summary = found.summary
     console.print(
@@ -71,6 +73,12 @@ def mutants(
         highlight=False,
         soft_wrap=True,
     )
+    if summary.median_holds is not None:
+        console.print(
+            f"made small: {summary.median_holds:g} holds and {summary.median_faults:g} faults are left (medians), after "
+            f"{summary.median_replays:g} replays",
+            highlight=False,
+        )
     for line in found.control.found:
         console.print(f"false alarm at seed {line.seed}: {line.oracle}: {line.object} {line.words}", highlight=False, soft_wrap=True)
     if json_file is not None:

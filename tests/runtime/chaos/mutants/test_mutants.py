@@ -79,6 +79,16 @@ def test_a_bug_is_killed_an_equivalent_survives_and_the_unchanged_program_is_no_
     assert sorted(rows) == ["forgetful", "harmless"]
 
 
+def test_failures_of_several_ranges_of_seeds_are_made_small_and_counted() -> None:
+    found = run((FORGETFUL,), 6, control_schedules=0, jobs=2, ranges=2, shrink=True)
+    (row,) = found.mutants
+    assert len(row.first_kills) == 2
+    assert len(row.small) == sum(kill is not None for kill in row.first_kills) > 0
+    assert all(one.replays > 0 for one in row.small)
+    assert 0 <= (found.summary.median_holds or 0) <= 3
+    assert 0 <= (found.summary.median_faults or 0) <= 2
+
+
 def test_a_mutant_that_breaks_the_program_altogether_is_noticed() -> None:
     broken = Mutant(id="broken", patches=(Patch("callboard.actors.keys", "KEYS_PER_TURN = 64", "KEYS_PER_TURN = -1"),))
     (row,) = run((broken,), 1, control_schedules=0, jobs=1).mutants
