@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from callboard.actors import actions as act
+from callboard.actors.client import TIMEOUT_CODE
 from callboard.actors.component import Port, handles
 from callboard.actors.informer import ClientSettings, Informer
 from callboard.actors.keys import Keys
@@ -241,6 +242,8 @@ class Controller(Keys):
         elif isinstance(action, act.Delete) and answer.reason == "NotFound":
             self._await_store(key)  # what was to be deleted is gone: decide when the cache knows it too
         elif answer.code >= UNKNOWN_FROM_CODE:
+            if answer.code != TIMEOUT_CODE:  # it came at once: decided again at once, it would come again as fast as messages go
+                self._refused[key] = max(self._refused.get(key, 0.0), answer.retry_after_s)
             self._lost(key, action)
         else:
             self._failed(key, action, answer)

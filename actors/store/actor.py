@@ -45,6 +45,9 @@ from callboard.models.messages.store import (
 DISK_ENTRY = "store"
 WAITING_LIMIT = 20_000
 """Requests that wait while the journal is being read; further ones are refused with 503."""
+FULL_PAUSE_S = 1.0
+"""For so long nothing is written after the disk had no room; then the next transaction tries again. Reads go on."""
+NO_ROOM = "the store's disk is full: nothing was changed, try again later"
 RESEND_BEATS = 5
 """After so many beats without a word from the journal driver, it is told again what it was told last."""
 
@@ -73,7 +76,8 @@ class _Follower(msgspec.Struct, gc=False):
 
 
 class Store(Component):
-    """Keys, revisions, leases. `disk` is the machine's (used without a journal); `journal` the address of a journal driver."""
+    """Keys, revisions, leases. `disk` is the machine's, used without a journal (with one, an entry that is there shows the present keyspace
+    to those who look from outside); `journal` is the address of a journal driver."""
 
     def __init__(
         self,
@@ -91,6 +95,8 @@ class Store(Component):
         self._in_flight: Append | None = None
         self._silent_beats = 0
         self._attempt = 0
+        self._full_until_s = 0.0
+        self._disk = disk
         self._waiting: list[Request] = []
         self._keyspace: Keyspace | None = None
         if not journal:
@@ -114,6 +120,9 @@ class Store(Component):
         keyspace = self._keyspace
         if keyspace is None:
             self._wait(request)
+            return
+        if self._full_until_s and request.ops and self._is_full():
+            self.port.send(request.reply_to, StoreRefused(request.id, 503, NO_ROOM))
             return
         answer = keyspace.transact(request, self.port.now())
         if answer is not None:
@@ -270,6 +279,8 @@ class Store(Component):
             history_limit=self.settings.history_limit,
             ephemeral_limit=self.settings.ephemeral_limit,
         )
+        if self._disk is not None and DISK_ENTRY in self._disk:
+            self._disk[DISK_ENTRY] = self._keyspace
         waiting, self._waiting = self._waiting, []
         for request in waiting:
             self.on_receive(request)
@@ -280,12 +291,15 @@ class Store(Component):
         cases what is durable is read anew. Whoever waits for an unconfirmed answer hears nothing and finds out by reading."""
         self._keyspace = None
         self._in_flight = None
+        self._full_until_s = 0.0
         self._followers.clear()
         self._open()
 
     @handles(JournalRefused)
     def _refused(self, refused: JournalRefused) -> None:
-        if refused.attempt == self._attempt:
+        if refused.attempt == self._attempt and refused.full:
+            self.port.log.warning("the journal can't be opened yet", problem=refused.message)  # it is asked again after some beats
+        elif refused.attempt == self._attempt:
             raise StoreFailed(f"the store can't open its journal: {refused.message}")
 
     @handles(SendBatch)
@@ -314,4 +328,21 @@ class Store(Component):
 
     @handles(AppendFailed)
     def _append_failed(self, failed: AppendFailed) -> None:
-        raise StoreFailed(f"the store's journal can't be written: {failed.message}")
+        if not failed.full:
+            raise StoreFailed(f"the store's journal can't be written: {failed.message}")
+        keyspace = self._keyspace
+        if keyspace is None or self._in_flight is None or failed.batch != self._in_flight.batch:
+            return
+        self.port.log.warning("nothing can be written", problem=failed.message)
+        self._in_flight = None
+        self._full_until_s = self.port.now() + FULL_PAUSE_S
+        for to, number in keyspace.retract():
+            self.port.send(to, StoreRefused(number, 503, NO_ROOM))
+
+    def _is_full(self) -> bool:
+        """Whether the disk had no room a moment ago."""
+        now_s = self.port.now()
+        self._full_until_s = min(self._full_until_s, now_s + FULL_PAUSE_S)  # the clock may have been set back
+        if now_s >= self._full_until_s:
+            self._full_until_s = 0.0
+        return self._full_until_s > 0.0

@@ -27,6 +27,10 @@ class EphemeralKeys:
         if len(self._due) > 4 * max(self.limit, len(self._expires_at_s)):
             self._due = sorted((moment, one) for one, moment in self._expires_at_s.items())
 
+    def expiry_of(self, key: str) -> float | None:
+        """When a key is over, in seconds since the epoch; None if it is not among them."""
+        return self._expires_at_s.get(key)
+
     def forget(self, key: str) -> None:
         """The key was removed, or is an ordinary one now."""
         self._expires_at_s.pop(key, None)

@@ -42,6 +42,8 @@ class _Queued(msgspec.Struct, frozen=True, gc=False):
     events: tuple[StoreEvent, ...]
     to: Address
     answer: Answer | None
+    expiries: tuple[tuple[str, float | None], ...] = ()
+    """When the keys were to expire before it, for the case that it is taken back."""
 
 
 class Keyspace:
@@ -88,6 +90,7 @@ class Keyspace:
         if request.fence is not None and not self._in_force(request.fence):
             return self._refuse(request, fenced=True)
         revision = self.head + 1
+        expiries = self._expiries([op.key for op in request.ops]) if self._journaled else ()
         events: list[StoreEvent] = []
         objects: list[Any] = []
         lasting: list[StoreEvent] = []
@@ -127,17 +130,23 @@ class Keyspace:
         if not events:
             return self._unchanged(request, tuple(objects))
         if len(self.ephemeral) > self.ephemeral.limit:
-            events.extend(self._drop(self.ephemeral.surplus(), revision))
+            surplus = self.ephemeral.surplus()
+            expiries += self._expiries(surplus)
+            events.extend(self._drop(surplus, revision))
         self.head = revision
         answer = Committed(request.id, revision, tuple(objects))
-        return answer if self._commit(events, lasting, request.reply_to, answer) else None
+        return answer if self._commit(events, lasting, request.reply_to, answer, expiries) else None
 
     def expire(self, now_s: float) -> None:
         """Remove the ephemeral keys whose time is over, all in one revision."""
         keys = self.ephemeral.expired(now_s)
         if keys:
             self.head += 1
-            self._commit(self._drop(keys, self.head), [], "", None)
+            expiries = self._expiries(keys)
+            self._commit(self._drop(keys, self.head), [], "", None, expiries)
+
+    def _expiries(self, keys: list[str]) -> tuple[tuple[str, float | None], ...]:
+        return tuple((key, self.ephemeral.expiry_of(key)) for key in keys) if self._journaled else ()
 
     def _drop(self, keys: list[str], revision: int) -> list[StoreEvent]:
         events = []
@@ -151,7 +160,14 @@ class Keyspace:
                 del self.items[key]
         return events
 
-    def _commit(self, events: list[StoreEvent], lasting: list[StoreEvent], to: Address, answer: Answer | None) -> bool:
+    def _commit(
+        self,
+        events: list[StoreEvent],
+        lasting: list[StoreEvent],
+        to: Address,
+        answer: Answer | None,
+        expiries: tuple[tuple[str, float | None], ...],
+    ) -> bool:
         """Make events visible now (True), or put them into the queue."""
         if self._journaled:
             self._unsent.extend(lasting)
@@ -161,7 +177,7 @@ class Keyspace:
             elif not self._queue:
                 self._show(tuple(events), self.head)
                 return True
-            self._queue.append(_Queued(self._last_batch, self.head, tuple(events), to, answer))
+            self._queue.append(_Queued(self._last_batch, self.head, tuple(events), to, answer, expiries))
             return False
         self._fresh.extend(events)
         self.history.extend(events)
@@ -228,6 +244,24 @@ class Keyspace:
             if entry.answer is not None:
                 answers.append((entry.to, entry.answer))
         return answers
+
+    def retract(self) -> list[tuple[Address, int]]:
+        """Nothing that waits can be made durable: all of it is taken back, and its revisions are never used. Returns who waits for the
+        answer to which request."""
+        waiting = [(entry.to, entry.answer.id) for entry in self._queue if entry.answer is not None]
+        for entry in reversed(self._queue):
+            for key, expires_at_s in reversed(entry.expiries):
+                if expires_at_s is None:
+                    self.ephemeral.forget(key)
+                else:
+                    self.ephemeral.touch(key, expires_at_s)
+        self._queue.clear()
+        self._overlay.clear()
+        self._unsent.clear()
+        self._group_due = False
+        self._group_head = self.head
+        self._last_batch = self._taken_batch
+        return waiting
 
     def _show(self, events: tuple[StoreEvent, ...], revision: int) -> None:
         items, overlay = self.items, self._overlay

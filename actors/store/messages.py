@@ -34,10 +34,11 @@ class JournalOpened(Message, frozen=True, gc=False):
 
 
 class JournalRefused(Message, frozen=True, gc=False):
-    """Driver to store: the journal can't be opened. `message` says what to do."""
+    """Driver to store: the journal can't be opened. `message` says what to do; `full`: the disk is, and later it may be possible."""
 
     attempt: int
     message: str
+    full: bool = False
 
 
 class JournalReady(Message, frozen=True, gc=False):

@@ -68,7 +68,7 @@ class TransactionFailed(Answer, frozen=True, gc=False):
 
 
 class StoreRefused(Answer, frozen=True, gc=False):
-    """The store cannot serve: the revision is compacted (410), or the disk failed (500)."""
+    """The store cannot serve: the revision is compacted (410), the disk is full (503), or the revision is in the future (504)."""
 
     code: int
     message: str
@@ -152,7 +152,9 @@ class Synced(Message, frozen=True, gc=False):
 
 
 class AppendFailed(Message, frozen=True, gc=False):
-    """Journal driver to store: the batch may or may not be durable, and the journal takes no more. The store ends itself."""
+    """Journal driver to store: the batch may or may not be durable, and the journal takes no more. The store ends itself. But if it was
+    only for want of room (`full`), nothing of the batch is on the disk, and a later one may find room."""
 
     batch: int
     message: str
+    full: bool = False

@@ -104,6 +104,15 @@ def _late_news(rng: random.Random, place: Place, for_s: float) -> v.WatchDelay:
     return v.WatchDelay(at_s=place.at_s(rng), for_s=for_s, target=reader, resource=rng.choice(("", *READS.get(reader, RESOURCES))))
 
 
+def _store_crash(rng: random.Random, place: Place) -> v.StoreCrash:
+    """The store ends: at any moment, or at a step of one of the next writes."""
+    at_s, for_s = place.at_s(rng), _long(rng, 2)
+    if rng.random() < 0.5:
+        return v.StoreCrash(at_s=at_s, for_s=for_s, target="store")
+    at = rng.choice(v.WRITE_STEPS)
+    return v.StoreCrash(at_s=at_s, for_s=round(0.3 + for_s, 2), target="store", at=at, write=rng.randint(1, 6))
+
+
 Draw = Callable[[random.Random, Place], v.AnyFault]
 KINDS: Mapping[str, Draw] = {
     "NodeCrash": lambda r, p: v.NodeCrash(at_s=p.at_s(r), for_s=_long(r, 12), target=r.choice(p.nodes)),
@@ -115,7 +124,10 @@ KINDS: Mapping[str, Draw] = {
     "RestartAtWrite": lambda r, p: v.RestartAtWrite(at_s=p.at_s(r), for_s=_long(r, 4), target=p.reader(r), write=r.randint(1, 4)),
     "KubeletRestart": lambda r, p: v.KubeletRestart(at_s=p.at_s(r), for_s=_long(r, 6), target=r.choice(p.kubelets)),
     "ApiServerCrash": lambda r, p: v.ApiServerCrash(at_s=p.at_s(r), for_s=_long(r, 4), target=r.choice(p.servers)),
-    "StoreCrash": lambda r, p: v.StoreCrash(at_s=p.at_s(r), for_s=_long(r, 2), target="store"),
+    "StoreCrash": lambda r, p: _store_crash(r, p),
+    "DiskSlow": lambda r, p: v.DiskSlow(at_s=p.at_s(r), for_s=_long(r, 8), delay_s=r.choice((0.02, 0.2, 1.0, 3.0))),
+    "DiskFull": lambda r, p: v.DiskFull(at_s=p.at_s(r), for_s=_long(r, 6)),
+    "TornWrite": lambda r, p: v.TornWrite(at_s=p.at_s(r), for_s=round(0.3 + _long(r, 2), 2), write=r.randint(1, 6)),
     "Pause": lambda r, p: v.Pause(at_s=p.at_s(r), for_s=_long(r, 8), target=r.choice((p.reader(r), *p.servers))),
     "ClockJump": lambda r, p: v.ClockJump(
         at_s=p.at_s(r), for_s=_long(r, 30), target=r.choice((*p.nodes, *p.planes)), skew_s=r.choice((-60.0, -5.0, 5.0, 60.0))

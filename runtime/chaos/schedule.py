@@ -57,6 +57,7 @@ class Run:
             jitter_s=0.0,
             check_messages=False,
             silent=True,
+            durable=carrying.needs_disk(plan.faults),
         )
         self._system: Any = self.simulation._system
         self.world = SimulatedWorld(self.simulation, timing)

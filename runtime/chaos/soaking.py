@@ -63,6 +63,7 @@ class _RealStage:
         self.system = cluster._system
         self.fleet = cluster._fleet
         self.servers = cluster._blueprint.servers
+        self.disk = None
         self._timers: list[threading.Timer] = []
 
     def later(self, delay_s: float, what: str, do: Callable[[], None]) -> None:
@@ -92,6 +93,13 @@ class _RealStage:
 
 class _RealWorld(SimulatedWorld):
     """A cluster as oracles see it."""
+
+    @property
+    def step(self) -> int:
+        found: int = self._system.handled
+        return found
+
+    sent = step
 
     def running(self, node: str) -> tuple[Running, ...]:
         runtime = self.component(f"runtime/{node}")

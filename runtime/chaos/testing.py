@@ -21,6 +21,7 @@ from callboard.runtime.chaos.schedule import FAILS, LIVELOCK
 from callboard.runtime.chaos.shrinking import shrink
 from callboard.runtime.errors import InvariantBroken
 from callboard.runtime.face.simulation import Simulation
+from callboard.runtime.faults import carrying
 from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Plan
 from callboard.runtime.faults.recording import Strategy, replaying
@@ -134,6 +135,7 @@ def _play(case: Case, plan: Plan, strategy: Strategy | None, body: Body, *, reco
         controllers=plan.controllers,
         jitter_s=0.0,
         silent=True,
+        durable=carrying.needs_disk(plan.faults),
     )
     system: Any = simulation._system
     began_s = system.now()

@@ -28,7 +28,9 @@ class SimulatedWorld:
         self._known: dict[Fault, float] = {}
         """Faults that have begun, with the moments when they ended."""
         self.active_faults: frozenset[str] = frozenset()
-        self._seen = self.keyspace.revision
+        self._looked_at = self.keyspace
+        """What the store held when `changes` was asked last: one that has been started again may hold another keyspace."""
+        self._seen = self._looked_at.revision
 
     @property
     def keyspace(self) -> Any:
@@ -97,16 +99,31 @@ class SimulatedWorld:
     @property
     def changed(self) -> bool:
         """Whether anything has been stored or removed since `changes` was asked last."""
-        return bool(self._disk[DISK_ENTRY].revision != self._seen)
+        keyspace = self._disk[DISK_ENTRY]
+        return bool(keyspace.revision != self._seen or keyspace is not self._looked_at)
 
     def changes(self) -> tuple[StoreEvent, ...]:
         """What has been stored or removed since this was asked last."""
         keyspace = self.keyspace
+        if keyspace is not self._looked_at:
+            before, self._looked_at, self._seen = self._looked_at.items, keyspace, keyspace.revision
+            return differences(before, keyspace.items, keyspace.revision)
         if keyspace.revision == self._seen:
             return ()
         events = keyspace.history.since(self._seen)
         self._seen = keyspace.revision
         return tuple(events or ())
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], revision: int) -> tuple[StoreEvent, ...]:
+    """What has changed between two contents of the store, in the order of revisions; removals, whose revisions are not kept, come last."""
+    changed = [
+        StoreEvent(key, obj, before.get(key), obj.metadata.resource_version)
+        for key, obj in after.items()
+        if (old := before.get(key)) is None or old.metadata.resource_version != obj.metadata.resource_version
+    ]
+    removed = [StoreEvent(key, None, obj, revision) for key, obj in before.items() if key not in after]
+    return (*sorted(changed, key=lambda event: event.revision), *removed)
 
 
 def _may_silence(fault: Fault, node: str) -> bool:

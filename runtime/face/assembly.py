@@ -44,6 +44,8 @@ from callboard.runtime.face.nodespec import NodeSpec
 from callboard.runtime.systems import System
 
 CONTROL_PLANE = "control-plane"
+JOURNAL = "journal"
+"""The store's journal driver, and in simulations its disk as well."""
 DATA_PLANE = "dataplane"
 """What listens for Services at the edge of a cluster of real processes; a node's own is `dataplane/<node>`."""
 SIMULATED_SERVICES = "10.96.0.0/12"

@@ -15,7 +15,7 @@ from callboard.models.messages.store import Compact
 from callboard.models.times import rfc3339
 from callboard.models.timing import Timing, timing_named
 from callboard.runtime.errors import InvariantBroken, RealTimeOnly
-from callboard.runtime.face.assembly import CONTROL_PLANE, Blueprint, simulated_parts, start_control_plane
+from callboard.runtime.face.assembly import CONTROL_PLANE, JOURNAL, Blueprint, simulated_parts, start_control_plane
 from callboard.runtime.face.breaking import Breaking
 from callboard.runtime.face.client import Stats, stats_of
 from callboard.runtime.face.contract import Seconds, check_events, check_images, seconds
@@ -23,7 +23,7 @@ from callboard.runtime.face.extending import name_of, program_of, start_controll
 from callboard.runtime.face.fleet import Fleet
 from callboard.runtime.face.handles import ComponentHandle, Components, Nodes
 from callboard.runtime.face.nodespec import NodeSpec, node_specs
-from callboard.runtime.face.stage import SimulatedStage
+from callboard.runtime.face.stage import SimulatedStage, start_journal
 from callboard.runtime.face.verbs import Verbs
 from callboard.runtime.face.virtualhost import SETTLE_TIMEOUT_S, VirtualHost
 from callboard.runtime.systems import SimulatedSystem
@@ -37,7 +37,9 @@ class Simulation(Breaking, Verbs):
 
     Arguments are those of `Cluster`; `seed` decides every order and every random number. `jitter_s`: messages between processes take up to
     so long, drawn anew for each, which reorders what different lanes carry (0: strictly oldest first). `check_messages` looks into every
-    message for anything that can be changed, which costs a quarter of the time. `silent`: nobody hears log lines.
+    message for anything that can be changed, which costs a quarter of the time. `silent`: nobody hears log lines. `durable`: the store
+    keeps a journal, as a real one does, on a simulated disk that can be slow, full, or torn by a crash; without, what is stored is
+    durable at once.
 
     Raises:
         RealTimeOnly: real processes, or a journal on a real disk, were asked for.
@@ -63,6 +65,7 @@ class Simulation(Breaking, Verbs):
         jitter_s: float = 0.001,
         check_messages: bool = True,
         silent: bool = False,
+        durable: bool = False,
     ) -> None:
         if containers != "simulated":
             raise RealTimeOnly(f"containers={containers!r} needs real time; use Cluster, or leave containers simulated")
@@ -77,8 +80,11 @@ class Simulation(Breaking, Verbs):
         except ValueError as problem:
             raise BadRequest(str(problem)) from None
         self.seed = seed
-        blueprint = Blueprint(nodes=specs, timing=profile, events=events, apiservers=apiservers, copies=controllers)
+        journal = JOURNAL if durable else ""
+        blueprint = Blueprint(nodes=specs, timing=profile, events=events, apiservers=apiservers, copies=controllers, journal=journal)
         self._system = SimulatedSystem(seed=seed, jitter_s=jitter_s, check_messages=check_messages, silent=silent)
+        if durable:
+            start_journal(self._system)
         self._own = VirtualHost(self._system, blueprint)
         self._client = blueprint.client()
         super().__init__(self._own, "default")

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import singledispatch
 from typing import Any, Protocol
 
 from callboard.models.messages import api
+from callboard.runtime.faults import disks
 from callboard.runtime.faults import vocabulary as v
 
 End = Callable[[], None]
@@ -43,6 +44,10 @@ class Stage(Protocol):
     @property
     def servers(self) -> tuple[str, ...]: ...
 
+    @property
+    def disk(self) -> Any:
+        """The disk of the store's journal (`runtime/storage/simdisk.py`); None if it has none that can be broken."""
+
     def later(self, delay_s: float, what: str, do: Callable[[], None]) -> None:
         """Do something after a while, between two steps."""
 
@@ -51,6 +56,13 @@ class Stage(Protocol):
 
     def compact(self) -> None:
         """Make the store forget its history."""
+
+
+def needs_disk(faults: Iterable[v.Fault]) -> bool:
+    """Whether the store needs a journal on a disk for these faults to do anything."""
+    return any(
+        isinstance(fault, v.DiskSlow | v.DiskFull | v.TornWrite) or (isinstance(fault, v.StoreCrash) and fault.at) for fault in faults
+    )
 
 
 def schedule(stage: Stage, faults: tuple[v.Fault, ...], on_change: Callable[[v.Fault, bool], None] = lambda _fault, _on: None) -> None:
@@ -200,6 +212,26 @@ def _(fault: v.ProcessRestart, stage: Stage) -> End:
         return _nothing
     system.crash(fault.target)
     return lambda: _back(system, fault.target)
+
+
+@_begin.register
+def _(fault: v.StoreCrash, stage: Stage) -> End:
+    return disks.crash(fault, stage)
+
+
+@_begin.register
+def _(fault: v.TornWrite, stage: Stage) -> End:
+    return disks.torn(fault, stage)
+
+
+@_begin.register
+def _(fault: v.DiskSlow, stage: Stage) -> End:
+    return disks.slow(fault, stage)
+
+
+@_begin.register
+def _(fault: v.DiskFull, stage: Stage) -> End:
+    return disks.full(fault, stage)
 
 
 @_begin.register

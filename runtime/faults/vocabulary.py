@@ -7,7 +7,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+WriteStep = Literal["append", "apply", "acknowledge", "fan-out"]
+WRITE_STEPS: tuple[WriteStep, ...] = ("append", "apply", "acknowledge", "fan-out")
+"""What becomes of a write in the store, step by step."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="fault", tag=lambda name: name):
@@ -94,7 +100,38 @@ class ServerGone(Fault, frozen=True, kw_only=True):
 
 
 class StoreCrash(ProcessRestart, frozen=True, kw_only=True):
-    """The same of the store: what was not durable is gone, what was acknowledged is not."""
+    """The same of the store: what was not durable is gone, what was acknowledged is not. Where it has a journal, its driver ends with it.
+
+    `at` names a step of the `write`-th write from `at_s` on, after which it ends instead: what is written is appended and not synced
+    ("append"), synced and not visible ("apply"), visible, and nobody hears an answer any more ("acknowledge"), or answered, and no
+    apiserver is told of the change ("fan-out"). At "append" the power goes too, and what becomes of unsynced bytes is the disk's choice.
+    """
+
+    at: Literal["", WriteStep] = ""
+    write: int = 1
+
+
+# -- the store's disk ---------------------------------------------------------------------------------------------------------------
+
+
+class DiskSlow(Fault, frozen=True, kw_only=True):
+    """Every sync of the store's journal takes `delay_s` longer; writes wait, reads don't."""
+
+    delay_s: float
+
+
+class DiskFull(Fault, frozen=True, kw_only=True):
+    """There is no room on the store's disk: a write leaves a part of itself there and fails."""
+
+
+class TornWrite(Fault, frozen=True, kw_only=True):
+    """From `at_s` on, the power goes in the middle of the n-th write to the store's journal: a part of its last record is on the disk. The
+    store comes back after `for_s`."""
+
+    write: int = 1
+
+
+# -- writes -------------------------------------------------------------------------------------------------------------------------
 
 
 class RestartAtWrite(Fault, frozen=True, kw_only=True):
@@ -173,6 +210,9 @@ AnyFault = (
     | ApiServerCrash
     | ServerGone
     | StoreCrash
+    | DiskSlow
+    | DiskFull
+    | TornWrite
     | RestartAtWrite
     | Pause
     | ClockJump

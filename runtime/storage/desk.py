@@ -10,7 +10,7 @@ from collections.abc import Callable
 from callboard.actors.store.messages import BATCHES_PER_OPENING, JournalOpened, JournalReady, JournalRefused, OpenJournal
 from callboard.models.messages.base import Address
 from callboard.models.messages.store import Append, AppendFailed, Synced
-from callboard.runtime.storage.errors import StorageError
+from callboard.runtime.storage.errors import DiskFull, StorageError
 from callboard.runtime.storage.session import JournalFolder, Session, Snapshot
 
 __all__ = ["Desk"]
@@ -43,7 +43,7 @@ class Desk:
         try:
             session = self._folder.open(self)
         except StorageError as error:
-            return JournalRefused(request.attempt, str(error))
+            return JournalRefused(request.attempt, str(error), isinstance(error, DiskFull))
         self._session = session
         return JournalOpened(request.attempt, session.items or (), session.reserved_revision, session.warnings)
 
@@ -58,6 +58,10 @@ class Desk:
             return Synced(batch) if batch <= self._synced_batch else None
         try:
             session.write(append.groups)
+        except DiskFull as error:
+            if not session.poisoned:
+                return AppendFailed(batch, str(error), full=True)  # nothing of it is there: the session goes on
+            return self._failed(batch, error)
         except (StorageError, ValueError, TypeError) as error:
             return self._failed(batch, error)
         self._written_batch = batch

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from callboard.runtime.storage.errors import DataFolderLocked, StorageError
+from callboard.runtime.storage.errors import DataFolderLocked, DiskFull, StorageError
 
 __all__ = ["LOCK_NAME", "AppendFile", "Disk", "RealDisk"]
 
@@ -35,11 +35,18 @@ _ADVICE = {
 }
 
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
 class AppendFile(Protocol):
     """An open file with a position at its end. One writer at a time, which the folder's lock guarantees."""
 
+    @property
+    def size(self) -> int:
+        """Where the next ``write`` begins, in bytes. Unknown after a failed one."""
+
     def write(self, data: bytes) -> None:
-        """Write all of ``data`` at the end. Durable only after ``sync``. Raises StorageError; then the end is unknown."""
+        """Write all of ``data`` at the end. Durable only after ``sync``. Raises StorageError, DiskFull; then the end is unknown."""
 
     def overwrite(self, offset: int, data: bytes) -> None:
         """Write ``data`` at ``offset``, inside the file. Raises StorageError."""
@@ -99,7 +106,8 @@ def _explained(action: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, "check the data folder, or choose another one")
-        raise StorageError(f"can't {action} {path} ({error.strerror or error}): {advice}") from error
+        kind = DiskFull if error.errno in NO_ROOM else StorageError
+        raise kind(f"can't {action} {path} ({error.strerror or error}): {advice}") from error
 
 
 def _sync_descriptor(descriptor: int) -> None:
@@ -118,6 +126,10 @@ class _RealFile:
         with _explained("open", path):
             self._descriptor = os.open(path, flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self._end = os.fstat(self._descriptor).st_size
+
+    @property
+    def size(self) -> int:
+        return self._end
 
     def write(self, data: bytes) -> None:
         self.overwrite(self._end, data)

@@ -79,16 +79,25 @@ class SnapshotNow(Message, frozen=True, gc=False):
 class JournalDriver(Component):
     """One folder's journal. `post` brings messages in from the driver's thread; without it everything is done in the handlers.
 
-    `sync_s`: how long a simulated disk takes to sync at most; each time takes a random part of it. `store` is told of every start.
+    `sync_s`: how long a simulated disk takes to sync at most; each time takes a random part of it, and `slow_s()`
+    more. `store` is told of every start.
     """
 
     def __init__(
-        self, port: Port, folder: JournalFolder, post: Post | None = None, *, sync_s: float = 0.0, store: Address = "store"
+        self,
+        port: Port,
+        folder: JournalFolder,
+        post: Post | None = None,
+        *,
+        sync_s: float = 0.0,
+        slow_s: Callable[[], float] = lambda: 0.0,
+        store: Address = "store",
     ) -> None:
         super().__init__(port)
         self._folder = folder
         self._store = store
         self._sync_s = sync_s
+        self._slow_s = slow_s
         self._worker = _Worker(folder, lambda message: post(port.me, message)) if post is not None else None
         self._desk = Desk(folder) if post is None else None
 
@@ -122,7 +131,7 @@ class JournalDriver(Component):
         if answer is not None:
             self.port.send(append.reply_to, answer)
         elif self._sync_s > 0.0:
-            self.port.after(self._sync_s * self.port.random(), SyncNow())
+            self.port.after(self._sync_s * self.port.random() + self._slow_s(), SyncNow())
         else:
             self._sync(self._desk)
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from callboard.runtime.errors import CallboardError
 
-__all__ = ["DataFolderLocked", "JournalDamaged", "JournalFormatUnknown", "JournalPoisoned", "StorageError"]
+__all__ = ["DataFolderLocked", "DiskFull", "JournalDamaged", "JournalFormatUnknown", "JournalPoisoned", "StorageError"]
 
 
 class StorageError(CallboardError):
     """The disk refused an operation, or what lies on it can't be used."""
+
+
+class DiskFull(StorageError):
+    """There is no room on the disk, or this user's share of it is used up. Later there may be."""
 
 
 class DataFolderLocked(StorageError):

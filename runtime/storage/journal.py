@@ -18,7 +18,7 @@ import msgspec
 
 from callboard.runtime.storage import frames
 from callboard.runtime.storage.disk import Disk
-from callboard.runtime.storage.errors import JournalPoisoned
+from callboard.runtime.storage.errors import DiskFull, JournalPoisoned
 from callboard.runtime.storage.frames import Group, GroupLike, Kind, StoredValue
 from callboard.runtime.storage.recovery import Recovered, Resume, create_segment, recover, segment_sequence
 from callboard.runtime.storage.snapshot import SnapshotJob, sequence_in
@@ -111,7 +111,10 @@ class Journal:
         self.sync()
 
     def write(self, groups: Sequence[GroupLike]) -> None:
-        """The first half of ``append``; ``sync`` is the second. What a crash between the two leaves is up to the disk."""
+        """The first half of ``append``; ``sync`` is the second. What a crash between the two leaves is up to the disk.
+
+        Raises DiskFull if there is no room: then nothing was written, and the journal is as before. Else what ``append`` raises.
+        """
         self._check_usable()
         if self._written is not None:
             raise ValueError("what was written last is not durable yet")
@@ -132,9 +135,23 @@ class Journal:
         batch = b"".join(parts)
         if len(batch) > self._limits.batch_bytes_max:
             raise ValueError(f"a batch of {len(batch)} bytes is too large for the journal: at most {self._limits.batch_bytes_max}")
-        with self._poisoned_by_failure():  # the end of the file is unknown then
+        end = self._file.size
+        try:
             self._file.write(batch)
+        except DiskFull:
+            self._cut_off(end)
+            raise
+        except BaseException as error:
+            self._poison_by(error)  # the end of the file is unknown then
+            raise
         self._written = _Written(sequence, checksum, revision, reserved, compacted, len(batch))
+
+    def _cut_off(self, end: int) -> None:
+        """Take away what a write without room has left: the next one has to begin where that did."""
+        file = self._file
+        with self._poisoned_by_failure():
+            file.truncate(end)
+            file.sync()
 
     def sync(self) -> None:
         """Make durable what ``write`` has written; without that it does nothing."""
@@ -230,8 +247,11 @@ class Journal:
         try:
             yield
         except BaseException as error:  # even a KeyboardInterrupt
-            self._poison = (
-                f"the journal in {self._disk.place} takes no more writes, because one failed ({str(error) or type(error).__name__}): "
-                f"mend the cause and open it again, which keeps every write that was confirmed"
-            )
+            self._poison_by(error)
             raise
+
+    def _poison_by(self, error: BaseException) -> None:
+        self._poison = (
+            f"the journal in {self._disk.place} takes no more writes, because one failed ({str(error) or type(error).__name__}): "
+            f"mend the cause and open it again, which keeps every write that was confirmed"
+        )

@@ -77,8 +77,17 @@ class Session:
         """Every key with its object as the journal holds them; None as soon as something was written, or when the session has ended."""
         return None if self.ended else self._items
 
+    @property
+    def poisoned(self) -> bool:
+        """Whether nothing is taken any more before the journal is opened anew."""
+        return self._journal.poisoned is not None
+
     def write(self, groups: Iterable[CommitGroup]) -> None:
-        """Write groups without making them durable. Raises Retired, StorageError, and ValueError or TypeError for what is no such group."""
+        """Write groups without making them durable.
+
+        Raises Retired, StorageError (after DiskFull all is as before, unless `poisoned`), and ValueError or TypeError for what is no
+        such group.
+        """
         staged: dict[str, StoredValue | None] = {}
         plain = [self._plain(group, staged) for group in groups]
         self._items = None

@@ -9,12 +9,13 @@ changes to the same names are kept too.
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from callboard.runtime.storage.disk import AppendFile
-from callboard.runtime.storage.errors import DataFolderLocked, StorageError
+from callboard.runtime.storage.errors import DataFolderLocked, DiskFull, StorageError
 
 __all__ = ["DiskCounters", "RandomSource", "SimCrash", "SimDisk"]
 
@@ -90,6 +91,12 @@ class SimDisk:
         self._crash_in = -1
         self._failures: dict[str, int] = {}
         self.boot = 0
+        self.full = 0
+        """How many reasons there are for the disk to be full; as long as there is one, what would make a file longer fails."""
+        self.slow_s = 0.0
+        """How much longer a sync takes, in seconds; whoever has it synced lets that time pass."""
+        self.on_done: tuple[Callable[[Operation], None], ...] = ()
+        """Called after every write and every sync of a file."""
         self.counters = DiskCounters()
 
     # what tests and simulations do to it
@@ -102,6 +109,22 @@ class SimDisk:
         self._names = dict(self._durable_names)
         for inode in self._names.values():
             self._settle(inode)
+        self._end_process()
+
+    def tear(self) -> None:
+        """The power goes while the last unsynced write is being done: all before it is there, and of that one, whatever it was, neither
+        nothing nor everything."""
+        self.counters.crashes += 1
+        self._durable_names = self._surviving_names()
+        self._unsynced_names = []
+        self._names = dict(self._durable_names)
+        for inode in self._names.values():
+            for change in inode.unsynced[:-1]:
+                _apply(inode.durable, change)
+            for change in inode.unsynced[-1:]:
+                if change.data is not None and len(change.data) > 1:
+                    _apply(inode.durable, _Change(change.offset, change.data[: 1 + self._below(len(change.data) - 1)]))
+            inode.live, inode.unsynced = bytearray(inode.durable), []
         self._end_process()
 
     def lose_power(self) -> None:
@@ -204,10 +227,16 @@ class SimDisk:
         if crash:
             raise SimCrash
 
+    def done(self, operation: Operation) -> None:
+        """Tell whoever wants to know of writes and syncs."""
+        for tell in self.on_done:
+            tell(operation)
+
     def fault(self, operation: str, name: str, code: int) -> StorageError:
         """The error of a failed operation, worded as a real disk's."""
         reason = errno.errorcode[code]
-        return StorageError(f"can't {operation} {name} on {self._place} ({reason}): check the data folder, or choose another one")
+        kind = DiskFull if code == errno.ENOSPC else StorageError
+        return kind(f"can't {operation} {name} on {self._place} ({reason}): check the data folder, or choose another one")
 
     def _inode(self, name: str) -> _Inode:
         inode = self._names.get(name)
@@ -298,6 +327,10 @@ class _SimFile:
         self._boot = disk.boot
         self._open = True
 
+    @property
+    def size(self) -> int:
+        return len(self._inode.live)
+
     def write(self, data: bytes) -> None:
         self.overwrite(len(self._inode.live), data)
 
@@ -308,10 +341,14 @@ class _SimFile:
         except StorageError:
             self._change(_Change(offset, data[: len(data) // 2]))
             raise
+        if self._disk.full and offset + len(data) > len(self._inode.live):
+            self._change(_Change(offset, data[: len(data) // 2]))
+            raise self._disk.fault("write", self._name, errno.ENOSPC)
         self._disk.counters.writes += 1
         self._disk.counters.written_bytes += len(data)
         self._change(_Change(offset, data))
         self._disk.end(crash_after)
+        self._disk.done("write")
 
     def truncate(self, size: int) -> None:
         self._check()
@@ -332,6 +369,7 @@ class _SimFile:
             _apply(inode.durable, change)
         inode.unsynced.clear()
         self._disk.end(crash_after)
+        self._disk.done("sync")
 
     def close(self) -> None:
         self._open = False

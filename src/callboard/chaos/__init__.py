@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         Compaction,
         ControllerRestart,
         DeafAfterWrite,
+        DiskFull,
+        DiskSlow,
         Fault,
         KubeletRestart,
         LinkDelay,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         ServerGone,
         ServerLag,
         StoreCrash,
+        TornWrite,
         WatchDelay,
         WatchDrop,
     )
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 _FAULTS = (
     "AnswerLost",
     "DeafAfterWrite",
+    "DiskFull",
+    "DiskSlow",
     "ApiServerCrash",
     "ClockJump",
     "Compaction",
@@ -61,6 +66,7 @@ _FAULTS = (
     "ServerGone",
     "ServerLag",
     "StoreCrash",
+    "TornWrite",
     "WatchDelay",
     "WatchDrop",
 )
@@ -76,6 +82,8 @@ _PLACES = {
 __all__ = [
     "AnswerLost",
     "DeafAfterWrite",
+    "DiskFull",
+    "DiskSlow",
     "ApiServerCrash",
     "BadReplayFile",
     "ChaosFailure",
@@ -96,6 +104,7 @@ __all__ = [
     "ServerGone",
     "ServerLag",
     "StoreCrash",
+    "TornWrite",
     "WatchDelay",
     "WatchDrop",
     "chaos",

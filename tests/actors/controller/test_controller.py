@@ -225,6 +225,17 @@ def test_an_error_of_the_server_leaves_the_outcome_unknown_too(code: int) -> Non
     assert desk.asked(ListObjects)
 
 
+def test_after_an_error_that_came_at_once_the_pause_doubles_before_the_same_is_tried_again() -> None:
+    """Seed 9 of a store whose disk is full: each refusal was read after, decided again and refused, a thousand times a second."""
+    desk = Desk((create(),), (create(),), (create(),))
+    for pause_s in (0.01, 0.02):
+        desk.give(Refused(desk.asked(CreateObject).id, 503, "ServiceUnavailable", ""))
+        desk.give(Listed(desk.asked(ListObjects).id, (), 10))
+        desk.port.advance(desk.controller, pause_s * 0.9)
+        assert desk.port.taken(CreateObject) == []
+        desk.port.advance(desk.controller, pause_s * 0.2)
+
+
 def test_the_read_that_resolves_is_tried_again_after_a_pause() -> None:
     desk = Desk((create(),))
     desk.give(Refused(desk.asked(CreateObject).id, 504, "Timeout", ""))

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from callboard.runtime.storage.disk import LOCK_NAME, Disk, RealDisk
-from callboard.runtime.storage.errors import DataFolderLocked, StorageError
+from callboard.runtime.storage.errors import DataFolderLocked, DiskFull, StorageError
 from callboard.runtime.storage.journal import Group, Journal
 from callboard.runtime.storage.simdisk import SimCrash, SimDisk
 
@@ -203,6 +203,36 @@ def test_a_failed_sync_loses_its_bytes_and_the_next_one_does_not_notice() -> Non
     assert disk.read("f") == b"x" * 100
     disk.crash()
     assert disk.read("f") == b""
+
+
+def test_a_full_disk_keeps_a_part_of_a_write_and_takes_the_next_one_when_there_is_room() -> None:
+    disk = SimDisk(Random(1))
+    file = disk.create("f")
+    file.write(b"before")
+    disk.full += 1
+    with pytest.raises(DiskFull, match="ENOSPC"):
+        file.write(b"x" * 10)
+    assert disk.read("f") == b"before" + b"x" * 5
+    file.truncate(6)
+    file.sync()
+    disk.full -= 1
+    assert file.size == 6
+    file.write(b" after")
+    assert disk.read("f") == b"before after"
+
+
+def test_a_torn_disk_has_all_but_the_last_unsynced_write_and_a_part_of_that() -> None:
+    for seed in range(50):
+        disk = SimDisk(Random(seed))
+        file = disk.create("f")
+        disk.sync_folder()
+        file.write(b"one ")
+        file.write(b"two ")
+        file.write(b"three")
+        disk.tear()
+        content = disk.read("f")
+        assert content.startswith(b"one two t")
+        assert len(content) < len(b"one two three")
 
 
 def test_a_planned_crash_strikes_before_or_after_the_operation() -> None:
