@@ -22,6 +22,8 @@ class Plan(msgspec.Struct, frozen=True):
     loss: tuple[int, int, int] = (100, 10_000, 10)
     """Nodes, pods, and nodes lost."""
     real_repeats: int = 3
+    schedules: int = 100
+    """Of the chaos harness."""
     load_s: int = 4
     """How long each single measurement under load lasts."""
 
@@ -35,6 +37,7 @@ QUICK = Plan(
     idle_s=3,
     loss=(20, 1_000, 2),
     real_repeats=1,
+    schedules=4,
     load_s=1,
 )
 
@@ -64,6 +67,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
         results = repeat("messages", {"system": system, "messages": count}, plan.repeats)
         yield _figure(f"{system}: to and fro between two actors", "messages/s", results, "ping_pong_per_s", None)
         yield _figure(f"{system}: from one actor to a hundred", "messages/s", results, "fan_out_per_s", None)
+    yield from _schedules(plan, say)
     yield from real_pods(min(plan.repeats, plan.real_repeats), plan.load_s, say)
 
 
@@ -102,6 +106,14 @@ def _scheduling(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
         say(f"scheduling alone, {pods} pods on {nodes} nodes")
         results = repeat("scheduling", {"nodes": nodes, "pods": pods}, plan.repeats)
         yield _figure(f"scheduling alone, {nodes} nodes", "pods/s", results, "pods_per_s", 2_000.0)
+
+
+def _schedules(plan: Plan, say: Callable[[str], None]) -> Iterator[Figure]:
+    for nodes, pods, share, aim in ((2, 3, 1, 300.0), (10, 50, 5, 30.0)):
+        say(f"chaos schedules of {nodes} nodes and {pods} pods")
+        results = repeat("schedules", {"nodes": nodes, "pods": pods, "schedules": max(1, plan.schedules // share)}, plan.repeats)
+        yield _figure(f"chaos: schedules of {nodes} nodes and {pods} pods, one core", "schedules/s", results, "schedules_per_s", aim)
+        yield _figure(f"chaos: a schedule of {nodes} nodes and {pods} pods", "steps", results, "median_steps", None, more=False)
 
 
 def _figure(name: str, unit: str, results: list[dict[str, float]], key: str, aim: float | None, *, more: bool = True) -> Figure:
