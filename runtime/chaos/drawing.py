@@ -216,8 +216,31 @@ def _unheard_restart(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]
     return cut, v.KubeletRestart(at_s=round(at_s + for_s * (0.7 + rng.random() * 0.3), 2), for_s=0.1, target=name)
 
 
+def _full_and_crash(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """The store's disk is full for a while, and a little later the store ends (etcd's space quota, and its recovery after it)."""
+    full = v.DiskFull(at_s=place.at_s(rng), for_s=round(0.5 + rng.random() * 3, 2))
+    after_s = round(full.at_s + rng.random() * (full.for_s + 2), 2)
+    return full, v.StoreCrash(at_s=after_s, for_s=0.3, target="store")
+
+
+def _slow_and_torn(rng: random.Random, place: Place) -> tuple[v.AnyFault, ...]:
+    """The power goes while what many wait for is not synced yet (etcd#13766)."""
+    slow = v.DiskSlow(at_s=place.at_s(rng), for_s=round(1 + rng.random() * 4, 2), delay_s=rng.choice((0.2, 1.0)))
+    at_s, write = round(slow.at_s + rng.random() * slow.for_s, 2), rng.randint(1, 3)
+    if rng.random() < 0.5:
+        return slow, v.TornWrite(at_s=at_s, for_s=1.5, write=write)
+    return slow, v.StoreCrash(at_s=at_s, for_s=1.5, target="store", at=rng.choice(v.WRITE_STEPS), write=write)
+
+
 Combination = Callable[[random.Random, Place], tuple[v.AnyFault, ...]]
-COMBINATIONS: tuple[Combination, ...] = (_stale_restart, _cut_and_compact, _lost_meanwhile, _unheard_restart)
+COMBINATIONS: tuple[Combination, ...] = (
+    _stale_restart,
+    _cut_and_compact,
+    _lost_meanwhile,
+    _unheard_restart,
+    _full_and_crash,
+    _slow_and_torn,
+)
 """Faults that matter together and hardly ever meet by chance."""
 OF_NODES: tuple[Combination, ...] = (_long_cut, _all_silent)
 """Those that are about nodes: drawn more often where a scenario is about nodes that are lost."""

@@ -167,7 +167,7 @@ VIEWS: tuple[Mutant, ...] = (
         id="M50",
         title="a store that comes back after a crash has lost its newest writes",
         issue="etcd#17780, etcd#13766",
-        oracle="nothing acknowledged is lost",
+        oracle="the store's history is linearizable",
         patches=(
             Patch(
                 "callboard.actors.store.actor",
