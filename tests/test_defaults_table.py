@@ -39,6 +39,8 @@ PERIODS: tuple[tuple[str, float, float, str], ...] = (
     ("crash back-off, first pause", KUBERNETES.crash_back_off_s, 10, "pkg/kubelet/kubelet.go (backOffPeriod)"),
     ("crash back-off, longest pause", KUBERNETES.crash_back_off_limit_s, 300, "pkg/kubelet/kubelet.go (MaxContainerBackOff)"),
     ("crash back-off, forgotten after", KUBERNETES.crash_back_off_reset_s, 600, "client-go flowcontrol/backoff.go (hasExpired)"),
+    ("failed pods of a Job, first pause", KUBERNETES.job_back_off_s, 10, "job_controller.go (DefaultJobPodFailureBackOff)"),
+    ("... and longest pause", KUBERNETES.job_back_off_limit_s, 360, "doc page Job: capped at six minutes"),
     ("a node's lease is renewed every", KUBERNETES.lease_renew_s, 10, "kubelet config defaults.go (nodeLeaseDurationSeconds / 4)"),
     ("a node's unchanged status is written every", KUBERNETES.node_status_s, 300, "kubelet config defaults.go (nodeStatusReportFrequency)"),
     ("nodes are looked at every", KUBERNETES.node_monitor_s, 5, "controller-manager config defaults.go (NodeMonitorPeriod 5s)"),

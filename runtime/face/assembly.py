@@ -20,6 +20,7 @@ from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
 from callboard.actors.ingress.actor import IngressController
+from callboard.actors.job.actor import JobController
 from callboard.actors.kubelet.actor import Kubelet
 from callboard.actors.kubelet.settings import Events, KubeletSettings
 from callboard.actors.leadership import Election
@@ -138,6 +139,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
     timed: tuple[tuple[str, type[Component]], ...] = (
         ("scheduler", Scheduler),
         ("controller/nodelifecycle", NodeLifecycleController),
+        ("controller/job", JobController),
     )
     plain: tuple[tuple[str, type[Component]], ...] = (
         ("controller/deployment", DeploymentController),
