@@ -131,7 +131,7 @@ def _after_the_end(view: View, ended: JobCondition, now: float) -> tuple[act.Act
         return tuple(actions)
     left_s = times.parse(ended.last_transition_time) + spec.ttl_seconds_after_finished - now
     if left_s > 0:
-        return (act.LookAgain(after_s=max(left_s, 0.001)),)
+        return (act.LookAgain(after_s=max(left_s, 0.001), idle=True),)
     meta = job.metadata
     revision = meta.resource_version
     return (
@@ -187,17 +187,17 @@ class _Sync:
             self._let_go(self.live)
         elif verdict is None:
             self._keep_up()
-            self._look_again_at(deadline_of(self.job, self.spec))
         elif verdict.type == COMPLETE:
             self._let_go(self.live)
         else:
             self._stop()
-        again = () if self.again_s is None else (act.LookAgain(after_s=max(self.again_s - self.now, 0.001)),)
-        return (*again, *self.writes, *self._write_status(verdict))
+        return (*self._looks_again(verdict), *self.writes, *self._write_status(verdict))
 
-    def _look_again_at(self, moment_s: float | None) -> None:
-        if moment_s is not None:
-            self.again_s = moment_s if self.again_s is None else min(self.again_s, moment_s)
+    def _looks_again(self, verdict: Verdict | None) -> list[act.LookAgain]:
+        """When failed pods may be replaced, and when its time is over."""
+        deadline_s = None if verdict is not None else deadline_of(self.job, self.spec)
+        moments = ((self.again_s, False), (deadline_s, True))
+        return [act.LookAgain(after_s=max(at_s - self.now, 0.001), idle=idle) for at_s, idle in moments if at_s is not None]
 
     # -- pods ---------------------------------------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class _Sync:
         if short <= 0:
             return
         if self.view.not_before_s > self.now:
-            self._look_again_at(self.view.not_before_s)
+            self.again_s = self.view.not_before_s
             return
         self._create(min(short, self.view.creates_limit))
 

@@ -12,6 +12,7 @@ import msgspec
 
 from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
 from callboard.actors.component import Component
+from callboard.actors.cronjob.actor import CronJobController
 from callboard.actors.daemonset.actor import DaemonSetController
 from callboard.actors.deployment.actor import DeploymentController
 from callboard.actors.disruption.actor import DisruptionController
@@ -151,6 +152,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         ("controller/disruption", DisruptionController),
         ("controller/statefulset", StatefulSetController),
         ("controller/daemonset", DaemonSetController),
+        ("controller/cronjob", CronJobController),
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""

@@ -132,7 +132,7 @@ class Playground:
     """A world in which workloads run. `start_s` is how long a pod takes to become ready."""
 
     def __init__(
-        self, *, seed: int = 1, servers: int = 1, start_s: float = 0.5, client: ClientSettings = CLIENT, nodes: type[Nodes] = Nodes
+        self, *, seed: int = 1, servers: int = 1, start_s: float = 0.5, client: ClientSettings = CLIENT, nodes: Any = Nodes
     ) -> None:
         self.system = SimulatedSystem(seed=seed)
         machine = self.system.add_machine("control-plane")

@@ -206,7 +206,6 @@ def test_orphans_are_adopted_by_a_job_that_selects_them() -> None:
     world.until(lambda: len(world.ready) == 1)
     old = world.get(JOBS, "sum")
     pod = world.live[0]
-    bare = replace(pod, metadata=replace(pod.metadata, owner_references=()))
     world.delete(JOBS, "sum")
     world.system.run_for(0.5)
     world.ask(
@@ -218,11 +217,11 @@ def test_orphans_are_adopted_by_a_job_that_selects_them() -> None:
         patch=FrozenMap(metadata=FrozenMap(ownerReferences=None)),
     )
     world.until(lambda: not tracked(world))
-    heir = job("heir", image="endless", manual_selector=True, selector=old.spec.selector)
+    heir: Any = job("heir", image="endless", manual_selector=True, selector=old.spec.selector)
     labels = FrozenMap({CONTROLLER_UID: old.metadata.uid})
-    template = replace(heir.spec.template, metadata=ObjectMeta(labels=labels))  # type: ignore[union-attr]
-    world.create(JOBS, replace(heir, spec=replace(heir.spec, template=template)))  # type: ignore[type-var]
+    template = replace(heir.spec.template, metadata=ObjectMeta(labels=labels))
+    world.create(JOBS, replace(heir, spec=replace(heir.spec, template=template)))
     world.until(lambda: world.get("pods", pod.metadata.name).metadata.owner_references != ())
     world.system.settle()
-    assert [one.metadata.name for one in world.live] == [bare.metadata.name]
+    assert [one.metadata.name for one in world.live] == [pod.metadata.name]
     assert world.live[0].metadata.finalizers == (TRACKING,)
