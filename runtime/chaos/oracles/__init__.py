@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from callboard.runtime.chaos.oracles import caches, evictions, garbage, leaders, pods, promises, rates, scheduling, services, workloads
+from callboard.runtime.chaos.oracles import (
+    caches,
+    evictions,
+    garbage,
+    jobs,
+    leaders,
+    pods,
+    promises,
+    rates,
+    scheduling,
+    services,
+    workloads,
+)
 from callboard.runtime.chaos.oracles.base import Oracle
 
-MODULES = (pods, workloads, services, caches, scheduling, garbage, rates, promises, evictions, leaders)
+MODULES = (pods, workloads, services, caches, scheduling, garbage, rates, promises, evictions, leaders, jobs)
 
 
 def every() -> tuple[Oracle, ...]:
