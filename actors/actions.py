@@ -102,6 +102,9 @@ class Bind(Action, frozen=True, gc=False, kw_only=True):
 
 
 class LookAgain(Action, frozen=True, gc=False, kw_only=True):
-    """Decide about this key again after `after_s` seconds even if nothing changes. Holds until the next decision about it."""
+    """Decide about this key again after `after_s` seconds even if nothing changes. Holds until the next decision about it.
+
+    `idle` says that nothing goes on until then: a simulation with nothing else to do is settled."""
 
     after_s: float
+    idle: bool = False

@@ -187,17 +187,17 @@ class Controller(Keys):
     def carry_out(self, key: str, wanted: tuple[act.Action, ...]) -> None:
         """Do what a decision about this key wants."""
         writes = 0
-        again_s: float | None = None
+        again: act.LookAgain | None = None
         for action in wanted:
             if isinstance(action, act.LookAgain):
-                again_s = action.after_s if again_s is None else min(again_s, action.after_s)
+                again = action if again is None or action.after_s < again.after_s else again
             elif isinstance(action, act.TellUser):
                 self.tell_user(action.obj, action.resource, action.type, action.reason, action.message)
             else:
                 writes += 1
                 self.own_writes.started(key)
                 self._outbox.append(_Write(key, action))
-        self._appoint(key, again_s)
+        self._appoint(key, again)
         if writes:
             self._send_writes()
         else:

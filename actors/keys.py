@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from callboard.actors import actions as act
 from callboard.actors.client import ApiComponent
 from callboard.actors.component import Port, Timer, handles
 from callboard.actors.informer import ClientSettings
@@ -42,7 +43,7 @@ class Keys(ApiComponent):
         self._scheduled = False
         self._failures: dict[str, int] = {}
         self._timers: dict[str, tuple[float, Timer]] = {}
-        self._appointments: dict[str, tuple[float, Timer]] = {}
+        self._appointments: dict[str, tuple[float, bool, Timer]] = {}
 
     def _decide(self, key: str) -> None:
         """Decide about a key, and do what that wants."""
@@ -70,16 +71,17 @@ class Keys(ApiComponent):
         self._timers.pop(timer.key, None)
         self.mark(timer.key)
 
-    def _appoint(self, key: str, after_s: float | None) -> None:
+    def _appoint(self, key: str, wanted: act.LookAgain | None) -> None:
         """The last decision about a key says when it must be looked at again, and nothing that an earlier one has said counts."""
         pending = self._appointments.get(key)
         if pending is not None:
-            if after_s is not None and pending[0] <= self.port.now() + after_s:
+            if wanted is not None and pending[1] == wanted.idle and pending[0] <= self.port.now() + wanted.after_s:
                 return  # it comes early, and is put off then: cheaper than a new timer for every decision
             del self._appointments[key]
-            pending[1].cancel()
-        if after_s is not None:
-            self._appointments[key] = (self.port.now() + after_s, self.port.after(after_s, Appointment(key)))
+            pending[2].cancel()
+        if wanted is not None:
+            timer = self.port.after(wanted.after_s, Appointment(key), periodic=wanted.idle)
+            self._appointments[key] = (self.port.now() + wanted.after_s, wanted.idle, timer)
 
     @handles(Appointment)
     def _appointed(self, timer: Appointment) -> None:

@@ -11,6 +11,8 @@ _KNOWN = {
     "controller/replicaset": "replicaset-controller",
     "controller/statefulset": "statefulset-controller",
     "controller/daemonset": "daemonset-controller",
+    "controller/job": "job-controller",
+    "controller/cronjob": "cronjob-controller",
     "controller/endpointslice": "endpoint-slice-controller",
     "controller/nodelifecycle": "node-controller",
     "controller/garbagecollector": "garbage-collector-controller",

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.models.api import apiextensions, apps, coordination, core, discovery
+from callboard.models.api import apiextensions, apps, batch, coordination, core, discovery
 from callboard.models.base import Kind
 from callboard.models.errors import UnknownKind
 from callboard.models.generic import GenericObject
@@ -39,6 +39,8 @@ TYPED: dict[tuple[str, str], type[Kind]] = {
         apps.StatefulSet,
         apps.DaemonSet,
         apps.ControllerRevision,
+        batch.Job,
+        batch.CronJob,
         discovery.EndpointSlice,
         coordination.Lease,
         apiextensions.CustomResourceDefinition,

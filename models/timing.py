@@ -41,6 +41,10 @@ class Timing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     crash_back_off_limit_s: float = 300.0
     crash_back_off_reset_s: float = 600.0
     """A container that ran this long starts again without a pause."""
+    job_back_off_s: float = 10.0
+    """First pause before a failed pod of a Job is replaced; doubles up to `job_back_off_limit_s` (doc page "Job": 10 s, 20 s, 40 s ... six
+    minutes; DefaultJobPodFailureBackOff)."""
+    job_back_off_limit_s: float = 360.0
     scheduler_retry_s: float = 1.0
     """First pause before an unschedulable pod is tried again (podInitialBackoffSeconds); doubles up to `scheduler_retry_limit_s`."""
     scheduler_retry_limit_s: float = 10.0
@@ -84,6 +88,8 @@ FAST = Timing(
     crash_back_off_s=0.5,
     crash_back_off_limit_s=10.0,
     crash_back_off_reset_s=30.0,
+    job_back_off_s=0.5,
+    job_back_off_limit_s=10.0,
     scheduler_retry_s=0.1,
     scheduler_retry_limit_s=1.0,
     scheduler_flush_s=10.0,

@@ -21,13 +21,14 @@ from callboard.models.timing import KUBERNETES
 CONTAINER = {"name": "web", "image": "web:1"}
 SELECTOR = {"matchLabels": {"app": "web"}}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [CONTAINER]}}
+TASK = {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
 
 
 def stored(s: Simulation, kind: str, **spec: Any) -> Any:
     """An object as the apiserver keeps it, of which only the given part of the spec was written."""
     apps = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1"}
-    versions = {**apps, "Job": "batch/v1", "HorizontalPodAutoscaler": "autoscaling/v2"}
+    versions = {**apps, "Job": "batch/v1", "CronJob": "batch/v1", "HorizontalPodAutoscaler": "autoscaling/v2"}
     (obj,) = s.apply({"apiVersion": versions.get(kind, "v1"), "kind": kind, "metadata": {"name": "web"}, "spec": spec})
     return obj
 
@@ -38,6 +39,8 @@ PERIODS: tuple[tuple[str, float, float, str], ...] = (
     ("crash back-off, first pause", KUBERNETES.crash_back_off_s, 10, "pkg/kubelet/kubelet.go (backOffPeriod)"),
     ("crash back-off, longest pause", KUBERNETES.crash_back_off_limit_s, 300, "pkg/kubelet/kubelet.go (MaxContainerBackOff)"),
     ("crash back-off, forgotten after", KUBERNETES.crash_back_off_reset_s, 600, "client-go flowcontrol/backoff.go (hasExpired)"),
+    ("failed pods of a Job, first pause", KUBERNETES.job_back_off_s, 10, "job_controller.go (DefaultJobPodFailureBackOff)"),
+    ("... and longest pause", KUBERNETES.job_back_off_limit_s, 360, "doc page Job: capped at six minutes"),
     ("a node's lease is renewed every", KUBERNETES.lease_renew_s, 10, "kubelet config defaults.go (nodeLeaseDurationSeconds / 4)"),
     ("a node's unchanged status is written every", KUBERNETES.node_status_s, 300, "kubelet config defaults.go (nodeStatusReportFrequency)"),
     ("nodes are looked at every", KUBERNETES.node_monitor_s, 5, "controller-manager config defaults.go (NodeMonitorPeriod 5s)"),
@@ -117,6 +120,20 @@ FIELDS: tuple[tuple[str, dict[str, Any], Callable[[Any], Any], Any, str], ...] =
         (10, "RollingUpdate", 1, 0),
         "apps/v1/defaults.go (SetDefaults_DaemonSet)",
     ),
+    (
+        "Job",
+        {"template": TASK},
+        lambda s: (s.completions, s.parallelism, s.backoff_limit, s.completion_mode, s.suspend, s.pod_replacement_policy),
+        (1, 1, 6, "NonIndexed", False, "TerminatingOrFailed"),
+        "batch/v1/defaults.go (SetDefaults_Job)",
+    ),
+    (
+        "CronJob",
+        {"schedule": "@daily", "jobTemplate": {"spec": {"template": TASK}}},
+        lambda s: (s.concurrency_policy, s.suspend, s.successful_jobs_history_limit, s.failed_jobs_history_limit),
+        ("Allow", False, 3, 1),
+        "batch/v1/defaults.go (SetDefaults_CronJob)",
+    ),
     ("ReplicaSet", {"selector": SELECTOR, "template": TEMPLATE}, lambda s: s.replicas, 1, "apps/v1/defaults.go (SetDefaults_ReplicaSet)"),
     (
         "Service",
@@ -137,13 +154,11 @@ def test_a_field_that_is_left_out_gets_kubernetes_default(
 
 
 def test_what_is_only_stored_is_stored_as_it_was_written_and_nobody_acts_on_it() -> None:
-    """Jobs (backoffLimit 6, batch/v1/defaults.go) and HorizontalPodAutoscalers (sync 15 s, tolerance 0.1, scale-down window 300 s,
-    podautoscaler/config/v1alpha1/defaults.go) have no controller here: their defaults are nobody's business yet."""
+    """HorizontalPodAutoscalers (sync 15 s, tolerance 0.1, scale-down window 300 s, podautoscaler/config/v1alpha1/defaults.go) have no
+    controller here: their defaults are nobody's business yet."""
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     with Simulation(nodes=1, seed=1) as s:
-        job = stored(s, "Job", template={"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}})
         scaler = stored(s, "HorizontalPodAutoscaler", maxReplicas=3, scaleTargetRef=target)
-        assert "backoffLimit" not in job.to_dict()["spec"]
         assert scaler.to_dict()["spec"] == {"maxReplicas": 3, "scaleTargetRef": target}
         s.advance("1m")
         assert s.list("pods") == []

@@ -15,6 +15,7 @@ from callboard.actors.apiserver.pods import admit_pod, as_before, check_ranges
 from callboard.actors.apiserver.priorities import CLASSES, check_only_default
 from callboard.actors.apiserver.userkinds import CLEANUP, converted, with_status
 from callboard.actors.apiserver.view import View
+from callboard.models.api.batch import Job
 from callboard.models.api.core import Node, Pod
 from callboard.models.api.meta import ObjectMeta
 from callboard.models.base import FrozenMap, replace
@@ -24,6 +25,7 @@ from callboard.models.defaults import with_defaults
 from callboard.models.errors import BadRequest, FieldError, forbidden, invalid, not_found
 from callboard.models.generic import GenericObject
 from callboard.models.ingress import INGRESSES
+from callboard.models.jobs import with_generated_selector
 from callboard.models.kinds import DEFINITIONS, Resource, api_version_of, kind_of
 from callboard.models.messages.api import object_key
 from callboard.models.messages.store import Compare
@@ -147,6 +149,8 @@ def completed(obj: Any, resource: Resource, view: View, context: Context, old: A
     if is_user_defined(resource):
         obj = completed_by_schema(obj, resource.schema)
     else:
+        if isinstance(obj, Job) and old is None:
+            obj = with_generated_selector(obj)
         obj = with_defaults(obj)
         if isinstance(obj, Pod):
             toleration_s = context.settings.toleration_s

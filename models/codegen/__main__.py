@@ -20,6 +20,7 @@ VERSION = "v1.36.0-local"
 PREFIXES = {
     "io.k8s.api.core.v1.": ("core", "v1"),
     "io.k8s.api.apps.v1.": ("apps", "apps/v1"),
+    "io.k8s.api.batch.v1.": ("batch", "batch/v1"),
     "io.k8s.api.discovery.v1.": ("discovery", "discovery.k8s.io/v1"),
     "io.k8s.api.coordination.v1.": ("coordination", "coordination.k8s.io/v1"),
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.": ("apiextensions", "apiextensions.k8s.io/v1"),
@@ -32,6 +33,8 @@ ROOTS = (
     "io.k8s.api.apps.v1.StatefulSet",
     "io.k8s.api.apps.v1.DaemonSet",
     "io.k8s.api.apps.v1.ControllerRevision",
+    "io.k8s.api.batch.v1.Job",
+    "io.k8s.api.batch.v1.CronJob",
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.coordination.v1.Lease",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",

@@ -6,8 +6,9 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from callboard.models.api import apiextensions, apps, core, discovery
+from callboard.models.api import apiextensions, apps, batch, core, discovery
 from callboard.models.base import EMPTY_MAP, FrozenMap, replace
+from callboard.models.defaults.jobs import cronjob_defaults, job_defaults
 from callboard.models.defaults.network import endpointslice_defaults, service_defaults
 from callboard.models.defaults.pods import for_pod, pod_defaults
 from callboard.models.defaults.policies import policy_defaults
@@ -101,6 +102,8 @@ _CHANGES: dict[type, Callable[[Any], Any]] = {
     apps.Deployment: deployment_defaults,
     apps.StatefulSet: statefulset_defaults,
     apps.DaemonSet: daemonset_defaults,
+    batch.Job: job_defaults,
+    batch.CronJob: cronjob_defaults,
     discovery.EndpointSlice: endpointslice_defaults,
     apiextensions.CustomResourceDefinition: _definition,
     GenericObject: policy_defaults,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from callboard.models.api import apiextensions, apps, coordination, core, discovery
+from callboard.models.api import apiextensions, apps, batch, coordination, core, discovery
 from callboard.models.errors import FieldError
 from callboard.models.generic import GenericObject
 from callboard.models.kinds import Resource
@@ -15,6 +15,7 @@ from callboard.models.validation.config import check_config_map, check_secret
 from callboard.models.validation.daemonsets import check_daemonset
 from callboard.models.validation.definitions import check_definition
 from callboard.models.validation.ingresses import check_ingress, check_ingress_class
+from callboard.models.validation.jobs import check_cronjob, check_job
 from callboard.models.validation.meta import Errors, check_meta
 from callboard.models.validation.network import check_endpointslice, check_service
 from callboard.models.validation.pods import check_pod
@@ -59,6 +60,8 @@ _CHECKS: dict[type, Callable[[Any, Any, Errors], None]] = {
     apps.StatefulSet: check_statefulset,
     apps.DaemonSet: check_daemonset,
     apps.ControllerRevision: check_controller_revision,
+    batch.Job: check_job,
+    batch.CronJob: check_cronjob,
     discovery.EndpointSlice: check_endpointslice,
     coordination.Lease: check_lease,
     apiextensions.CustomResourceDefinition: check_definition,

@@ -35,6 +35,8 @@ READS = {
     "controller/nodelifecycle": ("nodes", "pods"),
     "controller/statefulset": ("statefulsets.apps", "pods"),
     "controller/daemonset": ("daemonsets.apps", "pods", "nodes"),
+    "controller/job": ("jobs.batch", "pods"),
+    "controller/cronjob": ("cronjobs.batch", "jobs.batch"),
     "controller/disruption": ("poddisruptionbudgets.policy", "pods"),
 }
 """What they watch, of which one stream may be late while the others are not."""

@@ -37,8 +37,9 @@ LIVELOCK = "no livelock"
 USERS = "users get their work done"
 LEASES = "leases.coordination.k8s.io/"
 OF_NODES = f"{LEASES}kube-node-lease/"
-STEPS_LIMIT = 60_000
-"""Steps after which a schedule counts as one that goes on for ever: several times what the longest good one takes."""
+STEPS_PER_S = 1000
+"""A schedule that takes more steps than so many for each second that it may last counts as one that goes on for ever: several times what
+the longest good one takes."""
 
 
 class Run:
@@ -71,6 +72,7 @@ class Run:
                 self._on_delivered[heard] = (*self._on_delivered.get(heard, ()), one)
         self._recorder = Recorder(strategy or replaying(plan.holds), self._system.now)
         self._began_s = self._system.now()
+        self._steps_limit = int(STEPS_PER_S * (plan.lasts_s + patience_s(timing)))
         self._situations: set[tuple[str, str, str, frozenset[str]]] = set()
         self._roles: dict[str, str] = {}
 
@@ -116,9 +118,9 @@ class Run:
 
     def _after_step(self) -> None:
         world, system = self.world, self._system
-        if system.steps > STEPS_LIMIT:
+        if system.steps > self._steps_limit:
             busiest = system.trace.busiest(system.now() - 60.0)
-            raise _Found(self._finding(LIVELOCK, "", f"more than {STEPS_LIMIT} messages and timers; in the last minute: {busiest}"))
+            raise _Found(self._finding(LIVELOCK, "", f"more than {self._steps_limit} messages and timers; in the last minute: {busiest}"))
         if world.changed:
             for event in world.changes():
                 if not event.key.startswith(LEASES):

@@ -12,6 +12,7 @@ import msgspec
 
 from callboard.actors.apiserver.actor import ApiServer, ApiServerSettings
 from callboard.actors.component import Component
+from callboard.actors.cronjob.actor import CronJobController
 from callboard.actors.daemonset.actor import DaemonSetController
 from callboard.actors.deployment.actor import DeploymentController
 from callboard.actors.disruption.actor import DisruptionController
@@ -20,6 +21,7 @@ from callboard.actors.endpointslice.actor import EndpointSliceController
 from callboard.actors.garbagecollector.actor import GarbageCollector
 from callboard.actors.informer import ClientSettings
 from callboard.actors.ingress.actor import IngressController
+from callboard.actors.job.actor import JobController
 from callboard.actors.kubelet.actor import Kubelet
 from callboard.actors.kubelet.settings import Events, KubeletSettings
 from callboard.actors.leadership import Election
@@ -140,6 +142,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
     timed: tuple[tuple[str, type[Component]], ...] = (
         ("scheduler", Scheduler),
         ("controller/nodelifecycle", NodeLifecycleController),
+        ("controller/job", JobController),
     )
     plain: tuple[tuple[str, type[Component]], ...] = (
         ("controller/deployment", DeploymentController),
@@ -151,6 +154,7 @@ def start_control_plane(system: System, blueprint: Blueprint) -> None:
         ("controller/disruption", DisruptionController),
         ("controller/statefulset", StatefulSetController),
         ("controller/daemonset", DaemonSetController),
+        ("controller/cronjob", CronJobController),
     )
     for copy in range(blueprint.copies):
         suffix = f"-{copy}" if copy else ""

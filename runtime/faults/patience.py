@@ -16,4 +16,5 @@ def patience_s(timing: Timing) -> float:
     node = timing.node_grace_s + timing.node_monitor_s + timing.toleration_s + timing.pod_gc_quarantine_s + timing.pod_gc_period_s
     queues = timing.scheduler_flush_s + timing.scheduler_retry_limit_s + timing.supervisor_restart_limit_s + timing.volume_sync_s
     back_off = 2 * timing.crash_back_off_limit_s + 2 * timing.retry_limit_s + 2 * timing.request_timeout_s
+    back_off += 3 * timing.job_back_off_limit_s  # the last pods of a Job that fails six times
     return float(node + queues + back_off + 2 * timing.watch_silence_s)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from callboard.models.api import apiextensions, apps, coordination, core, discovery, meta
+from callboard.models.api import apiextensions, apps, batch, coordination, core, discovery, meta
 from callboard.models.base import Kind, to_snake, wire_name
 from callboard.models.codegen.__main__ import PREFIXES, definitions, differing
 from callboard.models.kinds import TYPED, Scheme
@@ -20,6 +20,7 @@ ROOM = Path(__file__).resolve().parents[2] / "models"
 MODULES: dict[str, ModuleType] = {
     "apiextensions": apiextensions,
     "apps": apps,
+    "batch": batch,
     "coordination": coordination,
     "core": core,
     "discovery": discovery,

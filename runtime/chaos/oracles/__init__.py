@@ -7,6 +7,7 @@ from callboard.runtime.chaos.oracles import (
     evictions,
     garbage,
     history,
+    jobs,
     leaders,
     pods,
     promises,
@@ -17,7 +18,7 @@ from callboard.runtime.chaos.oracles import (
 )
 from callboard.runtime.chaos.oracles.base import Oracle
 
-MODULES = (pods, workloads, services, caches, scheduling, garbage, rates, promises, evictions, leaders, history)
+MODULES = (pods, workloads, services, caches, scheduling, garbage, rates, promises, evictions, leaders, history, jobs)
 
 
 def every() -> tuple[Oracle, ...]:

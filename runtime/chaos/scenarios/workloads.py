@@ -1,4 +1,4 @@
-"""Scenarios of workloads: rollouts, pods taken away under a budget, identities, daemons, tasks."""
+"""Scenarios of workloads: rollouts, pods taken away under a budget, identities, daemons; tasks have a module of their own."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from callboard.runtime.chaos.scenarios.drafting import (
     service,
     template,
 )
+from callboard.runtime.chaos.scenarios.tasks import TASKS
 from callboard.runtime.faults import plan as p
 
-DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS = "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch"
+DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS = "deployments.apps", "statefulsets.apps", "daemonsets.apps"
 
 
 def rollouts(rng: random.Random) -> Draft:
@@ -145,43 +146,6 @@ def daemons(rng: random.Random) -> Draft:
     return Draft(operations=tuple(operations), nodes=rng.randint(2, 3), apiservers=rng.randint(1, 2), controllers=1)
 
 
-def tasks(rng: random.Random) -> Draft:
-    """Jobs whose pods end, well or ill, and each of which counts once."""
-
-    def made(name: str) -> dict[str, Any]:
-        spec = {
-            "completions": rng.randint(1, 4),
-            "parallelism": rng.randint(1, 3),
-            "completionMode": rng.choice(("NonIndexed", "Indexed")),
-            "backoffLimit": rng.choice((0, 2, 6)),
-            "template": {
-                "spec": {
-                    **template(name, rng.choice(("task:1", "task:1", "faltering:1")))["spec"],
-                    "restartPolicy": rng.choice(("Never", "OnFailure")),
-                }
-            },
-        }
-        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
-
-    jobs = {name: made(name) for name in ("sum", "mail")}
-    operations: list[p.AnyOperation] = [apply(0.0, jobs["sum"]), apply(1.0, jobs["mail"])]
-    for at_s in moments(rng, rng.randint(2, 4), 11.0):
-        act = rng.choice(("rest", "lost", "again", "width"))
-        if act == "rest":
-            operations += [
-                change(at_s, JOBS, "sum", {"spec": {"suspend": True}}),
-                change(at_s + 1.5, JOBS, "sum", {"spec": {"suspend": False}}),
-            ]
-        elif act == "lost":
-            operations.append(p.Evict(at_s=at_s, labels="batch.kubernetes.io/job-name=sum"))
-        elif act == "width":
-            operations.append(change(at_s, JOBS, "mail", {"spec": {"parallelism": rng.randint(0, 3)}}))
-        else:
-            operations += [remove(at_s, JOBS, "mail"), apply(at_s + rng.choice((0.0, 0.5)), jobs["mail"])]
-    operations.append(change(12.0, JOBS, "mail", {"spec": {"parallelism": 1}}))
-    return Draft(operations=tuple(operations), nodes=rng.randint(1, 2), apiservers=rng.randint(1, 2), controllers=1)
-
-
 WORKLOADS = (
     Scenario(
         "rollouts",
@@ -205,5 +169,5 @@ WORKLOADS = (
     Scenario(
         "daemons", "a DaemonSet on nodes that come and go", daemons, ("controller/daemonset", "scheduler", "controller/nodelifecycle")
     ),
-    Scenario("tasks", "Jobs whose pods count once each", tasks, ("controller/job", "kubelet/node-1")),
+    *TASKS,
 )

@@ -131,7 +131,9 @@ class Nodes(ApiComponent):
 class Playground:
     """A world in which workloads run. `start_s` is how long a pod takes to become ready."""
 
-    def __init__(self, *, seed: int = 1, servers: int = 1, start_s: float = 0.5, client: ClientSettings = CLIENT) -> None:
+    def __init__(
+        self, *, seed: int = 1, servers: int = 1, start_s: float = 0.5, client: ClientSettings = CLIENT, nodes: Any = Nodes
+    ) -> None:
         self.system = SimulatedSystem(seed=seed)
         machine = self.system.add_machine("control-plane")
         self.system.start("store", Store, machine.disk, "")
@@ -141,7 +143,7 @@ class Playground:
         self.client = replace(client, apiservers=names)
         for name, controller in CONTROLLERS.items():
             self.system.start(name, controller, self.client)
-        self.system.start("nodes", Nodes, self.client, start_s, machine="node")
+        self.system.start("nodes", nodes, self.client, start_s, machine="node")
         self.system.run_for(1.0)
 
     # -- what a user does -----------------------------------------------------------------------------------------------------------

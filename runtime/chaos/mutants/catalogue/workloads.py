@@ -286,20 +286,6 @@ WORKLOADS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
-        id="M30",
-        title="a Job counts a finished pod twice",
-        issue="k8s#105200, k8s#130103",
-        kind="absent",
-        note="there is no Job controller yet",
-    ),
-    Mutant(
-        id="M31",
-        title="a Job is finished before its pods have been seen",
-        issue="k8s#109485",
-        kind="absent",
-        note="there is no Job controller yet",
-    ),
-    Mutant(
         id="M32",
         title="who deletes a pod that has vanished waits for its end for ever",
         issue="k8s#75836, k8s#95432",

@@ -1,0 +1,1 @@
+"""The CronJob controller: a Job for every moment of a schedule."""
