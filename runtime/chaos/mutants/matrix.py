@@ -83,7 +83,7 @@ def run(
 
     Args:
         jobs: worker processes at a time; None: one for each core.
-        ranges: how many disjoint ranges of `schedules` seeds, one behind the other, every mutant is played on.
+        ranges: how many disjoint ranges of `schedules` seeds, one behind the other, bugs are played on; what has to survive, on the first.
         shrink: whether what is found is made small.
         tell: hears of each row as it is done.
 
@@ -99,7 +99,7 @@ def run(
             Order(mutant=mutant, first_seed=first, schedules=schedules, shrink=shrink)
             for mutant in mutants
             if mutant.kind != "absent"
-            for first in begins
+            for first in (begins if mutant.kind == "bug" else begins[:1])
         ]
         waiting = {pool.submit(_fate, order): order.mutant for order in orders}
         fates: dict[str, list[tuple[Line, ...]]] = {mutant.id: [] for mutant in mutants}
@@ -109,7 +109,7 @@ def run(
         for future in as_completed(waiting):
             mutant = waiting[future]
             fates[mutant.id].append(future.result())
-            if len(fates[mutant.id]) == ranges:
+            if len(fates[mutant.id]) == (ranges if mutant.kind == "bug" else 1):
                 rows[mutant.id] = row = _row(mutant, None, sorted(fates[mutant.id], key=lambda lines: lines[0].seed))
                 tell(row)
     ordered = tuple(rows[mutant.id] for mutant in mutants)
