@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import replace
-from callboard.runtime.chaos.oracles import every
+from callboard.runtime.chaos.differential import EVERY, NAME, judges
 from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.chaos.schedule import play
 from callboard.runtime.faults.findings import Finding, Outcome
@@ -28,7 +28,8 @@ CHUNK = 8
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be explored: `scenarios` and `kinds` (of faults) limit it, none named means all; `strategy` "" means all in turn."""
+    """What is to be explored: `scenarios` and `kinds` (of faults) limit it, none named means all; `strategy` "" means all in turn. The
+    schedule of every `differential`-th seed is played without its faults besides (0: none is), and both have to end alike."""
 
     first_seed: int = 0
     schedules: int | None = None
@@ -36,6 +37,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     strategy: str = ""
+    differential: int = EVERY
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -61,13 +63,14 @@ def plan_for(wish: Wish, seed: int) -> Plan:
 def play_seed(wish: Wish, seed: int) -> tuple[Plan, Outcome]:
     """Play one schedule with all oracles; the plan that comes back has its holds written in."""
     plan = plan_for(wish, seed)
-    outcome = play(plan, strategy_named(plan.strategy, plan.seed, plan.lasts_s), every)
+    twice = wish.differential > 0 and seed % wish.differential == wish.differential - 1
+    outcome = play(plan, strategy_named(plan.strategy, plan.seed, plan.lasts_s), judges(plan, twice=twice))
     return replace(plan, holds=outcome.holds), outcome
 
 
-def replayed(plan: Plan) -> Outcome:
-    """Play a plan with its own holds and all oracles."""
-    return play(plan, None, every)
+def replayed(plan: Plan, oracle: str = "") -> Outcome:
+    """Play a plan with its own holds and all oracles; if `oracle` is the one for that, without its faults besides."""
+    return play(plan, None, judges(plan, twice=oracle == NAME))
 
 
 def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:
