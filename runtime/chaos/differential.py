@@ -7,7 +7,7 @@ which what an act does depends on the moment (undoing a rollout, orphaning), or 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -175,6 +175,18 @@ def is_comparable(plan: p.Plan) -> bool:
     return not (replaced and any(isinstance(operation, p.Change) and operation.resource == "nodes" for operation in plan.operations))
 
 
+def removed_pods(operations: Sequence[p.AnyOperation]) -> frozenset[str]:
+    """Keys of the pods that users have deleted, and not made again after that."""
+    found: dict[str, bool] = {}
+    for one in sorted(operations, key=lambda operation: operation.at_s):
+        if isinstance(one, p.Remove) and one.resource == "pods":
+            found[object_key("pods", one.namespace, one.name)] = True
+        elif isinstance(one, p.Apply) and one.tree["kind"] == "Pod":
+            meta = one.tree["metadata"]
+            found[object_key("pods", meta.get("namespace", "default"), meta["name"])] = False
+    return frozenset(key for key, gone in found.items() if gone)
+
+
 class TheEndIsTheSame(Oracle):
     """A schedule that is well in the end leaves what it leaves without its faults and holds. That is played when all else is judged: it
     costs as much as the schedule itself. Nothing is said where it has a finding of its own."""
@@ -193,8 +205,7 @@ class TheEndIsTheSame(Oracle):
         user = world.component(USER)
         if outcome.finding is not None or (outcome.refusals, outcome.missed) != (tuple(user.refusals), tuple(user.missed)):
             return None
-        removed = [object_key(one.resource, one.namespace, one.name) for one in self._plan.operations if isinstance(one, p.Remove)]
-        return difference(end_state(objects), end_state(world.objects), removed)
+        return difference(end_state(objects), end_state(world.objects), removed_pods(self._plan.operations))
 
 
 def judges(plan: p.Plan, *, twice: bool) -> OracleMaker:

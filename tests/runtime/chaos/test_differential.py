@@ -11,7 +11,7 @@ import pytest
 from callboard.models.api.core import ConfigMap, NodeSpec, Service
 from callboard.models.api.discovery import Endpoint, EndpointConditions, EndpointSlice
 from callboard.models.base import FrozenMap, freeze, replace
-from callboard.runtime.chaos.differential import NAME, difference, end_state, is_comparable, judges
+from callboard.runtime.chaos.differential import NAME, difference, end_state, is_comparable, judges, removed_pods
 from callboard.runtime.chaos.oracles.base import Wrong
 from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.chaos.schedule import play
@@ -94,6 +94,14 @@ def test_a_pod_that_nobody_makes_again_may_have_gone_or_stayed_but_not_if_users_
     assert _wrong(_objects(more=alone), _objects(ready=1)) is None
     assert _wrong(_objects(), _objects(more=alone)) is None
     assert difference(end_state(_objects()), end_state(_objects(more=alone)), ["pods/default/alone"]) is not None
+
+
+def test_a_pod_that_was_made_again_after_its_deletion_is_none_that_users_removed() -> None:
+    again = Apply(at_s=3.0, tree=freeze({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}))
+    first, second = (Remove(at_s=at_s, resource="pods", name="a") for at_s in (1.0, 4.0))
+    assert removed_pods((first,)) == {"pods/default/a"}
+    assert removed_pods((again, first)) == set()
+    assert removed_pods((first, again, second)) == {"pods/default/a"}
 
 
 def test_a_cordon_that_was_lost_is_a_difference_and_what_kubelets_say_is_none() -> None:
