@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import plain, yaml_of
-from callboard.runtime.chaos.oracles import every
+from callboard.runtime.chaos.differential import NAME, judges
 from callboard.runtime.chaos.schedule import Run
 from callboard.runtime.faults.findings import Finding, Outcome
 from callboard.runtime.faults.plan import Plan
@@ -26,9 +26,9 @@ class Explained(msgspec.Struct, frozen=True):
     state: str
 
 
-def explain(plan: Plan) -> Explained | None:
-    """Play a plan with its holds and tell why it fails; None if it does not."""
-    run = Run(plan, None, every())
+def explain(plan: Plan, oracle: str = "") -> Explained | None:
+    """Play a plan with its holds and tell why it fails; None if it does not. `oracle` is what is expected to fire."""
+    run = Run(plan, None, judges(plan, twice=oracle == NAME)())
     system: Any = run.simulation._system
     recording = Recording(system, lambda: int(run.world.keyspace.revision))
     began_s = system.now()

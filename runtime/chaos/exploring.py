@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import replace
+from callboard.runtime.chaos.differential import EVERY, NAME, judges
 from callboard.runtime.chaos.guiding import Guide
-from callboard.runtime.chaos.oracles import every
 from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.chaos.schedule import play
 from callboard.runtime.faults.findings import Finding, Outcome
@@ -30,7 +30,8 @@ CHUNK = 8
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be explored: `scenarios` and `kinds` (of faults) limit it, none named means all; `strategy` "" means all. Unless it is
-    `guided`, schedules don't learn from each other: a seed alone says what is played."""
+    `guided`, schedules don't learn from each other: a seed alone says what is played. The schedule of every `differential`-th seed is
+    played without its faults besides (0: none is), and both have to end alike."""
 
     first_seed: int = 0
     schedules: int | None = None
@@ -39,6 +40,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...] = ()
     strategy: str = ""
     guided: bool = True
+    differential: int = EVERY
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -69,18 +71,19 @@ def guide_for(wish: Wish) -> Guide:
 
 def play_seed(wish: Wish, seed: int) -> tuple[Plan, Outcome]:
     """Play the schedule of a seed, as if nothing was learned before; see `play_plan`."""
-    return play_plan(plan_for(wish, seed))
+    return play_plan(plan_for(wish, seed), wish.differential)
 
 
-def play_plan(plan: Plan) -> tuple[Plan, Outcome]:
-    """Play one schedule with all oracles; the plan that comes back has its holds written in."""
-    outcome = play(plan, strategy_named(plan.strategy, plan.seed, plan.lasts_s), every)
+def play_plan(plan: Plan, differential: int = EVERY) -> tuple[Plan, Outcome]:
+    """Play one schedule with all oracles, the differential one as in `Wish`; the plan that comes back has its holds written in."""
+    twice = differential > 0 and plan.seed % differential == differential - 1
+    outcome = play(plan, strategy_named(plan.strategy, plan.seed, plan.lasts_s), judges(plan, twice=twice))
     return replace(plan, holds=outcome.holds), outcome
 
 
-def replayed(plan: Plan) -> Outcome:
-    """Play a plan with its own holds and all oracles."""
-    return play(plan, None, every)
+def replayed(plan: Plan, oracle: str = "") -> Outcome:
+    """Play a plan with its own holds and all oracles; if `oracle` is the one for that, without its faults besides."""
+    return play(plan, None, judges(plan, twice=oracle == NAME))
 
 
 def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:
@@ -99,7 +102,7 @@ def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:
             over = wish.seconds is not None and time.monotonic() - began_s >= wish.seconds
             while not over and len(under_way) < 2 * workers and (last is None or seed < last) and not guide.waits(CHUNK):
                 upto = seed + CHUNK if last is None else min(seed + CHUNK, last)
-                under_way.add(pool.submit(_play, [guide.plan() for _ in range(seed, upto)]))
+                under_way.add(pool.submit(_play, wish.differential, [guide.plan() for _ in range(seed, upto)]))
                 seed = upto
             if not under_way:
                 return
@@ -115,10 +118,10 @@ def _ready() -> None:
     gc.freeze()
 
 
-def _play(plans: Sequence[Plan]) -> list[Played]:
+def _play(differential: int, plans: Sequence[Plan]) -> list[Played]:
     found = []
     for wanted in plans:
-        plan, outcome = play_plan(wanted)
+        plan, outcome = play_plan(wanted, differential)
         failed: dict[str, Any] = {}
         if outcome.finding is not None:
             failed = {"finding": outcome.finding, "plan": plan, "trace_hash": outcome.trace_hash}

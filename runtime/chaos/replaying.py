@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from callboard.runtime.chaos.oracles import every
+from callboard.runtime.chaos.differential import NAME, judges
 from callboard.runtime.chaos.schedule import Run
 from callboard.runtime.faults.findings import Outcome
 from callboard.runtime.faults.plan import Plan
@@ -32,9 +32,9 @@ class Replayed(msgspec.Struct, frozen=True):
         return bytes(_check(step) for step in self.steps[:STEPS_LIMIT])
 
 
-def replay(plan: Plan) -> Replayed:
-    """Play a plan and write every step down."""
-    run = Run(plan, None, every())
+def replay(plan: Plan, oracle: str = "") -> Replayed:
+    """Play a plan and write every step down. `oracle` is what is expected to fire: one of them is asked only then."""
+    run = Run(plan, None, judges(plan, twice=oracle == NAME)())
     system: Any = run.simulation._system
     recording = Recording(system, lambda: int(run.world.keyspace.revision))
     began_s = system.now()

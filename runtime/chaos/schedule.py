@@ -100,7 +100,7 @@ class Run:
             finding = self._finding("invariant", "", str(broken))
         finally:
             user = system.look(NAME) if NAME in system.names() else None
-            refusals = tuple(user.refusals) if user is not None else ()
+            refusals, missed = (tuple(user.refusals), tuple(user.missed)) if user is not None else ((), ())
             outcome = Outcome(
                 finding,
                 system.steps,
@@ -109,6 +109,7 @@ class Run:
                 tuple(self._recorder.holds),
                 self._coverage(),
                 refusals,
+                missed,
             )
             at_the_end()
             self.simulation.stop()

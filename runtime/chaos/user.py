@@ -57,13 +57,15 @@ class _Step(Message, frozen=True, gc=False):
 
 
 class User(ApiComponent):
-    """Carries out the operations of a plan. `done` counts those that are over; `refusals` holds what was refused for good, in words."""
+    """Carries out the operations of a plan. `done` counts those that are over; `refusals` holds what was refused for good, in words,
+    `missed` the numbers of those that found nothing to act upon, or that a budget did not allow."""
 
     def __init__(self, port: Port, settings: ClientSettings, operations: tuple[p.AnyOperation, ...]) -> None:
         super().__init__(port, settings)
         self.operations = operations
         self.done = 0
         self.refusals: list[str] = []
+        self.missed: list[int] = []
         self._before: dict[str, list[int]] = {}
         """By what they concern: the operations whose time has come and that are not over, in order."""
         self._scheme = Scheme.builtin()
@@ -138,6 +140,8 @@ class User(ApiComponent):
         self._over(step.number)
         if answer.code != 404 and not for_good:  # it was gone already, or is not there yet: as it happens to people
             self.refusals.append(f"{self.operations[step.number]}: {answer.code} {answer.message}")
+        else:
+            self.missed.append(step.number)
 
     def _have_read(self, context: _Step, answer: api.Got | api.Listed | api.Written) -> None:
         operation, step = self.operations[context.number], _Step(context.number, context.tries)

@@ -22,7 +22,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 class Outcome(msgspec.Struct, frozen=True):
     """One schedule, played. `holds` is all that was held; with them the plan gives the same history again. `coverage` stands for the
-    situations that components were in, `virtual_s` for how long it took in there."""
+    situations that components were in, `virtual_s` for how long it took in there. `refusals`
+    and `missed` are what users were told (see `runtime/chaos/user.py`)."""
 
     finding: Finding | None
     steps: int
@@ -31,6 +32,7 @@ class Outcome(msgspec.Struct, frozen=True):
     holds: tuple[Hold, ...] = ()
     coverage: frozenset[int] = frozenset()
     refusals: tuple[str, ...] = ()
+    missed: tuple[int, ...] = ()
 
 
 class ChaosError(CallboardError):

@@ -25,6 +25,13 @@ def command() -> None:
 @click.option("--scenario", "scenarios", multiple=True, help="Only this scenario (may be given again).")
 @click.option("--strategy", default="", help="Only this strategy, such as pct/3.")
 @click.option("--faults", default="", help="Only these kinds of faults, with commas between.")
+@click.option(
+    "--differential",
+    type=click.IntRange(0),
+    default=8,
+    show_default=True,
+    help="Every n-th schedule is played without its faults besides, and has to end alike; 0: none.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option(
     "--out",
@@ -44,6 +51,7 @@ def run(
     scenarios: tuple[str, ...],
     strategy: str,
     faults: str,
+    differential: int,
     jobs: int | None,
     out: Path,
     keep: int,
@@ -64,7 +72,15 @@ def run(
         strategy_named(strategy, 0, 1.0)
     if schedules is None and seconds is None:
         schedules = 200
-    wish = Wish(first_seed=seed, schedules=schedules, seconds=seconds, scenarios=scenarios, kinds=kinds, strategy=strategy)
+    wish = Wish(
+        first_seed=seed,
+        schedules=schedules,
+        seconds=seconds,
+        scenarios=scenarios,
+        kinds=kinds,
+        strategy=strategy,
+        differential=differential,
+    )
     summary = _soak(wish, containers) if real_time else _explore(wish, jobs, out, keep)
     if json_file is not None:
         Path(json_file).write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
@@ -149,15 +165,16 @@ def _tell(console: Any, one: Any, out: Path) -> dict[str, Any]:
     from callboard.runtime.telling.story import story
 
     with console.status(f"making the failure of seed {one.seed} smaller"):
-        shrunk = shrink(one.plan, Outcome(one.finding, one.steps, one.virtual_s, one.trace_hash), replayed)
+        first = Outcome(one.finding, one.steps, one.virtual_s, one.trace_hash)
+        shrunk = shrink(one.plan, first, lambda plan: replayed(plan, one.finding.oracle))
     finding = shrunk.outcome.finding
     assert finding is not None  # what is smaller fails too
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{one.scenario}-{one.seed}.jsonl"
-    replayfile.write(path, shrunk.plan, expectation(replay_plan(shrunk.plan)))
+    replayfile.write(path, shrunk.plan, expectation(replay_plan(shrunk.plan, finding.oracle)))
     console.print()
     console.print(story(shrunk.plan, finding), highlight=False, soft_wrap=True, markup=False)
-    explained = explain_again(shrunk.plan)
+    explained = explain_again(shrunk.plan, finding.oracle)
     if explained is not None:
         path.with_suffix(".html").write_text(explained.html, encoding="utf-8")
         if explained.state:
@@ -188,7 +205,7 @@ def replay(file: Path, lenient: bool, steps: bool, until: int | None) -> int:
     from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
-    played = replaying.replay(kept.plan)
+    played = replaying.replay(kept.plan, kept.expected.oracle)
     outcome, expected = played.outcome, kept.expected
     if steps or until is not None:
         for step in played.steps[:until]:
@@ -223,12 +240,13 @@ def shrink_command(file: Path, budget: int) -> int:
     from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
-    outcome = replayed(kept.plan)
+    oracle = kept.expected.oracle
+    outcome = replayed(kept.plan, oracle)
     if outcome.finding is None:
         click.echo(f"{file}: nothing is wrong in this schedule (any more), so there is nothing to make smaller", err=True)
         return EXIT_NOT_SO
-    shrunk = shrink(kept.plan, outcome, replayed, budget)
-    replayfile.write(file, shrunk.plan, expectation(replay_plan(shrunk.plan)))
+    shrunk = shrink(kept.plan, outcome, lambda plan: replayed(plan, oracle), budget)
+    replayfile.write(file, shrunk.plan, expectation(replay_plan(shrunk.plan, oracle)))
     assert shrunk.outcome.finding is not None  # what is smaller fails too
     click.echo(story(shrunk.plan, shrunk.outcome.finding))
     left = "" if shrunk.finished else "; the budget is spent, it may get smaller still"
@@ -246,7 +264,7 @@ def explain(file: Path, html: Path | None) -> int:
     from callboard.runtime.telling.story import story
 
     kept = replayfile.read(file)
-    found = explaining.explain(kept.plan)
+    found = explaining.explain(kept.plan, kept.expected.oracle)
     if found is None or found.outcome.finding is None:
         click.echo(f"{file}: nothing is wrong in this schedule (any more)", err=True)
         return EXIT_NOT_SO
