@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from callboard.cli import EXIT_NOT_SO
+from callboard.cli.chaosexhaust import exhaust
 from callboard.cli.chaosmutants import mutants
 
 
@@ -260,3 +261,4 @@ def explain(file: Path, html: Path | None) -> int:
 
 
 command.add_command(mutants)
+command.add_command(exhaust)
