@@ -173,6 +173,27 @@ def test_what_mutants_are_asked_for_is_checked(arguments: tuple[str, ...], words
     assert words in str(done.exception)
 
 
+def test_a_small_world_is_played_in_every_order_and_what_may_be_claimed_is_said(tmp_path: Path) -> None:
+    done = _chaos("exhaust", "compare-and-set", "--json", str(tmp_path / "found.json"))
+    assert done.return_value == 0, done.output
+    assert "compare-and-set: all 80 orders of up to 11 messages and timers" in done.output
+    assert "No violation: what clients see of the store could have happened one operation at a time" in done.output
+    (found,) = json.loads((tmp_path / "found.json").read_text())
+    assert (found["world"], found["orders"], found["complete"], found["wrong"]) == ("compare-and-set", 80, True, "")
+
+
+def test_a_small_world_of_a_broken_program_fails_with_the_order_that_shows_it() -> None:
+    done = _chaos("exhaust", "own-writes", "--mutant", "M02")
+    assert done.return_value == 1
+    assert "own-writes: broken after" in done.output
+    assert re.search(r"\d+\. WatchBatch from apiserver-0#1 to controller/replicaset", done.output)
+
+
+@pytest.mark.parametrize(("arguments", "words"), [(("nothing",), "there are compare-and-set"), (("--mutant", "M99"), "'M99' is none")])
+def test_worlds_and_mutants_that_there_are_not_are_refused(arguments: tuple[str, ...], words: str) -> None:
+    assert words in str(_chaos("exhaust", *arguments).exception)
+
+
 def test_a_seed_is_the_same_schedule_in_every_process() -> None:
     plan, outcome = play_seed(Wish(), 4)
     again, once_more = play_seed(Wish(), 4)

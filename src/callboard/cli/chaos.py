@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from callboard.cli import EXIT_NOT_SO
+from callboard.cli.chaosexhaust import exhaust
 from callboard.cli.chaosmutants import mutants
 
 
@@ -299,3 +300,4 @@ def audit_command(schedules: int, seed: int, jobs: int | None) -> int:
 
 
 command.add_command(mutants)
+command.add_command(exhaust)

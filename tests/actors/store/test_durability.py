@@ -28,12 +28,12 @@ from callboard.models.messages.store import (
     Transact,
     TransactionFailed,
 )
+from callboard.runtime.chaos.exhaustive.linear import NEVER, linearizable
 from callboard.runtime.storage.frames import StoredValue
 from callboard.runtime.storage.journal import Journal
 from callboard.runtime.storage.simdisk import SimDisk
 from callboard.runtime.systems import ComponentFailed, Passage, SimulatedSystem
 
-from .linear import NEVER, linearizable
 from .world import ENGINES, Client, Record, World, running, simulated, thing, value_of
 
 KEYS = ("a", "b", "c")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .linear import NEVER, Operation, linearizable
+from callboard.runtime.chaos.exhaustive.linear import NEVER, Operation, linearizable
 
 
 def write(called: int, answered: int, value: str, revision: int, expected: str | None = None, *, key: str = "a") -> Operation:

@@ -25,13 +25,12 @@ from callboard.models.messages.store import (
     Transact,
     TransactionFailed,
 )
+from callboard.runtime.chaos.exhaustive.linear import Operation
 from callboard.runtime.storage.driver import JournalDriver, open_journal
 from callboard.runtime.storage.journal import JournalLimits
 from callboard.runtime.storage.session import JournalFolder
 from callboard.runtime.storage.simdisk import SimDisk
 from callboard.runtime.systems import RealTimeSystem, SimulatedSystem, System
-
-from .linear import Operation
 
 ENGINES = ("memory", "journal")
 SMALL = JournalLimits(snapshot_after_bytes=2_000)

@@ -43,7 +43,7 @@ EQUIVALENTS: tuple[Mutant, ...] = (
                 "        self.relist()",
             ),
         ),
-        note="a list says all that the missing piece would have said",
+        note="a list says all that the missing piece would have said; so it is in every order of the small world `lost-stream`",
     ),
     Mutant(
         id="E05",
