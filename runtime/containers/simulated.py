@@ -30,6 +30,7 @@ from callboard.models.messages.runtime import (
     UsageRead,
     VolumesUpdated,
 )
+from callboard.models.owners import controller_of
 from callboard.runtime.containers.simulated_addresses import NoAddressLeft, SimulatedAddresses
 from callboard.runtime.containers.simulated_inside import SimulatedInside
 from callboard.runtime.containers.simulated_pods import SIGKILL, SIGTERM, Container, Sandbox, missing_configs
@@ -68,12 +69,16 @@ class LookAtMemory(Message, frozen=True, gc=False):
 
 OOM_CODE = 128 + SIGKILL
 DONE_AT_ONCE = Behaviour(exits=(0,) * 64)
-"""What an init container does that nobody has said anything about: were it to run for ever, its pod would never come up."""
+"""What an init container does that nobody has said anything about, and a Job's: were they to run for ever, the pod would never come up, the
+Job never be done."""
 
 
 def _has_to_end(pod: Pod, name: str) -> bool:
-    """Whether this is an init container that others wait for; sidecars are not."""
+    """Whether this is a container that somebody waits for: one of a Job, or an init container, sidecars excepted."""
     inits = pod.spec.init_containers if pod.spec is not None else ()
+    owner = controller_of(pod)
+    if owner is not None and owner.kind == "Job" and not any(one.name == name for one in inits):
+        return True
     return any(one.name == name and one.restart_policy != "Always" for one in inits)
 
 

@@ -128,7 +128,7 @@ class NodeHandle:
         ...     _ = s.apply("examples/web.yaml")
         ...     _ = s.wait("deployment/web")
         ...     s.nodes["node-1"].drain()[-1]
-        ...     _ = s.wait("deployment/web")
+        ...     s.settle()
         ...     {pod.spec.node_name for pod in s.list("pods")}
         'node/node-1 drained'
         {'node-2'}

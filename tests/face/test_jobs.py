@@ -12,6 +12,7 @@ from callboard.models.podstatus import is_ready
 
 IMAGES = {
     "task:1": Behaviour(exits=[0], runs_for="2s"),
+    "web:1": Behaviour(),
     "bad:1": Behaviour(exits=[1], runs_for="1s"),
     "faltering:1": Behaviour(exits=[1, 0], runs_for="1s"),
 }
@@ -72,7 +73,7 @@ def test_containers_that_are_started_again_in_place_need_no_other_pod() -> None:
 
 
 def test_a_job_whose_time_is_over_ends_its_pods() -> None:
-    with Simulation(nodes=1, seed=1) as s:
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s:
         s.apply(manifest(image="web:1", activeDeadlineSeconds=30))
         s.wait("job/sum", "Failed", timeout="2m")
         (reason,) = {one.reason for one in s.get("job/sum").status.conditions}
@@ -93,7 +94,7 @@ def test_a_job_that_rests_goes_on_later() -> None:
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 def test_a_deleted_job_takes_its_pods_with_it(propagation: Any) -> None:
-    with Simulation(nodes=1, seed=1) as s:
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s:
         s.apply(manifest(image="web:1", parallelism=2, completions=2))
         s.wait("job/sum", lambda it: it.status is not None and it.status.ready == 2)
         s.delete("job/sum", propagation=propagation)
@@ -102,7 +103,7 @@ def test_a_deleted_job_takes_its_pods_with_it(propagation: Any) -> None:
 
 
 def test_orphans_of_a_deleted_job_run_on_and_can_be_deleted() -> None:
-    with Simulation(nodes=1, seed=1) as s:
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s:
         s.apply(manifest(image="web:1"))
         s.wait("job/sum", lambda it: it.status is not None and it.status.ready == 1)
         s.delete("job/sum", propagation="Orphan")
@@ -115,7 +116,7 @@ def test_orphans_of_a_deleted_job_run_on_and_can_be_deleted() -> None:
 
 
 def test_a_namespace_with_a_running_job_can_go() -> None:
-    with Simulation(nodes=1, seed=1) as s:
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s:
         s.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "batch"}})
         s.apply({**manifest(image="web:1"), "metadata": {"name": "sum", "namespace": "batch"}})
         s.settle()
@@ -126,7 +127,7 @@ def test_a_namespace_with_a_running_job_can_go() -> None:
 
 
 def test_a_pod_on_a_lost_node_is_replaced_and_counts_as_failed() -> None:
-    with Simulation(nodes=2, seed=1, timing="fast") as s:
+    with Simulation(nodes=2, seed=1, timing="fast", images=IMAGES) as s:
         s.apply(manifest(image="web:1"))
         s.wait("job/sum", lambda it: it.status is not None and it.status.ready == 1)
         (pod,) = s.list("pods")
@@ -144,8 +145,21 @@ def test_a_finished_job_goes_with_its_pods_when_its_time_is_over() -> None:
         assert (s.list("jobs"), s.list("pods")) == ([], [])
 
 
+def test_the_example_runs_and_what_nobody_described_comes_to_an_end() -> None:
+    with Simulation(nodes=2, seed=1) as s:
+        s.apply("examples/report.yaml")
+        s.wait("job/report")
+        s.advance("5m30s")
+        assert [one.metadata.name.rpartition("-")[0] for one in s.list("jobs")] == ["nightly", ""]
+        assert {pod.status.phase for pod in s.list("pods")} == {"Succeeded"}
+        assert {event.source.component for event in s.list("events") if event.reason == "SuccessfulCreate"} == {
+            "job-controller",
+            "cronjob-controller",
+        }
+
+
 def test_what_the_controller_does_not_do_is_refused() -> None:
-    with Simulation(nodes=1, seed=1) as s, pytest.raises(Invalid, match="doesn't act on podFailurePolicy"):
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s, pytest.raises(Invalid, match="doesn't act on podFailurePolicy"):
         s.apply(manifest(podFailurePolicy={"rules": []}))
 
 

@@ -18,8 +18,8 @@ IMAGES: Mapping[str, Behaviour] = {
     "failing:*": Behaviour(exits=[1, 1, 1], runs_for="6s", ready_after="3s"),
     "broken:*": Behaviour(ready_after="24h"),
     "stubborn:*": Behaviour(stops_in="6s"),
-    "task:*": Behaviour(exits=[0], runs_for="1s"),
-    "faltering:*": Behaviour(exits=[1, 0], runs_for="1s"),
+    "task:*": Behaviour(exits=[0] * 9, runs_for="1s"),
+    "faltering:*": Behaviour(exits=[1, *[0] * 9], runs_for="1s"),
 }
 """How images behave in all scenarios; others start at once, are ready at once and run for ever."""
 
