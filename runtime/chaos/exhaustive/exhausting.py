@@ -10,8 +10,9 @@ import msgspec
 
 from callboard.runtime.chaos.exhaustive.worker import MODULE, Errand
 from callboard.runtime.chaos.exhaustive.worlds import Exhausted
-from callboard.runtime.chaos.mutants.matrix import CONTROL, carried_out
+from callboard.runtime.chaos.mutants.matrix import CONTROL
 from callboard.runtime.chaos.mutants.mutant import Mutant
+from callboard.runtime.chaos.processes import carried_out
 
 PATIENCE_S = 7200.0
 """A search that takes longer hangs: the largest world takes minutes."""

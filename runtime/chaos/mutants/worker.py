@@ -106,7 +106,7 @@ def _made_small(plan: Any, outcome: Any) -> Small:
     from callboard.runtime.chaos.shrinking import shrink
 
     began_s = time.perf_counter()
-    found = shrink(plan, outcome, replayed)
+    found = shrink(plan, outcome, lambda smaller: replayed(smaller, outcome.finding.oracle))
     return Small(len(found.plan.holds), len(found.plan.faults), found.replays, round(time.perf_counter() - began_s, 2))
 
 
