@@ -28,6 +28,10 @@ class Start(Message, frozen=True, gc=False):
     """Begin."""
 
 
+class ListAgain(Message, frozen=True, gc=False):
+    """Throw the stream away and list again."""
+
+
 class Watcher(ApiComponent):
     """Has one informer, and keeps what that tells of changes."""
 
@@ -40,6 +44,10 @@ class Watcher(ApiComponent):
     @handles(Start)
     def _start(self, _: Start) -> None:
         self.start_informers()
+
+    @handles(ListAgain)
+    def _list_again(self, _: ListAgain) -> None:
+        self.view.relist()
 
     def _changed(self, key: str, old: Any, new: Any) -> None:
         before, after = (0 if one is None else one.metadata.resource_version for one in (old, new))
@@ -88,6 +96,7 @@ class ListAndWatch(ApiWorld):
     claim = "the informer ends with what is stored, and tells each object's changes one after the other and none twice"
     wish = Wish(links=True)
     rest_s = 0.05
+    begins: Message = Start()
     changes: tuple[tuple[Any, dict[str, Any]], ...] = (
         (api.CreateObject, {"obj": config_map("a", "1")}),
         (api.DeleteObject, {"namespace": "default", "name": "b"}),
@@ -100,7 +109,7 @@ class ListAndWatch(ApiWorld):
         self.system.run_for(0.1)
 
     def stir(self) -> None:
-        self.system.post("watcher", Start())
+        self.system.post("watcher", self.begins)
         for number, (request, fields) in enumerate(self.changes):
             self.system.bring(f"user-{number}", "apiserver-0", request(number, NOBODY, resource=CONFIG_MAPS, **fields))
 
@@ -123,6 +132,17 @@ class LostStream(ListAndWatch):
 
     wish = Wish(links=True, losses=Scarce(target="watcher", types=("WatchBatch", "Listed")))
     rest_s = 12.0
+
+
+class Relist(ListAndWatch):
+    """An informer that is up to date lists again while users make an object and delete another one."""
+
+    begins = ListAgain()
+
+    def settle(self) -> None:
+        super().settle()
+        self.system.post("watcher", Start())
+        self.system.run_for(0.1)
 
 
 class ListAndWatchInLanes(ListAndWatch):

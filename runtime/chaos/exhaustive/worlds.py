@@ -15,12 +15,13 @@ WORLDS: Mapping[str, type[World]] = {
     "with-reader": storeworlds.WithReader,
     "second-tries": storeworlds.SecondTries,
     "list-and-watch": apiworlds.ListAndWatch,
+    "relist": apiworlds.Relist,
     "lost-stream": apiworlds.LostStream,
     "list-and-watch-in-lanes": apiworlds.ListAndWatchInLanes,
     "own-writes": apiworlds.OwnWrites,
     "late-answers": apiworlds.LateAnswers,
 }
-SMALL = ("compare-and-set", "list-and-watch", "lost-stream", "own-writes")
+SMALL = ("compare-and-set", "list-and-watch", "relist", "lost-stream", "own-writes")
 """Those that take no more than a few seconds together."""
 
 

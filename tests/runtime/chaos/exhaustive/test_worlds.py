@@ -32,6 +32,7 @@ def test_every_order_of_a_small_world_is_right(name: str) -> None:
     [
         ("M02", "own-writes", "there are 3 pods, 2 are asked for"),
         ("M07", "list-and-watch", "the informer shows"),
+        ("M12", "relist", "the informer shows"),
         ("M24", "lost-stream", "the informer shows"),
     ],
 )
