@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from callboard.actors.job.failurepolicy import FAIL_JOB, IGNORE, judged
 from callboard.actors.job.pods import has_failed
 from callboard.models.api.batch import Job, JobStatus, UncountedTerminatedPods
 from callboard.models.api.core import Pod
@@ -28,7 +29,8 @@ UNCOUNTED_LIMIT = 500
 class Counted(msgspec.Struct, frozen=True, gc=False):
     """The counters as they are to be written, and the pods that may lose their finalizers now.
 
-    `succeeded` and `failed` leave out what is in `uncounted`. `left` tells that some pods that have ended have not been written down yet.
+    `succeeded` and `failed` leave out what is in `uncounted`. `left` tells that some pods that have ended have not been written down yet;
+    `fails` is why a pod's failure fails the whole Job, "" if none does.
     """
 
     succeeded: int
@@ -37,6 +39,7 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
     completed: tuple[int, ...]
     release: tuple[Pod, ...]
     left: bool = False
+    fails: str = ""
 
     @property
     def successes(self) -> int:
@@ -73,6 +76,8 @@ class _Tally:
         self.failed = (status.failed or 0) + len(stored.failed) - len(self.failed_uids)
         self.release: list[Pod] = []
         self.left = False
+        self.policy = job.spec.pod_failure_policy if job.spec is not None else None
+        self.fails = ""
 
     def _still_tracked(self, uids: Iterable[str]) -> list[str]:
         """Those whose pods have their finalizers still: the others are counted now."""
@@ -92,7 +97,7 @@ class _Tally:
         completed = tuple(sorted(self.completed))
         uncounted = UncountedTerminatedPods(succeeded=tuple(self.succeeded_uids), failed=tuple(self.failed_uids))
         succeeded = len(completed) if self.indexed else self.succeeded
-        return Counted(succeeded, self.failed, uncounted, completed, tuple(self.release), self.left)
+        return Counted(succeeded, self.failed, uncounted, completed, tuple(self.release), self.left, self.fails)
 
     def _success(self, uid: str, pod: Pod) -> None:
         if not self.indexed:
@@ -104,7 +109,12 @@ class _Tally:
         self.completed.update({} if index < 0 else {index: None})
 
     def _failure(self, uid: str, pod: Pod) -> None:
-        if self.indexed and index_of(pod, self.completions) < 0:
+        action, why = judged(self.policy, pod)
+        if action == FAIL_JOB:
+            self.fails = self.fails or why
+        if action == IGNORE:
+            self.release.append(pod)  # it counts for nothing, and another comes for it
+        elif self.indexed and index_of(pod, self.completions) < 0:
             self.release.append(pod)
         else:
             self._write_down(uid, self.failed_uids)

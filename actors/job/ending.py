@@ -41,6 +41,8 @@ def verdict_on(job: Job, spec: JobSpec, counted: Counted, pods: Iterable[Pod], l
         found: JobCondition | None = condition(job, interim)
         if found is not None and found.status == "True":
             return Verdict(type_, found.reason, found.message)
+    if counted.fails:
+        return Verdict(FAILED, "PodFailurePolicy", counted.fails)
     limit = spec.backoff_limit if spec.backoff_limit is not None else 6
     if counted.failures > limit or _too_many_restarts(spec, pods, limit):
         return _BACK_OFF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callboard.models.api.batch import CronJob, Job, JobTemplateSpec
+from callboard.models.api.batch import CronJob, Job, JobTemplateSpec, PodFailurePolicy
 from callboard.models.base import replace
 from callboard.models.defaults.pods import template_defaults
 
@@ -34,6 +34,8 @@ def job_defaults(obj: Job) -> Job:
         changes["manual_selector"] = False
     if not spec.pod_replacement_policy:
         changes["pod_replacement_policy"] = "TerminatingOrFailed" if spec.pod_failure_policy is None else "Failed"
+    if spec.pod_failure_policy is not None and (policy := _failure_policy(spec.pod_failure_policy)) != spec.pod_failure_policy:
+        changes["pod_failure_policy"] = policy
     if (template := template_defaults(spec.template)) is not spec.template:
         changes["template"] = template
     if changes:
@@ -42,6 +44,15 @@ def job_defaults(obj: Job) -> Job:
     if labels and not obj.metadata.labels:
         obj = replace(obj, metadata=replace(obj.metadata, labels=labels))
     return obj
+
+
+def _failure_policy(policy: PodFailurePolicy) -> PodFailurePolicy:
+    """A policy whose patterns say which status they mean."""
+    rules = tuple(
+        replace(rule, on_pod_conditions=tuple(one if one.status else replace(one, status="True") for one in rule.on_pod_conditions))
+        for rule in policy.rules
+    )
+    return replace(policy, rules=rules)
 
 
 def cronjob_defaults(obj: CronJob) -> CronJob:

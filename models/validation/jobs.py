@@ -15,6 +15,7 @@ from callboard.models.base import replace
 from callboard.models.jobs import CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB_NAME, is_indexed
 from callboard.models.selectors import compile_selector
 from callboard.models.validation import formats, words
+from callboard.models.validation.failurepolicies import check_failure_policy
 from callboard.models.validation.meta import Errors, check_int32, check_not_negative, check_selector
 from callboard.models.validation.pods import check_template
 
@@ -26,10 +27,15 @@ CRON_NAME_LIMIT = 52
 """A Job's name is that of its CronJob, a hyphen and ten digits."""
 INDEXED_PARALLELISM_LIMIT = 100_000
 UNSUPPORTED = (
-    ("pod_failure_policy", "podFailurePolicy"),
     ("success_policy", "successPolicy"),
     ("backoff_limit_per_index", "backoffLimitPerIndex"),
     ("max_failed_indexes", "maxFailedIndexes"),
+)
+_KEPT = (
+    ("completion_mode", "completionMode"),
+    ("managed_by", "managedBy"),
+    ("manual_selector", "manualSelector"),
+    ("pod_failure_policy", "podFailurePolicy"),
 )
 _COUNTS = (
     ("parallelism", "parallelism"),
@@ -98,6 +104,7 @@ def _check_spec(spec: JobSpec, old: JobSpec | None, path: str, errors: Errors) -
         errors.append(words.unsupported(f"{path}.podReplacementPolicy", spec.pod_replacement_policy, REPLACEMENTS))
     if spec.managed_by and "/" not in spec.managed_by:
         errors.append(words.invalid(f"{path}.managedBy", spec.managed_by, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    check_failure_policy(spec, path, errors)
     if spec.template is None:
         errors.append(words.required(f"{path}.template"))
     elif old is None or spec.template != old.template:  # what is stored was found valid
@@ -145,7 +152,7 @@ def _check_kept(spec: JobSpec, before: JobSpec, old: Job, errors: Errors) -> Non
             template = _with_scheduling_of(template, before.template)
     if template != before.template:
         errors.append(words.invalid("spec.template", spec.template, words.IMMUTABLE))
-    for name, wire in (("completion_mode", "completionMode"), ("managed_by", "managedBy"), ("manual_selector", "manualSelector")):
+    for name, wire in _KEPT:
         if getattr(spec, name) != getattr(before, name):
             errors.append(words.invalid(f"spec.{wire}", getattr(spec, name), words.IMMUTABLE))
 

@@ -64,6 +64,26 @@ def test_a_job_that_fails_says_why_and_how_often() -> None:
         assert phases(s) == ["Failed"] * 3
 
 
+def test_a_failure_policy_fails_the_job_at_once_or_forgives() -> None:
+    fatal = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [1]}}
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s:
+        s.apply(manifest(image="bad:1", podFailurePolicy={"rules": [fatal]}))
+        failed = s.wait("job/sum", "Failed", timeout="1m").status
+        assert (failed.failed, failed.conditions[-1].reason) == (1, "PodFailurePolicy")
+        assert "failed with exit code 1 matching FailJob rule at index 0" in failed.conditions[-1].message
+
+
+def test_a_pod_that_is_evicted_counts_for_nothing_where_the_failure_policy_says_so() -> None:
+    forgiving = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    with Simulation(nodes=2, seed=1, images=IMAGES) as s:
+        s.apply(manifest(image="web:1", backoffLimit=0, podFailurePolicy={"rules": [forgiving]}))
+        s.wait("job/sum", lambda it: it.status is not None and it.status.ready == 1)
+        (pod,) = s.list("pods")
+        s.nodes[pod.spec.node_name].drain()
+        s.wait("job/sum", lambda it: (it.status.failed, it.status.ready) == (None, 1), timeout="2m")
+        assert [one.spec.node_name for one in s.list("pods")] != [pod.spec.node_name]
+
+
 def test_containers_that_are_started_again_in_place_need_no_other_pod() -> None:
     with Simulation(nodes=1, seed=1, images=IMAGES) as s:
         s.apply(manifest(image="faltering:1", policy="OnFailure"))
@@ -159,8 +179,8 @@ def test_the_example_runs_and_what_nobody_described_comes_to_an_end() -> None:
 
 
 def test_what_the_controller_does_not_do_is_refused() -> None:
-    with Simulation(nodes=1, seed=1, images=IMAGES) as s, pytest.raises(Invalid, match="doesn't act on podFailurePolicy"):
-        s.apply(manifest(podFailurePolicy={"rules": []}))
+    with Simulation(nodes=1, seed=1, images=IMAGES) as s, pytest.raises(Invalid, match="doesn't act on successPolicy"):
+        s.apply(manifest(successPolicy={"rules": []}))
 
 
 def test_a_cron_job_makes_a_job_for_every_moment_and_keeps_the_last_three() -> None:

@@ -268,7 +268,7 @@ def test_a_pod_of_a_node_that_somebody_deletes_comes_up_elsewhere(s: Simulation)
     s.nodes[node].crash()
     s.delete(f"node/{node}")
     s.wait("pod/db-2", "Deleted", timeout="30m")
-    s.wait(DB, timeout="10m")
+    s.wait("pod/db-2", "Ready", timeout="10m")
     assert s.get("pod/db-2").spec.node_name != node
 
 

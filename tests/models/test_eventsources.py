@@ -15,6 +15,8 @@ from callboard.models.eventsources import event_source
         ("controller/deployment", ("deployment-controller", "")),
         ("controller/replicaset-2", ("replicaset-controller", "")),
         ("controller/nodelifecycle", ("node-controller", "")),
+        ("controller/job-1", ("job-controller", "")),
+        ("controller/cronjob", ("cronjob-controller", "")),
         ("kubelet/node-1", ("kubelet", "node-1")),
         ("proxy/node-1", ("kube-proxy", "node-1")),
         ("proxy", ("kube-proxy", "")),

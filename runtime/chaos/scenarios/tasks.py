@@ -16,14 +16,19 @@ FIRST_MINUTE_S = 60.0
 
 def _job_spec(rng: random.Random, app: str) -> dict[str, Any]:
     pods = template(app, rng.choice(("task:1", "task:1", "faltering:1")), grace_s=rng.choice((1, 8)))
-    return {
+    restarts, forgives = rng.choice(("Never", "OnFailure")), rng.random() < 0.3
+    spec: dict[str, Any] = {
         "completions": rng.randint(1, 4),
         "parallelism": rng.randint(1, 3),
         "completionMode": rng.choice(("NonIndexed", "Indexed")),
         "backoffLimit": rng.choice((0, 2, 6)),
         "podReplacementPolicy": rng.choice(("TerminatingOrFailed", "Failed")),
-        "template": {**pods, "spec": {**pods["spec"], "restartPolicy": rng.choice(("Never", "OnFailure"))}},
+        "template": {**pods, "spec": {**pods["spec"], "restartPolicy": restarts}},
     }
+    if restarts == "Never" and forgives:
+        spec["podFailurePolicy"] = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
+        spec["podReplacementPolicy"] = "Failed"
+    return spec
 
 
 def _job(rng: random.Random, name: str) -> dict[str, Any]:

@@ -43,6 +43,11 @@ def job(fields: str = "", labels: str = "{}", pods: str = "restartPolicy: Never,
     return JOB.format(fields=fields, labels=labels, pods=pods)
 
 
+def policy(rule: str, restarts: str = "Never") -> str:
+    """A Job whose podFailurePolicy has one rule."""
+    return job(f"podFailurePolicy: {{rules: [{rule}]}}", pods=f"restartPolicy: {restarts},")
+
+
 def cron_job(schedule: str = "*/5 * * * *", fields: str = "", inner: str = "", name: str = "nightly") -> str:
     return CRON.format(schedule=schedule, fields=fields, inner=inner, name=name)
 
@@ -72,6 +77,13 @@ def test_a_job_whose_completions_are_not_counted_keeps_them_so(admitted: Reader)
     spec = admitted(job("parallelism: 3")).spec
     assert (spec.completions, spec.parallelism) == (None, 3)
     assert admitted(job("completions: 3")).spec.parallelism == 1
+
+
+def test_a_failure_policy_waits_for_ends_and_means_conditions_that_are_true(admitted: Reader, problems: Checker) -> None:
+    made = admitted(policy("{action: Ignore, onPodConditions: [{type: DisruptionTarget}]}"))
+    assert made.spec.pod_replacement_policy == "Failed"
+    assert made.spec.pod_failure_policy.rules[0].on_pod_conditions[0].status == "True"
+    assert problems(made) == []
 
 
 def test_a_selector_by_hand_is_left_alone(admitted: Reader, problems: Checker) -> None:
@@ -107,8 +119,17 @@ def test_a_cron_job_gets_kubernetes_defaults(stored: Reader, problems: Checker) 
         (job("manualSelector: true"), "spec.selector: Required value"),
         (job("manualSelector: true\n  selector: {matchLabels: {a: b}}"), "`selector` does not match template `labels`"),
         (job("managedBy: me"), 'must be a domain-prefixed path (such as "acme.io/foo")'),
-        (job("podFailurePolicy: {rules: []}"), "spec.podFailurePolicy: Forbidden: Callboard's Job controller doesn't act on"),
-        (job("successPolicy: {rules: []}"), "spec.successPolicy: Forbidden"),
+        (job("successPolicy: {rules: []}"), "spec.successPolicy: Forbidden: Callboard's Job controller doesn't act on successPolicy"),
+        (policy("{action: Ignore}"), "specifying one of OnExitCodes and OnPodConditions is required"),
+        (policy("{action: Stop, onPodConditions: [{type: X}]}"), 'Unsupported value: "Stop": supported values: "Count"'),
+        (policy("{action: FailIndex, onPodConditions: [{type: X}]}"), "requires the backoffLimitPerIndex to be set"),
+        (policy("{action: Count, onExitCodes: {operator: In, values: [0]}}"), "must not be 0 for the In operator"),
+        (policy("{action: Count, onExitCodes: {operator: In, values: [3, 2]}}"), "must be ordered"),
+        (policy("{action: Count, onExitCodes: {operator: In, values: []}}"), "at least one value is required"),
+        (policy("{action: Count, onExitCodes: {operator: Of, values: [1]}}"), 'supported values: "In", "NotIn"'),
+        (policy("{action: Count, onExitCodes: {operator: In, values: [1], containerName: x}}"), "must be one of the container or init"),
+        (policy("{action: Count, onPodConditions: [{status: 'True'}]}"), "onPodConditions[0].type: Required value"),
+        (policy("{action: Count, onPodConditions: [{type: X}]}", "OnFailure"), 'only "Never" is supported when podFailurePolicy'),
         (job("backoffLimitPerIndex: 1"), "spec.backoffLimitPerIndex: Forbidden"),
     ],
 )
