@@ -44,13 +44,15 @@ Shape = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
 
 class EndState(msgspec.Struct, frozen=True):
     """What users see at the end. `made` are objects of nobody's, by key; `pods` are those that want to run, counted by owner and shape;
-    `bare` are pods of nobody's; `endpoints` are ready ones of a Service; `waiting` tells that some pod has no node."""
+    `bare` are pods of nobody's; `endpoints` are ready ones of a Service; `waiting` tells that some pod
+    has no node, `restless` that some container has ended or begun anew, so that who is ready is a matter of the moment."""
 
     made: Mapping[str, Any]
     pods: Mapping[str, Mapping[Shape, int]]
     bare: Mapping[str, Any]
     endpoints: Mapping[str, int]
     waiting: bool
+    restless: bool = False
 
 
 def end_state(objects: Mapping[str, Any]) -> EndState:
@@ -59,7 +61,7 @@ def end_state(objects: Mapping[str, Any]) -> EndState:
     bare: dict[str, Any] = {}
     pods: dict[str, dict[Shape, int]] = {}
     endpoints: dict[str, int] = {}
-    waiting = False
+    waiting = restless = False
     for key, obj in objects.items():
         if key.startswith("endpointslices.discovery.k8s.io/"):
             service = obj.metadata.labels.get(SERVICE_LABEL, "")
@@ -71,6 +73,8 @@ def end_state(objects: Mapping[str, Any]) -> EndState:
         if key.startswith(UNSEEN):
             continue
         owner = controller_of(obj)
+        if key.startswith("pods/"):
+            restless = restless or _has_ended(obj)
         if not key.startswith("pods/"):
             if owner is None:
                 made[key] = _wanted(key, obj)
@@ -82,7 +86,13 @@ def end_state(objects: Mapping[str, Any]) -> EndState:
                 counts = pods.setdefault(_above(owner.kind, obj.metadata.namespace, owner.name, objects), {})
                 shape = _shape(obj)
                 counts[shape] = counts.get(shape, 0) + 1
-    return EndState(made, pods, bare, endpoints, waiting)
+    return EndState(made, pods, bare, endpoints, waiting, restless)
+
+
+def _has_ended(pod: Any) -> bool:
+    """Whether a container of a pod has ended, whatever became of it then."""
+    statuses = pod.status.container_statuses if pod.status is not None else ()
+    return not is_active(pod) or any(one.restart_count > 0 for one in statuses)
 
 
 def _wanted(key: str, obj: Any) -> Any:
@@ -120,7 +130,7 @@ def _above(kind: str, namespace: str, name: str, objects: Mapping[str, Any]) -> 
 def difference(without: EndState, here: EndState, removed: Collection[str] = ()) -> Wrong | None:
     """What a user can tell two ends by; `without` is that without faults. A pod that nobody makes again may have gone with its node, or
     have outlived a taint that nobody saw in time; but what users have `removed` (keys) may not be here alone. How far a rollout is that is
-    stuck between two templates is not compared, nor are endpoints where pods wait for room: who came first."""
+    stuck between two templates is not compared, nor are endpoints where pods wait for room (who came first) or containers end."""
     for key in _either(without.made, here.made):
         before, now = without.made.get(key), here.made.get(key)
         if now is None:
@@ -139,7 +149,7 @@ def difference(without: EndState, here: EndState, removed: Collection[str] = ())
                 return Wrong(key, "it is there, and without faults it is not")
         elif shape != without.bare[key]:
             return Wrong(key, f"it is {shape}, and without faults {without.bare[key]}")
-    steady = not (without.waiting or here.waiting) and without.bare == here.bare
+    steady = not (without.waiting or here.waiting or without.restless or here.restless) and without.bare == here.bare
     if steady and all(len(shapes) <= 1 for shapes in without.pods.values()):
         for service in _either(without.endpoints, here.endpoints):
             wanted_count, count = without.endpoints.get(service, 0), here.endpoints.get(service, 0)
@@ -163,14 +173,28 @@ def _counted(shapes: Mapping[Shape, int]) -> str:
     return " and ".join(f"{count} pods of {', '.join(images)}" for (_, images), count in sorted(shapes.items())) or "no pods"
 
 
+def _comes_again(applied: p.Apply, operations: Sequence[p.AnyOperation]) -> bool:
+    """Whether something is applied after a deletion that takes a while: what is still there then, and goes, is the old one."""
+    kind, name = f"{applied.tree['kind'].lower()}s", applied.tree["metadata"]["name"]
+    return any(
+        isinstance(one, p.Remove)
+        and (one.resource.partition(".")[0], one.name) == (kind, name)
+        and one.at_s <= applied.at_s
+        and (one.propagation == "Foreground" or kind == "namespaces")
+        for one in operations
+    )
+
+
 def is_comparable(plan: p.Plan) -> bool:
-    """Whether the end of a plan does not depend by right on when what happens: no act of a user means "what is there just then", and no
-    node is replaced of which users have said something, which goes with it."""
+    """Whether the end of a plan does not depend by right on when what happens: no act of a user means "what is there just then" (nor what
+    takes a while to go), and no node is replaced of which users have said something, which goes with it."""
     if not plan.faults and not plan.holds and not plan.strategy:
         return False
     for operation in plan.operations:
         if isinstance(operation, p.Undo | p.Orphan) or (isinstance(operation, p.Remove) and operation.propagation == "Orphan"):
             return False
+    if any(isinstance(one, p.Apply) and _comes_again(one, plan.operations) for one in plan.operations):
+        return False
     replaced = any(isinstance(fault, NodeReplace) for fault in plan.faults)
     return not (replaced and any(isinstance(operation, p.Change) and operation.resource == "nodes" for operation in plan.operations))
 

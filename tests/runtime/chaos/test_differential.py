@@ -110,6 +110,23 @@ def test_a_cordon_that_was_lost_is_a_difference_and_what_kubelets_say_is_none() 
     assert _wrong({"nodes//node-1": node("node-1")}, {"nodes//node-1": node("node-1", ready="False", cpu="9")}) is None
 
 
+def test_endpoints_are_not_compared_where_containers_end() -> None:
+    def restarted(*pods: Any) -> tuple[Any, ...]:
+        statuses = [replace(one.status.container_statuses[0], restart_count=1) for one in pods]
+        return tuple(replace(one, status=replace(one.status, container_statuses=(said,))) for one, said in zip(pods, statuses, strict=True))
+
+    before = _objects(*_pods("web-1-a", "web-1-b"))
+    assert _wrong(before, _objects(*restarted(*_pods("web-1-a", "web-1-b")), ready=1)) is None
+    assert _wrong(before, _objects(*_pods("web-1-a", "web-1-b"), *_pods("web-1-c", phase="Failed"), ready=1)) is None
+
+
+def test_what_is_applied_while_the_old_one_takes_a_while_to_go_is_not_compared() -> None:
+    again = Apply(at_s=3.0, tree=freeze({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}))
+    for propagation, at_s, comparable in (("Foreground", 1.0, False), ("Background", 1.0, True), ("Foreground", 4.0, True)):
+        gone = Remove(at_s=at_s, resource="deployments.apps", name="web", propagation=propagation)  # type: ignore[arg-type]
+        assert is_comparable(Plan(scenario="made", seed=1, nodes=1, operations=(gone, again), faults=(FAULT,))) == comparable
+
+
 @pytest.mark.parametrize(
     ("operation", "fault", "comparable"),
     [
