@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from functools import singledispatch
 from typing import Any, Protocol
@@ -291,9 +292,10 @@ def _(fault: v.NodeReplace, stage: Stage) -> End:
     stage.fleet.remove(fault.target)
     outlet = stage.system.outlet(lambda _answer: None)  # whether it was there is nobody's business
     server, key = stage.servers[0], api.object_key("nodes", "", fault.target)
+    numbers = itertools.count(1)  # whoever looks on tells requests apart by them
 
     def forget() -> None:
-        stage.system.post(server, api.DeleteObject(0, outlet, resource="nodes", namespace="", name=fault.target))
+        stage.system.post(server, api.DeleteObject(next(numbers), outlet, resource="nodes", namespace="", name=fault.target))
 
     def end() -> None:
         if stage.fleet.replaceable(fault.target) is not None:

@@ -91,7 +91,7 @@ def _arrows(plan: Plan, steps: Sequence[Step], lanes: dict[str, int], began_s: f
     holds = {(hold.source, hold.target, hold.type, hold.subject): hold for hold in plan.holds}
     found = []
     for row, step in enumerate(steps):
-        y, to_x = _y(row), _x(lanes[_name(step.receiver)])
+        y, to_x = _y(row), _x(lanes.get(_name(step.receiver), 0))  # what is done from outside, to nobody, stands at the first
         label = f"{step.type} {step.subject}".strip()
         found.append(f'<text class="time" data-row="{row}" x="4" y="{y + 4}">{step.at_s - began_s:.3f} s</text>')
         if step.sender:

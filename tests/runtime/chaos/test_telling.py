@@ -96,6 +96,11 @@ def test_a_picture_is_one_file_with_a_lane_for_each_actor_bands_for_faults_and_n
     assert "as of revision 41 (the store is at 45)" in html
 
 
+def test_a_deed_from_outside_that_nobody_receives_has_a_place_in_the_picture() -> None:
+    steps = (_step(1, "a#1", "b#1", "Done"), _step(2, "", "", "NodeReplace ends"))
+    assert 'data-row="1"' in chart(PLAN, FINDING, steps, 100.0)
+
+
 def test_a_failure_is_played_again_with_its_causes_and_the_object_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     from callboard.actors.replicaset.memory import Memory
 
