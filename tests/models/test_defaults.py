@@ -241,5 +241,6 @@ def test_kinds_without_defaults_come_back_as_they_are(read: Reader, kind: str) -
 
 
 def test_kinds_that_are_only_stored_come_back_as_they_are(read: Reader) -> None:
-    obj = read("{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: {spec: {containers: [{name: a}]}}}}")
+    target = "{apiVersion: apps/v1, kind: Deployment, name: a}"
+    obj = read(f"{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: a}}, spec: {{scaleTargetRef: {target}}}}}")
     assert with_defaults(obj) is obj

@@ -11,9 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callboard.models.api.batch import Job
 from callboard.models.base import FrozenMap
 from callboard.models.decode import from_dict, load_yaml
 from callboard.models.defaults import with_defaults
+from callboard.models.jobs import with_generated_selector
 from callboard.models.kinds import TYPED, Scheme
 from callboard.models.schema import definition
 from callboard.models.validation import validate
@@ -105,6 +107,8 @@ def check_manifest(path: Path) -> None:
         resource = SCHEME.resource(document.tree["apiVersion"], document.tree["kind"])
         if resource.namespaced and not obj.metadata.namespace:
             obj = msgspec.structs.replace(obj, metadata=msgspec.structs.replace(obj.metadata, namespace="default"))
+        if isinstance(obj, Job):
+            obj = with_generated_selector(msgspec.structs.replace(obj, metadata=msgspec.structs.replace(obj.metadata, uid="uid")))
         assert validate(with_defaults(obj), resource) == ()
 
 

@@ -108,5 +108,5 @@ def test_an_event_lives_where_what_it_tells_of_does(read: Reader, problems: Chec
 def test_a_kind_that_is_only_stored_needs_what_its_schema_requires(read: Reader, problems: Checker) -> None:
     obj = read(of("PodDisruptionBudget", "spec: {}", "policy/v1"))
     assert problems(obj) == []
-    job = read(of("Job", "spec: {}", "batch/v1"))
-    assert problems(job) == ["spec.template: Required value"]
+    scaler = read(of("HorizontalPodAutoscaler", "spec: {}", "autoscaling/v2"))
+    assert problems(scaler) == ["spec.scaleTargetRef: Required value", "spec.maxReplicas: Required value"]
