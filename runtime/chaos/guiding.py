@@ -28,6 +28,10 @@ MUTATED = 0.35
 NEW_ENOUGH = 3
 """Situations nobody has seen that make a schedule a parent."""
 PARENTS_LIMIT = 48
+FAULTS_MOST = 8
+LATEST_S, LONGEST_S = 14.0, 15.0
+"""When a fault that is moved begins at the latest, and how long one that is stretched lasts at most: schedules must not get longer and
+longer, since what is long shows more."""
 FLOOR = 0.5
 """Of its equal share what each strategy keeps, whatever it finds."""
 MEMORY = 0.97
@@ -112,6 +116,8 @@ def varied(rng: random.Random, parent: Plan, kinds: Sequence[str] = ()) -> Plan:
     """A schedule with one of its faults moved, made longer or shorter, taken away, or with another one besides."""
     faults = list(parent.faults)
     how = rng.choice(("move", "stretch", "add", "swap", "keep"))
+    if how == "add" and len(faults) >= FAULTS_MOST:
+        how = "swap"
     if how in ("add", "swap") or not faults:
         kind = rng.choice([kind for kind in drawing.KINDS if not kinds or kind in kinds])
         fault = drawing.draw(rng, kind, place_of(parent))
@@ -120,8 +126,10 @@ def varied(rng: random.Random, parent: Plan, kinds: Sequence[str] = ()) -> Plan:
         faults.append(fault)
     elif how == "move":
         number = rng.randrange(len(faults))
-        faults[number] = replace(faults[number], at_s=round(max(0.0, faults[number].at_s + rng.gauss(0.0, 1.0)), 2))
+        at_s = min(max(0.0, faults[number].at_s + rng.gauss(0.0, 1.0)), max(LATEST_S, faults[number].at_s))
+        faults[number] = replace(faults[number], at_s=round(at_s, 2))
     elif how == "stretch":
         number = rng.randrange(len(faults))
-        faults[number] = replace(faults[number], for_s=round(faults[number].for_s * rng.choice((0.5, 1.5, 2.0)), 2))
+        for_s = min(faults[number].for_s * rng.choice((0.5, 1.5, 2.0)), max(LONGEST_S, faults[number].for_s))
+        faults[number] = replace(faults[number], for_s=round(for_s, 2))
     return replace(parent, faults=tuple(sorted(faults, key=lambda fault: fault.at_s)))

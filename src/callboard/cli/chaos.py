@@ -133,6 +133,8 @@ def _explore(wish: Any, jobs: int | None, out: Path, keep: int) -> dict[str, Any
             seen.update(one.coverage)
             if one.finding is not None and (one.scenario, one.finding.oracle) not in failures:
                 failures[(one.scenario, one.finding.oracle)] = one
+                found = f'seed {one.seed}, {one.scenario}: "{one.finding.oracle}" is broken: {one.finding.object} {one.finding.words}'
+                console.print(found, highlight=False, soft_wrap=True, markup=False)
             rate = played / max(time.monotonic() - began_s, 1e-6)
             status.update(f"{played} schedules, {rate:.1f}/s; {len(seen)} situations, {faults} faults, {len(failures)} failures")
             if len(failures) >= keep:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from callboard.runtime.chaos.drawing import KINDS
 from callboard.runtime.chaos.exploring import Wish, explore
-from callboard.runtime.chaos.guiding import FLOOR, LAG, NEW_ENOUGH, Guide, shares, varied
+from callboard.runtime.chaos.guiding import FAULTS_MOST, FLOOR, LAG, LATEST_S, LONGEST_S, NEW_ENOUGH, Guide, shares, varied
 from callboard.runtime.chaos.portfolio import plan_of
 from callboard.runtime.faults.plan import Plan
 
@@ -89,6 +89,15 @@ def test_a_variation_differs_in_one_fault_at_most(seed: int, chance: int) -> Non
     assert len(set(child.faults) - set(parent.faults)) <= 1
     assert [fault.at_s for fault in child.faults] == sorted(fault.at_s for fault in child.faults)
     assert {type(fault).__name__ for fault in child.faults} <= {*KINDS, *(type(fault).__name__ for fault in parent.faults)}
+
+
+def test_variations_of_variations_do_not_get_longer_and_longer() -> None:
+    rng, plan = random.Random(1), plan_of(3)
+    most, until_s = max(len(plan.faults), FAULTS_MOST), max(plan.lasts_s, LATEST_S + LONGEST_S, *(one.at_s + 40 for one in plan.faults))
+    for _ in range(300):
+        plan = varied(rng, plan)
+        assert len(plan.faults) <= most
+        assert plan.lasts_s <= until_s
 
 
 def test_one_worker_and_two_play_the_same() -> None:
