@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from callboard.models.base import replace
+from callboard.models.jobs import CONTROLLER_UID, LEGACY_CONTROLLER_UID
 from callboard.models.messages.api import object_key
 from callboard.models.owners import controller_of
 from callboard.models.podstatus import is_active
@@ -26,7 +27,16 @@ from callboard.runtime.faults.vocabulary import NodeReplace
 NAME = "the end is as without faults"
 EVERY = 8
 """Of so many schedules one is played a second time."""
-PER_POD = frozenset({"pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
+PER_POD = frozenset(
+    {
+        "pod-template-hash",
+        "controller-revision-hash",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        CONTROLLER_UID,
+        LEGACY_CONTROLLER_UID,
+    }
+)
 """Labels that controllers give pods."""
 ALLOCATED = frozenset({"clusterIP", "clusterIPs", "healthCheckNodePort", "nodePort"})
 """What an apiserver chooses for a Service."""
@@ -100,16 +110,19 @@ def _wanted(key: str, obj: Any) -> Any:
     tree = obj.to_dict()
     meta = tree.get("metadata", {})
     labels = {name: value for name, value in meta.get("labels", {}).items() if not key.startswith("nodes/")}
-    left = {name: _without_allocated(value) for name, value in tree.items() if name not in ("metadata", "status")}
+    left = {name: _without_allocated(value, obj.metadata.uid) for name, value in tree.items() if name not in ("metadata", "status")}
     if key.startswith("nodes/"):
         left = {"spec": {"unschedulable": left.get("spec", {}).get("unschedulable", False)}}
     return {**left, "labels": labels, "going": "deletionTimestamp" in meta}
 
 
-def _without_allocated(value: Any) -> Any:
+def _without_allocated(value: Any, uid: str) -> Any:
+    """A part of an object without what an apiserver chooses; a Job's selector has its UID."""
     if isinstance(value, dict):
-        return {name: _without_allocated(one) for name, one in value.items() if name not in ALLOCATED}
-    return [_without_allocated(one) for one in value] if isinstance(value, list) else value
+        return {name: _without_allocated(one, uid) for name, one in value.items() if name not in ALLOCATED}
+    if isinstance(value, list):
+        return [_without_allocated(one, uid) for one in value]
+    return "its UID" if value == uid else value
 
 
 def _shape(pod: Any) -> Shape:
