@@ -109,7 +109,7 @@ def explore(wish: Wish, jobs: int | None = None) -> Iterator[Played]:
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 for one in future.result():
-                    guide.tell(one.seed, frozenset(one.coverage))
+                    guide.tell(one.seed, frozenset(one.coverage), one.steps)
                     yield one
 
 

@@ -26,7 +26,9 @@ LAG = 64
 MUTATED = 0.35
 """Which part of the schedules are variations of a parent, once there is one."""
 NEW_ENOUGH = 3
-"""Situations nobody has seen that make a schedule a parent."""
+PER_STEPS = 2500
+"""A schedule becomes a parent if it has shown so many situations that nobody had seen, for every so many of its steps: a long one shows more,
+and costs more."""
 PARENTS_LIMIT = 48
 FAULTS_MOST = 8
 LATEST_S, LONGEST_S = 14.0, 15.0
@@ -55,7 +57,7 @@ class Guide:
         self._strategies = tuple(strategies) or PORTFOLIO
         self._next = self._learned = first_seed
         self._plans: dict[int, Plan] = {}
-        self._heard: dict[int, frozenset[int]] = {}
+        self._heard: dict[int, tuple[frozenset[int], int]] = {}
         self._seen: set[int] = set()
         self._yields = dict.fromkeys(self._strategies, 0.0)
         self._parents: deque[Plan] = deque(maxlen=PARENTS_LIMIT)
@@ -74,14 +76,14 @@ class Guide:
         self._plans[seed] = plan
         return plan
 
-    def tell(self, seed: int, coverage: frozenset[int]) -> None:
-        """What the schedule of a seed has seen."""
+    def tell(self, seed: int, coverage: frozenset[int], steps: int) -> None:
+        """What the schedule of a seed has seen, in how many steps."""
         if self._learns:
-            self._heard[seed] = coverage
+            self._heard[seed] = (coverage, steps)
 
     def _chosen(self, seed: int) -> Plan:
         while self._learned <= seed - LAG:
-            self._learn(self._plans.pop(self._learned), self._heard.pop(self._learned))
+            self._learn(self._plans.pop(self._learned), *self._heard.pop(self._learned))
         rng = random.Random(f"guide/{seed}")
         strategy = rng.choices(self._strategies, shares(self._yields))[0]
         if self._parents and rng.random() < MUTATED:
@@ -94,14 +96,14 @@ class Guide:
             strategy = self._strategies[seed // turns % len(self._strategies)]
         return plan_of(seed, strategy=strategy, kinds=self._kinds, scenarios=self._scenarios)
 
-    def _learn(self, plan: Plan, coverage: frozenset[int]) -> None:
+    def _learn(self, plan: Plan, coverage: frozenset[int], steps: int) -> None:
         self._learned += 1
         new = len(coverage - self._seen)
         self._seen |= coverage
         for strategy in self._strategies:
             self._yields[strategy] *= MEMORY
         self._yields[plan.strategy] += new
-        if new >= NEW_ENOUGH:
+        if new >= NEW_ENOUGH * max(1.0, steps / PER_STEPS):
             self._parents.append(plan)
 
 

@@ -134,7 +134,7 @@ def _portfolio() -> Look:
             budget.begin()
             plan = guide.plan()
             outcome = play_plan(plan)[1]
-            guide.tell(plan.seed, outcome.coverage)
+            guide.tell(plan.seed, outcome.coverage, outcome.steps)
             _judge(outcome)
 
     return look

@@ -83,10 +83,10 @@ def _play(guide: Any, shrinks: bool) -> Line:
     try:
         played, outcome = play_plan(plan)
     except Exception as failure:  # a mutant may break the harness itself: that is noticed too, and no worker ends with it
-        guide.tell(seed, frozenset())
+        guide.tell(seed, frozenset(), 0)
         return Line(seed=seed, oracle=OUR_FAULT, words=f"{type(failure).__name__}: {failure}", took_s=time.perf_counter() - began_s)
     finding = outcome.finding
-    guide.tell(seed, outcome.coverage)
+    guide.tell(seed, outcome.coverage, outcome.steps)
     took_s = time.perf_counter() - began_s
     if finding is None:
         return Line(seed=seed, steps=outcome.steps, took_s=took_s)

@@ -44,7 +44,7 @@ def played(window: int, count: int = 3 * LAG, first_seed: int = 5) -> list[Plan]
             plans.append(guide.plan())
             under_way.append(plans[-1])
         done = under_way.pop()
-        guide.tell(done.seed, sees(done))
+        guide.tell(done.seed, sees(done), 2000)
         if guide.waits() and not under_way:
             raise AssertionError("it waits for what it has been told")
     return plans[:count]
@@ -75,7 +75,7 @@ def test_what_is_limited_stays_limited() -> None:
     guide = Guide(0, kinds=("NodeCrash",), scenarios=("rollouts",), strategies=("pct/3",))
     for _ in range(4 * LAG):
         plan = guide.plan()
-        guide.tell(plan.seed, frozenset([plan.seed * 3, plan.seed * 3 + 1, plan.seed * 3 + 2]))
+        guide.tell(plan.seed, frozenset([plan.seed * 3, plan.seed * 3 + 1, plan.seed * 3 + 2]), 2000)
         assert (plan.scenario, plan.strategy) == ("rollouts", "pct/3")
         assert {type(fault).__name__ for fault in plan.faults} <= {"NodeCrash"}
 
