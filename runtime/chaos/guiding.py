@@ -27,8 +27,8 @@ MUTATED = 0.35
 """Which part of the schedules are variations of a parent, once there is one."""
 NEW_ENOUGH = 3
 PER_STEPS = 2500
-"""A schedule becomes a parent if it has shown so many situations that nobody had seen, for every so many of its steps: a long one shows more,
-and costs more."""
+"""A schedule becomes a parent if it has shown so many situations that nobody had seen, for every so many of its steps: long ones show more,
+and cost more."""
 PARENTS_LIMIT = 48
 FAULTS_MOST = 8
 LATEST_S, LONGEST_S = 14.0, 15.0
