@@ -109,7 +109,7 @@ def _wanted(key: str, obj: Any) -> Any:
     """What users have said of an object: everything but its status and what the cluster adds."""
     tree = obj.to_dict()
     meta = tree.get("metadata", {})
-    labels = {name: value for name, value in meta.get("labels", {}).items() if not key.startswith("nodes/")}
+    labels = {} if key.startswith("nodes/") else _without_allocated(meta.get("labels", {}), obj.metadata.uid)
     left = {name: _without_allocated(value, obj.metadata.uid) for name, value in tree.items() if name not in ("metadata", "status")}
     if key.startswith("nodes/"):
         left = {"spec": {"unschedulable": left.get("spec", {}).get("unschedulable", False)}}

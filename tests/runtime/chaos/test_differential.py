@@ -12,7 +12,7 @@ from callboard.models.api.batch import Job, JobSpec
 from callboard.models.api.core import ConfigMap, NodeSpec, PodTemplateSpec, Service
 from callboard.models.api.discovery import Endpoint, EndpointConditions, EndpointSlice
 from callboard.models.base import FrozenMap, freeze, replace
-from callboard.models.jobs import with_generated_selector
+from callboard.models.jobs import CONTROLLER_UID, with_generated_selector
 from callboard.runtime.chaos.differential import NAME, difference, end_state, is_comparable, judges, removed_pods
 from callboard.runtime.chaos.oracles.base import Wrong
 from callboard.runtime.chaos.portfolio import plan_of
@@ -64,7 +64,8 @@ def test_names_uids_revisions_places_and_pods_that_are_over_make_no_difference()
 def test_the_uid_in_the_selector_of_a_job_makes_no_difference_and_another_size_does() -> None:
     def job(uid: str, completions: int) -> dict[str, Any]:
         spec = JobSpec(template=PodTemplateSpec(), completions=completions)
-        return {"jobs.batch/default/mail": with_generated_selector(Job(metadata=meta("mail", uid), spec=spec))}
+        made = Job(metadata=meta("mail", uid, labels=FrozenMap({CONTROLLER_UID: uid})), spec=spec)
+        return {"jobs.batch/default/mail": with_generated_selector(made)}
 
     assert _wrong(job("uid-1", 2), job("uid-2", 2)) is None
     assert _wrong(job("uid-1", 2), job("uid-2", 3)) is not None
