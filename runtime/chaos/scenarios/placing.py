@@ -10,6 +10,8 @@ from callboard.runtime.faults import plan as p
 
 CROWDED_CPU = "1"
 """A node of this size holds two pods of `PART`."""
+LAST_S = 11.9
+"""What comes later would be there when everything is removed that there may be no room for."""
 PART = {"resources": {"requests": {"cpu": "450m"}}}
 WHOLE = {"resources": {"requests": {"cpu": "900m"}}}
 
@@ -29,10 +31,11 @@ def places(rng: random.Random) -> Draft:
             operations.append(apply(at_s, pod(f"high-{number}", priorityClassName="high", container=rng.choice((PART, WHOLE)))))
             if rng.random() < 0.5:  # who comes while others are removed for that one
                 names.append(f"late-{number}")
-                operations.append(apply(min(at_s + rng.choice((0.2, 2.0)), 11.9), pod(f"late-{number}", container=PART)))
+                operations.append(apply(min(at_s + rng.choice((0.2, 2.0)), LAST_S), pod(f"late-{number}", container=PART)))
         elif act == "again":
             name = rng.choice([one for one in names if one.startswith("low")])
-            operations += [remove(at_s, "pods", name), apply(at_s + rng.choice((0.1, 1.5)), pod(name, container=PART))]
+            again_s = min(at_s + rng.choice((0.1, 1.5)), LAST_S)
+            operations += [remove(at_s, "pods", name), apply(again_s, pod(name, container=PART))]
         else:
             operations.append(scale(at_s, "deployments.apps", "web", rng.randint(0, 3)))
     operations += [remove(12.0, "pods", name) for name in names]  # in the end there is room for all

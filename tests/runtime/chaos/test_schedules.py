@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,12 @@ def test_a_component_that_fails_is_a_finding_with_its_traceback(monkeypatch: pyt
     assert outcome.finding is not None
     assert outcome.finding.oracle == FAILS
     assert "_deployment_changed" in outcome.finding.traceback or "broken" in outcome.finding.traceback
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_in_the_end_of_places_nothing_is_left_but_what_there_is_room_for(seed: int) -> None:
+    operations = sorted(SCENARIOS["places"].draft(random.Random(seed)).operations, key=lambda one: one.at_s)
+    last = {one.tree["metadata"]["name"]: one for one in operations if isinstance(one, Apply) and one.tree["kind"] == "Pod"}
+    gone = {one.name: one for one in operations if isinstance(one, Remove) and one.at_s == 12.0}
+    assert last.keys() == gone.keys()
+    assert all(one.at_s < 12.0 for one in last.values())
